@@ -1,0 +1,79 @@
+"""Every error that kwsd reports on purpose, each with the exit code of the command that ends with it.
+
+::
+
+    KwsdError                 70  a fault of kwsd itself (EX_SOFTWARE)
+    ├── UsageError             2  the command line asks for something that cannot be
+    ├── AudioDataError        65  a file or pipe that is no usable audio (EX_DATAERR)
+    ├── ModelError            66  a model that is missing or must not be used (EX_NOINPUT)
+    ├── AudioUnavailableError 69  no PortAudio, no device, or not the one asked for (EX_UNAVAILABLE)
+    ├── AddressError          73  an event address that cannot be bound (EX_CANTCREAT)
+    ├── OutputError           74  a file or folder that cannot be written (EX_IOERR)
+    ├── AudioLostError        75  a device that went away; starting again may help (EX_TEMPFAIL)
+    ├── NoEventError          75  no event arrived in the time allowed (EX_TEMPFAIL)
+    └── ConfigError           78  a configuration that does not say what it means (EX_CONFIG)
+
+The numbers are those of ``sysexits.h``, which systemd and shells know by name.
+"""
+
+from typing import ClassVar
+
+
+class KwsdError(Exception):
+    """An error whose message is one sentence for the person at the terminal."""
+
+    exit_code: ClassVar[int] = 70
+
+
+class UsageError(KwsdError):
+    """The command line asks for something that cannot be."""
+
+    exit_code = 2
+
+
+class AudioDataError(KwsdError):
+    """A file or pipe that is no usable audio."""
+
+    exit_code = 65
+
+
+class ModelError(KwsdError):
+    """A model that is missing, damaged or made for another front end."""
+
+    exit_code = 66
+
+
+class AudioUnavailableError(KwsdError):
+    """No PortAudio, no device, or not the one asked for."""
+
+    exit_code = 69
+
+
+class AddressError(KwsdError):
+    """An event address that cannot be bound or reached."""
+
+    exit_code = 73
+
+
+class OutputError(KwsdError):
+    """A file or folder that cannot be written."""
+
+    exit_code = 74
+
+
+class AudioLostError(KwsdError):
+    """A device that was listening and went away."""
+
+    exit_code = 75
+
+
+class NoEventError(KwsdError):
+    """No event arrived in the time allowed."""
+
+    exit_code = 75
+
+
+class ConfigError(KwsdError):
+    """A configuration that does not say what it means."""
+
+    exit_code = 78

@@ -1,0 +1,44 @@
+"""The front end: the one place where audio becomes a spectrogram, in training and in the daemon alike.
+
+It is the transform of TensorFlow's "Simple audio recognition" tutorial,
+``abs(tf.signal.stft(x, frame_length=255, frame_step=128))``, in numpy.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Float32 = NDArray[np.float32]
+
+SAMPLE_RATE = 16_000  # Hz
+WINDOW_SAMPLES = 16_000  # one second
+FRAME_LENGTH = 255  # samples
+FRAME_STEP = 128  # samples
+FFT_LENGTH = 256  # the next power of two, TensorFlow's default
+FRAMES = 1 + (WINDOW_SAMPLES - FRAME_LENGTH) // FRAME_STEP  # 124
+BINS = FFT_LENGTH // 2 + 1  # 129, 0 Hz to 8 kHz in steps of 62.5 Hz
+
+# TensorFlow makes a Hann window periodic only when its length is even: for 255 it is the symmetric one
+# (tensorflow/python/ops/signal/window_ops.py, _raised_cosine_window), with period 254.
+HANN: Float32 = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FRAME_LENGTH) / (FRAME_LENGTH - 1))).astype(np.float32)
+
+
+def spectrogram(samples: Float32) -> Float32:
+    """Magnitude of the short-time Fourier transform over the last axis.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (..., n), float32 in [-1, 1], 16 kHz mono
+        n of at least `FRAME_LENGTH`. Samples after the last whole frame are not used.
+
+    Returns
+    -------
+    ndarray, shape (..., 1 + (n - 255) // 128, 129), float32
+        For a window of 16,000 samples: (..., 124, 129).
+
+    Notes
+    -----
+    Equal to TensorFlow's ``abs(tf.signal.stft(samples, frame_length=255, frame_step=128))`` to float32 rounding.
+    """
+    frames = np.lib.stride_tricks.sliding_window_view(samples, FRAME_LENGTH, axis=-1)[..., ::FRAME_STEP, :]
+    magnitude: Float32 = np.abs(np.fft.rfft(frames * HANN, FFT_LENGTH))
+    return magnitude
