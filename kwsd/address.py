@@ -1,0 +1,112 @@
+"""Event addresses: where they are by default, what is allowed, and the guard around an ipc socket."""
+
+import fcntl
+import ipaddress
+import os
+import stat
+from pathlib import Path
+from typing import IO
+
+import platformdirs
+
+from kwsd.errors import AddressError
+
+IPC = "ipc://"
+TCP = "tcp://"
+MAX_PATH_BYTES = 107
+"""sun_path holds 108 bytes, the last of them a zero (unix(7))."""
+
+
+def default_address() -> str:
+    """``ipc://$XDG_RUNTIME_DIR/kwsd/events.sock``."""
+    return f"{IPC}{platformdirs.user_runtime_path('kwsd') / 'events.sock'}"
+
+
+def check_address(address: str) -> None:
+    """Refuse an address that kwsd must not or cannot publish on.
+
+    Raises
+    ------
+    AddressError
+        Neither ipc nor tcp, a path that is too long or relative, or a tcp host beyond loopback.
+    """
+    if address.startswith(IPC):
+        _check_path(address.removeprefix(IPC))
+    elif address.startswith(TCP):
+        _check_host(address)
+    else:
+        raise AddressError(f"event address {address!r} begins neither with {IPC} nor with {TCP}")
+
+
+class IpcGuard:
+    """Exclusive right to an ipc path, held until `release`.
+
+    ZeroMQ lets a second publisher take over a path in use without a word and leaves the socket file behind when it
+    closes, so a lock file decides who may bind, and whoever holds it removes a stale socket.
+
+    Parameters
+    ----------
+    path : Path
+        Of the socket. Its folder is made, for this user alone, if it is not there.
+
+    Raises
+    ------
+    AddressError
+        Another publisher holds the path, or the folder cannot be made or is open to others.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        _private_folder(path.parent)
+        self._lock = _locked(path.with_name(path.name + ".lock"), path)
+        path.unlink(missing_ok=True)
+
+    def release(self) -> None:
+        """Remove the socket file and give up the path."""
+        self._path.unlink(missing_ok=True)
+        self._lock.close()
+
+
+def _check_path(path: str) -> None:
+    length = len(os.fsencode(path))
+    if length > MAX_PATH_BYTES:
+        raise AddressError(f"event address is too long: the path {path} has {length} bytes, a socket's may have {MAX_PATH_BYTES}")
+    if not path.startswith("/"):
+        raise AddressError(f"event address needs an absolute path after {IPC}, not {path!r}")
+
+
+def _check_host(address: str) -> None:
+    host, _, port = address.removeprefix(TCP).rpartition(":")
+    if not port.isdecimal() or int(port) >= 1 << 16:
+        raise AddressError(f"event address {address} does not end in a port")
+    try:
+        loopback = host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        loopback = False
+    if not loopback:
+        raise AddressError(f"event address {address} is not a loopback address: events would be open to the whole network")
+
+
+def _private_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        found = folder.stat()
+    except OSError as error:
+        raise AddressError(f"cannot make the folder {folder} for the event socket: {error.strerror}") from None
+    if found.st_uid != os.geteuid():
+        raise AddressError(f"the folder {folder} of the event socket belongs to another user")
+    if stat.S_IMODE(found.st_mode) & 0o022:
+        raise AddressError(f"the folder {folder} of the event socket can be written by other users: chmod go-w it")
+
+
+def _locked(lock: Path, path: Path) -> IO[bytes]:
+    try:
+        file = lock.open("ab")
+    except OSError as error:
+        raise AddressError(f"cannot lock the event address {path}: {error.strerror}") from None
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise AddressError(f"another kwsd publishes on {IPC}{path}: stop it, or give this one another --address") from None
+    return file

@@ -1,0 +1,114 @@
+"""The client: events of a running daemon, for programs and for ``kwsd listen``."""
+
+from collections.abc import Iterator, Sequence
+from types import TracebackType
+from typing import NamedTuple, Self
+
+import zmq
+
+from kwsd import events
+from kwsd.address import default_address
+from kwsd.events import KeywordEvent
+
+
+class Message(NamedTuple):
+    """One event as it was published.
+
+    Parameters
+    ----------
+    topic : str
+    body : bytes
+        UTF-8 JSON.
+    """
+
+    topic: str
+    body: bytes
+
+
+class Subscription:
+    """A connection to a daemon. It waits for a daemon that is not there yet and outlives one that is restarted.
+
+    Parameters
+    ----------
+    address : str, optional
+        The default address without it.
+    keywords : sequence of str, optional
+        Only events of these keywords; all without it. The status comes in any case.
+    """
+
+    def __init__(self, address: str | None = None, keywords: Sequence[str] | None = None) -> None:
+        self.address = address or default_address()
+        self._topics = None if keywords is None else {events.KEYWORD_TOPIC + word for word in keywords}
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.SUB)
+        self._socket.linger = 0
+        for topic in self._topics or [events.KEYWORD_TOPIC]:
+            self._socket.subscribe(topic)
+        # Last, so that the status that answers it means that the other subscriptions are in place.
+        self._socket.subscribe(events.STATUS_TOPIC)
+        try:
+            self._socket.connect(self.address)
+        except zmq.ZMQError as error:
+            self.close()
+            raise ValueError(f"{self.address!r} is no ZeroMQ address: {error.strerror}") from None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def receive(self, timeout_s: float | None = None) -> Message | None:
+        """The next event, or None when none came in time.
+
+        Parameters
+        ----------
+        timeout_s : float, optional
+            Seconds to wait; for ever without it.
+        """
+        while self._socket.poll(None if timeout_s is None else round(timeout_s * 1000)):
+            topic, body = self._socket.recv_multipart()
+            message = Message(topic.decode(), body)
+            if self._wanted(message.topic):
+                return message
+        return None
+
+    def close(self) -> None:
+        """Disconnect."""
+        self._socket.close()
+        self._context.term()
+
+    def _wanted(self, topic: str) -> bool:
+        """ZeroMQ matches topics by prefix: who asks for "on" also receives "one"."""
+        return self._topics is None or topic == events.STATUS_TOPIC or topic in self._topics
+
+
+def subscribe(address: str | None = None, keywords: Sequence[str] | None = None) -> Iterator[KeywordEvent]:
+    """Keyword events of a running daemon, for ever.
+
+    Parameters
+    ----------
+    address : str, optional
+        As in ``kwsd run --address``; the default address without it.
+    keywords : sequence of str, optional
+        Only these keywords.
+
+    Yields
+    ------
+    KeywordEvent
+
+    Raises
+    ------
+    ValueError
+        The address is none.
+
+    Examples
+    --------
+    >>> for event in kwsd.subscribe(keywords=["left", "right"]):  # doctest: +SKIP
+    ...     print(event.time, event.keyword, event.score)
+    """
+    with Subscription(address, keywords) as subscription:
+        while message := subscription.receive():
+            event = events.decode(message.body)
+            if isinstance(event, KeywordEvent):
+                yield event

@@ -1,0 +1,99 @@
+"""Events: what is published. ``docs/events.md`` describes them and ``docs/events.schema.json`` is made from these classes."""
+
+import datetime
+import json
+from typing import Annotated, Literal
+
+import msgspec
+
+VERSION = 1
+"""Version of the event format: fields may be added within a version, other changes make a new one."""
+
+KEYWORD_TOPIC = "kwsd.keyword."
+STATUS_TOPIC = "kwsd.status"
+
+State = Literal["starting", "listening", "stopping"]
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+
+
+class SampleRange(msgspec.Struct, frozen=True):
+    """The window that decided, in samples from the start of the stream."""
+
+    start: Annotated[int, msgspec.Meta(description="First sample; negative where the stream had just begun.")]
+    end: Annotated[int, msgspec.Meta(description="The sample after the last.")]
+
+
+class KeywordEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="keyword"):
+    """A keyword was spoken."""
+
+    v: Annotated[Literal[1], msgspec.Meta(description="Version of the event format.")] = VERSION
+    id: Annotated[str, msgspec.Meta(description="Unique to this event: the run and the sequence number.")]
+    run: Annotated[str, msgspec.Meta(description="One run of the daemon.")]
+    seq: Annotated[int, msgspec.Meta(ge=1, description="Counts the events of this topic in this run, without gaps.")]
+    time: Annotated[datetime.datetime, msgspec.Meta(tz=True, description="When it was published, UTC.")]
+    keyword: str
+    score: Annotated[Share, msgspec.Meta(description="Smoothed probability at the decision.")]
+    sample: Annotated[Count, msgspec.Meta(description="Samples (16 kHz) that had arrived at the decision.")]
+    window: SampleRange
+    model: Annotated[str, msgspec.Meta(description="Name of the model.")]
+    source: Annotated[str, msgspec.Meta(description="What was listened to.")]
+    latency_ms: Annotated[float, msgspec.Meta(ge=0, description="From the arrival of the audio that decided to publication.")]
+
+
+class StatusEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="status"):
+    """How the daemon is: every five seconds, at each change of state, and at once for a new subscriber."""
+
+    v: Annotated[Literal[1], msgspec.Meta(description="Version of the event format.")] = VERSION
+    run: Annotated[str, msgspec.Meta(description="One run of the daemon.")]
+    seq: Annotated[int, msgspec.Meta(ge=1, description="Counts the status events of this run, without gaps.")]
+    time: Annotated[datetime.datetime, msgspec.Meta(tz=True, description="When it was published, UTC.")]
+    state: State
+    model: Annotated[str, msgspec.Meta(description="Name of the model.")]
+    keywords: list[str]
+    source: Annotated[str, msgspec.Meta(description="What is listened to.")]
+    uptime_s: Annotated[float, msgspec.Meta(ge=0, description="Seconds since the daemon started.")]
+    windows: Annotated[Count, msgspec.Meta(description="Windows scored so far.")]
+    events: Annotated[Count, msgspec.Meta(description="Keyword events published so far.")]
+    gaps: Annotated[Count, msgspec.Meta(description="Times that audio was lost and the window began anew.")]
+
+
+Event = KeywordEvent | StatusEvent
+
+
+def topic(event: Event) -> str:
+    """Topic under which an event is published."""
+    return KEYWORD_TOPIC + event.keyword if isinstance(event, KeywordEvent) else STATUS_TOPIC
+
+
+def encode(event: Event) -> bytes:
+    """An event as UTF-8 JSON."""
+    return msgspec.json.encode(event)
+
+
+def decode(body: bytes) -> Event:
+    """The event in a JSON body; fields that this version does not know are left out.
+
+    Raises
+    ------
+    msgspec.DecodeError
+        The body is no event of this version.
+    """
+    return msgspec.json.decode(body, type=Event)
+
+
+def json_schema() -> str:
+    """JSON Schema (draft 2020-12) of all events, as in ``docs/events.schema.json``."""
+    (schema,), components = msgspec.json.schema_components([Event], ref_template="#/$defs/{name}")
+    whole = {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": f"kwsd events, version {VERSION}",
+        **schema,
+        "$defs": components,
+    }
+    return json.dumps(whole, indent=2) + "\n"
+
+
+def now() -> datetime.datetime:
+    """Wall time for an event; nothing else in kwsd looks at the wall clock."""
+    return datetime.datetime.now(datetime.UTC)

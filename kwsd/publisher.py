@@ -1,0 +1,93 @@
+"""The publisher: events out on a ZeroMQ XPUB socket, two frames each: topic and JSON."""
+
+import os
+from collections import Counter
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import zmq
+
+from kwsd import address as addresses
+from kwsd import events
+from kwsd.errors import AddressError
+from kwsd.events import Event
+
+LINGER_MS = 1000
+"""How long closing waits for the last events to leave: a stopping daemon must be gone within two seconds."""
+
+
+class Publisher:
+    """Publishes events to any number of subscribers, without ever waiting for one.
+
+    Parameters
+    ----------
+    address : str
+        ``ipc://`` and an absolute path, or ``tcp://`` on loopback.
+
+    Raises
+    ------
+    AddressError
+        The address is not allowed, in use, or cannot be bound.
+    """
+
+    def __init__(self, address: str) -> None:
+        addresses.check_address(address)
+        self.address = address
+        self._guard = self._take(address)
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.XPUB)
+        self._socket.linger = LINGER_MS
+        # Without it a second subscriber to the same topic would go unnoticed and get no status at once.
+        self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
+        self._sequences: Counter[str] = Counter()
+        try:
+            self._bind()
+        except AddressError:
+            self.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def next_sequence(self, topic: str) -> int:
+        """Sequence number of the next event on a topic, from 1."""
+        self._sequences[topic] += 1
+        return self._sequences[topic]
+
+    def publish(self, event: Event) -> None:
+        """Hand an event to every subscriber; one that is too slow loses it."""
+        self._socket.send_multipart([events.topic(event).encode(), events.encode(event)])
+
+    def new_subscribers(self) -> bool:
+        """Whether anybody has subscribed to the status since the last call."""
+        found = False
+        while self._socket.poll(0):
+            message = self._socket.recv()
+            found |= message[:1] == b"\x01" and events.STATUS_TOPIC.encode().startswith(message[1:])
+        return found
+
+    def close(self) -> None:
+        """Let the last events leave, close the socket and give up the address."""
+        self._socket.close()
+        self._context.term()
+        if self._guard:
+            self._guard.release()
+
+    @staticmethod
+    def _take(address: str) -> addresses.IpcGuard | None:
+        if not address.startswith(addresses.IPC):
+            return None
+        return addresses.IpcGuard(Path(address.removeprefix(addresses.IPC)))
+
+    def _bind(self) -> None:
+        mask = os.umask(0o077)
+        try:
+            self._socket.bind(self.address)
+        except zmq.ZMQError as error:
+            raise AddressError(f"cannot publish on {self.address}: {error.strerror}") from None
+        finally:
+            os.umask(mask)

@@ -1,0 +1,76 @@
+"""The spotter: samples in, detections out. It is the whole pipeline, and the same one for every source."""
+
+import numpy as np
+
+from kwsd.detector import Detection, Detector
+from kwsd.frontend import BINS, FRAME_STEP, FRAMES, SAMPLE_RATE, WINDOW_SAMPLES, Float32, spectrogram
+from kwsd.model import Model, Window
+from kwsd.ring import Ring
+
+FLUSH_SAMPLES = SAMPLE_RATE // 2
+"""Silence after the end of a finite stream: the latest word has then been in enough windows to be decided."""
+
+
+class Spotter:
+    """Finds the keywords of a model in a stream.
+
+    The stream begins as if silence had gone before it, so that the first window is there after one hop.
+
+    Parameters
+    ----------
+    model : Model
+
+    Attributes
+    ----------
+    windows : int
+        Windows scored so far.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._detector = Detector(model.labels, model.detector)
+        self._samples = Ring(WINDOW_SAMPLES)
+        self._frames = Ring(FRAMES, (BINS,))
+        self._hop = model.hop_samples
+        self._missing = self._hop
+        self._sample = 0
+        self.windows = 0
+
+    def feed(self, samples: Float32) -> list[Detection]:
+        """Take the next samples; how a stream is cut into blocks makes no difference.
+
+        Parameters
+        ----------
+        samples : ndarray, shape (n,), float32 in [-1, 1], 16 kHz mono
+            Any n.
+        """
+        detections = []
+        while len(samples):
+            block = samples[: self._missing]
+            samples = samples[self._missing :]
+            self._samples.append(block)
+            self._sample += len(block)
+            self._missing -= len(block)
+            if not self._missing:
+                self._missing = self._hop
+                detections += self._decide()
+        return detections
+
+    def flush(self) -> list[Detection]:
+        """Decide on what is still in the window when the stream has ended."""
+        return self.feed(np.zeros(FLUSH_SAMPLES, np.float32))
+
+    def reset(self) -> None:
+        """Forget the audio so far, as after a gap: what lies before and after it is never joined."""
+        self._samples.clear()
+        self._frames.clear()
+        self._detector.reset()
+        self._missing = self._hop
+
+    def _decide(self) -> list[Detection]:
+        # The frames that end in this hop begin up to one frame step before it.
+        self._frames.append(spectrogram(self._samples.newest[-(self._hop + FRAME_STEP) :]))
+        scores = self._model.scores(Window(self._samples.newest, self._frames.newest))
+        self.windows += 1
+        detection = self._detector.update(scores, self._sample)
+        return [detection] if detection else []
