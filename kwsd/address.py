@@ -18,8 +18,19 @@ MAX_PATH_BYTES = 107
 
 
 def default_address() -> str:
-    """``ipc://$XDG_RUNTIME_DIR/kwsd/events.sock``."""
-    return f"{IPC}{platformdirs.user_runtime_path('kwsd') / 'events.sock'}"
+    """``ipc://$XDG_RUNTIME_DIR/kwsd/events.sock``; for root without such a folder, ``ipc:///run/kwsd/events.sock``.
+
+    Raises
+    ------
+    AddressError
+        There is no folder that only this user can write to.
+    """
+    runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}")
+    if runtime.is_dir():
+        return f"{IPC}{runtime}/kwsd/events.sock"
+    if os.geteuid() == 0:
+        return f"{IPC}{platformdirs.site_runtime_path('kwsd')}/events.sock"
+    raise AddressError(f"there is no runtime folder {runtime}: log in through systemd, or name an address with --address")
 
 
 def check_address(address: str) -> None:
