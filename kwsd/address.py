@@ -30,7 +30,9 @@ def default_address() -> str:
         return f"{IPC}{runtime}/kwsd/events.sock"
     if os.geteuid() == 0:
         return f"{IPC}{platformdirs.site_runtime_path('kwsd')}/events.sock"
-    raise AddressError(f"there is no runtime folder {runtime}: log in through systemd, or name an address with --address")
+    raise AddressError(
+        f"there is no runtime folder {runtime}: log in through systemd, or name an address with --address"
+    )
 
 
 def check_address(address: str) -> None:
@@ -81,7 +83,9 @@ class IpcGuard:
 def _check_path(path: str) -> None:
     length = len(os.fsencode(path))
     if length > MAX_PATH_BYTES:
-        raise AddressError(f"event address is too long: the path {path} has {length} bytes, a socket's may have {MAX_PATH_BYTES}")
+        raise AddressError(
+            f"event address is too long: the path {path} has {length} bytes, a socket's may have {MAX_PATH_BYTES}"
+        )
     if not path.startswith("/"):
         raise AddressError(f"event address needs an absolute path after {IPC}, not {path!r}")
 
@@ -95,7 +99,9 @@ def _check_host(address: str) -> None:
     except ValueError:
         loopback = False
     if not loopback:
-        raise AddressError(f"event address {address} is not a loopback address: events would be open to the whole network")
+        raise AddressError(
+            f"event address {address} is not a loopback address: events would be open to the whole network"
+        )
 
 
 def _private_folder(folder: Path) -> None:
@@ -119,5 +125,7 @@ def _locked(lock: Path, path: Path) -> IO[bytes]:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         file.close()
-        raise AddressError(f"another kwsd publishes on {IPC}{path}: stop it, or give this one another --address") from None
+        raise AddressError(
+            f"another kwsd publishes on {IPC}{path}: stop it, or give this one another --address"
+        ) from None
     return file

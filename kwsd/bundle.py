@@ -141,7 +141,9 @@ def _check_meaning(bundle: Bundle, folder: Path) -> None:
     if len(set(bundle.labels)) != len(bundle.labels):
         raise ModelError(f"{folder}: a label occurs twice")
     if set(bundle.detector.thresholds) != set(bundle.keywords):
-        raise ModelError(f"{folder}: thresholds are for {sorted(bundle.detector.thresholds)}, keywords are {sorted(bundle.keywords)}")
+        raise ModelError(
+            f"{folder}: thresholds are for {sorted(bundle.detector.thresholds)}, keywords are {sorted(bundle.keywords)}"
+        )
     if NETWORK not in bundle.files:
         raise ModelError(f"{folder}: bundle.json lists no {NETWORK}")
 

@@ -1,4 +1,4 @@
-"""Events: what is published. ``docs/events.md`` describes them and ``docs/events.schema.json`` is made from these classes."""
+"""Events: what is published. ``docs/events.schema.json`` is made from these classes, ``docs/events.md`` describes them."""
 
 import datetime
 import json
@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-VERSION = 1
+VERSION: Literal[1] = 1
 """Version of the event format: fields may be added within a version, other changes make a new one."""
 
 KEYWORD_TOPIC = "kwsd.keyword."
@@ -38,7 +38,9 @@ class KeywordEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", 
     window: SampleRange
     model: Annotated[str, msgspec.Meta(description="Name of the model.")]
     source: Annotated[str, msgspec.Meta(description="What was listened to.")]
-    latency_ms: Annotated[float, msgspec.Meta(ge=0, description="From the arrival of the audio that decided to publication.")]
+    latency_ms: Annotated[
+        float, msgspec.Meta(ge=0, description="From the arrival of the audio that decided to publication.")
+    ]
 
 
 class StatusEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="status"):
@@ -79,7 +81,8 @@ def decode(body: bytes) -> Event:
     msgspec.DecodeError
         The body is no event of this version.
     """
-    return msgspec.json.decode(body, type=Event)
+    event: Event = msgspec.json.decode(body, type=Event)
+    return event
 
 
 def json_schema() -> str:

@@ -76,7 +76,7 @@ class Model(ABC):
             The waveforms have another shape.
         """
         waveforms = np.asarray(waveforms, np.float32)
-        if waveforms.ndim != 2 or waveforms.shape[1] != frontend.WINDOW_SAMPLES:
+        if waveforms.shape != (len(waveforms), frontend.WINDOW_SAMPLES):
             raise ValueError(f"waveforms have shape {waveforms.shape}, not (n, {frontend.WINDOW_SAMPLES})")
         scores = np.empty((len(waveforms), len(self.labels)), np.float32)
         for row, samples in zip(scores, waveforms, strict=True):
@@ -93,7 +93,9 @@ class Model(ABC):
         """
         for word in thresholds:
             if word not in self.keywords:
-                raise ModelError(f"model {self.name} has no keyword {word!r}: its keywords are {' '.join(self.keywords)}")
+                raise ModelError(
+                    f"model {self.name} has no keyword {word!r}: its keywords are {' '.join(self.keywords)}"
+                )
         merged = self.detector.thresholds | thresholds
         self.detector = msgspec.structs.replace(self.detector, thresholds=merged)
 
@@ -118,10 +120,13 @@ class BundleModel(Model):
         self.hop_samples = self.bundle.hop_samples
         self.detector = self.bundle.detector
         self._interpreter = _interpreter(folder / bundle.NETWORK)
-        self._input = self._tensor(self._interpreter.get_input_details()[0], (1, frontend.FRAMES, frontend.BINS), folder)
+        self._input = self._tensor(
+            self._interpreter.get_input_details()[0], (1, frontend.FRAMES, frontend.BINS), folder
+        )
         self._output = self._tensor(self._interpreter.get_output_details()[0], (1, len(self.labels)), folder)
 
     def scores(self, window: Window) -> Float32:
+        """Output of the network: shape (labels,), float32."""
         self._interpreter.set_tensor(self._input, window.spectrogram[np.newaxis])
         self._interpreter.invoke()
         scores: Float32 = self._interpreter.get_tensor(self._output)[0]
@@ -187,7 +192,9 @@ def installed_models() -> dict[str, Path]:
     package = Path(__file__).parent
     # In a source tree the bundles lie beside the package; in an installation, inside it.
     shelves = [package.parent / "models", package / "models", platformdirs.user_data_path("kwsd") / "models"]
-    found = {manifest.parent.name: manifest.parent for shelf in shelves for manifest in shelf.glob(f"*/{bundle.MANIFEST}")}
+    found = {
+        manifest.parent.name: manifest.parent for shelf in shelves for manifest in shelf.glob(f"*/{bundle.MANIFEST}")
+    }
     return dict(sorted(found.items()))
 
 

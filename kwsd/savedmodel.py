@@ -1,4 +1,4 @@
-"""SavedModel folders, as the "Simple audio recognition" tutorial exports them. The only module that imports TensorFlow."""
+"""SavedModel folders, as the TensorFlow tutorial exports them. The only module that imports TensorFlow."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -51,6 +51,7 @@ class SavedModel(Model):
         self.detector = DetectorSettings({word: THRESHOLD for word in self.labels if word not in RESERVED_LABELS})
 
     def scores(self, window: Window) -> Float32:
+        """Softmax of the logits: shape (labels,), float32."""
         scores: Float32 = tf.nn.softmax(self._logits(window.samples)).numpy()
         return scores
 
@@ -71,7 +72,8 @@ def _waveform_function(module: Any, folder: Path) -> Any:  # noqa: ANN401  Tenso
 
 
 def _concrete_functions(module: Any) -> Iterable[Any]:  # noqa: ANN401
-    yield from getattr(getattr(module, "__call__", None), "concrete_functions", ())
+    if callable(module):
+        yield from module.__call__.concrete_functions
     yield from module.signatures.values()
 
 

@@ -1,0 +1,5 @@
+"""``python -m kwsd``."""
+
+from kwsd.cli import main
+
+main()

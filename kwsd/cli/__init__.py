@@ -1,0 +1,52 @@
+"""The command ``kwsd``. Each command is a module of this folder, named like it."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from kwsd.cli.config import config
+from kwsd.cli.demo import demo
+from kwsd.cli.devices import devices
+from kwsd.cli.listen import listen
+from kwsd.cli.models import models
+from kwsd.cli.run import run
+from kwsd.cli.scan import scan
+from kwsd.errors import KwsdError
+
+app = typer.Typer(
+    name="kwsd",
+    help="Spot keywords in the microphone's audio and publish them as events over ZeroMQ.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+for command in (run, listen, scan, devices, models, config, demo):
+    app.command()(command)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        print(f"kwsd {version('kwsd')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options of every command."""
+
+
+def main() -> None:
+    """Run the command line; an error of ours becomes one sentence and its exit code."""
+    try:
+        app()
+    except KwsdError as error:
+        from kwsd.log import say_error
+
+        say_error(str(error))
+        sys.exit(error.exit_code)

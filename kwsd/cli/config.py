@@ -1,0 +1,34 @@
+"""``kwsd config``."""
+
+import json as jsonlib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def config(
+    json: Annotated[bool, typer.Option("--json", help="One JSON object: key to value and origin.")] = False,
+    config: Annotated[Path | None, typer.Option(help="Configuration file, instead of the usual places.")] = None,
+) -> None:
+    """Print the configuration in force, and where each value came from."""
+    import msgspec
+
+    from kwsd.address import default_address
+    from kwsd.config import load_config
+
+    effective = load_config(file=config)
+    values = msgspec.to_builtins(effective.config)
+    values["address"] = values["address"] or default_address()
+    if json:
+        print(jsonlib.dumps({key: {"value": value, "origin": effective.origins[key]} for key, value in values.items()}))
+        return
+    for key, value in values.items():
+        print(f"{key} = {_toml(value)}  # {effective.origins[key]}")
+
+
+def _toml(value: object) -> str:
+    """A value as TOML: strings and lists look the same in JSON, tables do not."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{jsonlib.dumps(key)} = {_toml(inner)}" for key, inner in value.items()) + "}"
+    return jsonlib.dumps(value)

@@ -1,0 +1,77 @@
+"""``kwsd listen``."""
+
+import sys
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from kwsd.client import Subscription
+    from kwsd.events import Event, StatusEvent
+
+
+def listen(
+    json: Annotated[
+        bool, typer.Option("--json", help="Print each event as it was published, one JSON object a line.")
+    ] = False,
+    connect: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="The daemon's event address, if not the default.")
+    ] = None,
+    keyword: Annotated[list[str] | None, typer.Option(help="Only this keyword. May be repeated.")] = None,
+    count: Annotated[int | None, typer.Option(min=1, help="Stop after so many keyword events.")] = None,
+    timeout: Annotated[float | None, typer.Option(min=0, metavar="S", help="Stop after S seconds.")] = None,
+) -> None:
+    """Print keyword events of a running daemon.
+
+    Waits for a daemon that is not running yet. Exit code 75 when --timeout passes before --count events came.
+    """
+    from kwsd.client import Subscription
+    from kwsd.errors import NoEventError, UsageError
+    from kwsd.events import KeywordEvent
+
+    try:
+        subscription = Subscription(connect, keyword)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    with subscription:
+        printed = 0
+        for body, event in _messages(subscription, timeout):
+            if not isinstance(event, KeywordEvent):
+                _say_status(event)
+                continue
+            sys.stdout.write(
+                body.decode() + "\n" if json else f"{event.time:%H:%M:%S}  {event.keyword:<10} {event.score:.2f}\n"
+            )
+            sys.stdout.flush()
+            printed += 1
+            if printed == count:
+                return
+    if count:
+        raise NoEventError(f"{printed} of {count} events came within {timeout:g} seconds")
+
+
+def _messages(subscription: "Subscription", timeout_s: float | None) -> Iterator[tuple[bytes, "Event"]]:
+    from kwsd.events import decode
+
+    end_s = None if timeout_s is None else time.monotonic() + timeout_s
+    while True:
+        left_s = None if end_s is None else max(0.0, end_s - time.monotonic())
+        message = subscription.receive(left_s)
+        if message is None:
+            return
+        yield message.body, decode(message.body)
+
+
+_seen: dict[str, str] = {}
+
+
+def _say_status(status: "StatusEvent") -> None:
+    """Say a daemon's state on standard error when it is new."""
+    if _seen.get(status.run) != status.state:
+        _seen[status.run] = status.state
+        print(
+            f"kwsd is {status.state} ({status.source}, model {status.model}: {' '.join(status.keywords)})",
+            file=sys.stderr,
+        )

@@ -1,0 +1,45 @@
+"""Messages to the service manager, by the protocol of sd_notify(3)."""
+
+import os
+import socket
+from collections.abc import Mapping
+
+
+class Notifier:
+    """Tells systemd how the daemon is; does nothing where systemd does not ask.
+
+    Parameters
+    ----------
+    environment : mapping
+        Where ``NOTIFY_SOCKET`` and ``WATCHDOG_USEC`` are looked up.
+
+    Attributes
+    ----------
+    watchdog_s : float or None
+        Seconds after which systemd takes silence for death.
+    """
+
+    def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
+        path = environment.get("NOTIFY_SOCKET", "")
+        # A leading @ stands for the zero byte of an abstract socket (sd_notify(3)).
+        self._path = "\0" + path[1:] if path.startswith("@") else path
+        microseconds = int(environment.get("WATCHDOG_USEC", "0"))
+        self.watchdog_s = microseconds / 1e6 if microseconds else None
+
+    def ready(self, status: str) -> None:
+        """The daemon is up."""
+        self._send(f"READY=1\nSTATUS={status}")
+
+    def alive(self) -> None:
+        """Audio was just processed."""
+        self._send("WATCHDOG=1")
+
+    def stopping(self) -> None:
+        """The daemon is going down."""
+        self._send("STOPPING=1")
+
+    def _send(self, message: str) -> None:
+        if not self._path:
+            return
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+            channel.sendto(message.encode(), self._path)

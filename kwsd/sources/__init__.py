@@ -1,0 +1,82 @@
+"""Sources of audio behind one small interface: the microphone, a file, and raw samples on standard input."""
+
+from collections.abc import Iterator
+from typing import NamedTuple, Protocol
+
+from kwsd.frontend import Float32
+
+BLOCK_SAMPLES = 1280
+"""Samples (16 kHz) in a block: one hop of the bundled models, so that a block completes a window as it arrives."""
+
+
+class Block(NamedTuple):
+    """Samples as they arrive.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (n,), float32 in [-1, 1], 16 kHz mono
+    gap : bool
+        Whether audio was lost just before this block.
+    """
+
+    samples: Float32
+    gap: bool = False
+
+
+class Source(Protocol):
+    """Where blocks come from.
+
+    Attributes
+    ----------
+    name : str
+        For people and for events.
+    live : bool
+        Whether audio is lost when it is not fetched in time.
+    """
+
+    name: str
+    live: bool
+
+    def blocks(self) -> Iterator[Block]:
+        """Blocks until the source ends or is closed.
+
+        Raises
+        ------
+        AudioDataError
+            The audio ended otherwise than it should; all that was usable has been yielded.
+        AudioLostError
+            The device went away.
+        """
+
+    def close(self) -> None:
+        """Stop; `blocks` ends soon, also in another thread."""
+
+
+def open_source(device: str) -> Source:
+    """Open what ``--device`` names.
+
+    Parameters
+    ----------
+    device : str
+        ``default``, a device's index or a part of its name, ``file:PATH`` (played at the pace of real time), or ``-``
+        for raw signed 16-bit little-endian samples, 16 kHz mono, on standard input.
+
+    Raises
+    ------
+    AudioUnavailableError
+        There is no such device, or no PortAudio.
+    AudioDataError
+        The file cannot be used.
+    """
+    # Each source is imported on demand: a file needs no PortAudio, a microphone no libsndfile.
+    if device == "-":
+        from kwsd.sources.pipe import PipeSource  # noqa: PLC0415
+
+        return PipeSource()
+    if device.startswith("file:"):
+        from kwsd.sources.file import FileSource  # noqa: PLC0415
+
+        return FileSource(device.removeprefix("file:"), paced=True)
+    from kwsd.sources.microphone import Microphone  # noqa: PLC0415
+
+    return Microphone(device)

@@ -1,0 +1,79 @@
+"""A microphone as a source, through PortAudio."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from kwsd.errors import AudioLostError, AudioUnavailableError
+from kwsd.frontend import SAMPLE_RATE
+from kwsd.sources import BLOCK_SAMPLES, Block
+from kwsd.sources.convert import Converter
+from kwsd.sources.devices import Device, find_device, portaudio
+
+
+class Microphone:
+    """An input device, read in blocking calls.
+
+    A callback would go on in silence when the sound server dies; a blocking read raises. It also needs no memory that
+    is both writable and executable, which a hardened service may not have.
+
+    Parameters
+    ----------
+    device : str
+        As for `kwsd.sources.devices.find_device`.
+
+    Raises
+    ------
+    AudioUnavailableError
+        There is no such device, or it cannot be opened.
+    """
+
+    live = True
+
+    def __init__(self, device: str) -> None:
+        self._portaudio = portaudio()
+        found = find_device(device)
+        self.name = found.name
+        self._closed = False
+        rate, channels = self._format(found)
+        self._converter = Converter(rate)
+        self._frames = round(BLOCK_SAMPLES * rate / SAMPLE_RATE)
+        try:
+            self._stream = self._portaudio.InputStream(
+                samplerate=rate, blocksize=self._frames, device=found.index, channels=channels, dtype=np.float32
+            )
+            self._stream.start()
+        except self._portaudio.PortAudioError as error:
+            raise AudioUnavailableError(f"cannot open input device {self.name}: {_reason(error)}") from None
+
+    def blocks(self) -> Iterator[Block]:
+        """Blocks for as long as the device delivers; see `kwsd.sources.Source.blocks`."""
+        while not self._closed:
+            try:
+                frames, overflowed = self._stream.read(self._frames)
+            except self._portaudio.PortAudioError as error:
+                raise AudioLostError(f"input device {self.name} is gone: {_reason(error)}") from None
+            yield Block(self._converter.convert(frames), gap=overflowed)
+
+    def close(self) -> None:
+        """Stop after the block in progress."""
+        self._closed = True
+
+    def _format(self, device: Device) -> tuple[int, int]:
+        """The best rate and number of channels that the device accepts: first of all, 16 kHz mono."""
+        error: Exception | None = None
+        for channels in (1, device.channels):
+            for rate in (SAMPLE_RATE, device.rate):
+                try:
+                    self._portaudio.check_input_settings(device.index, channels, np.float32, samplerate=rate)
+                except self._portaudio.PortAudioError as refused:
+                    error = refused
+                else:
+                    return rate, channels
+        raise AudioUnavailableError(f"cannot open input device {device.name}: {_reason(error)}")
+
+
+def _reason(error: Any) -> str:  # noqa: ANN401  sounddevice has no type information
+    """PortAudio's own words, without its numbers."""
+    return str(error.args[0]).split(" [PaErrorCode")[0].removeprefix("Error opening InputStream: ")
