@@ -1,4 +1,4 @@
-"""Events: what is published. ``docs/events.schema.json`` is made from these classes, ``docs/events.md`` describes them."""
+"""Events: what is published; described in ``docs/events.md``, with a JSON Schema made from these classes."""
 
 import datetime
 import json
