@@ -1,7 +1,9 @@
 """Models: what turns a window into scores. Bundles run on LiteRT; SavedModel folders are left to `kwsd.savedmodel`."""
 
+import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -202,8 +204,22 @@ def _interpreter(path: Path) -> Any:  # noqa: ANN401  LiteRT has no type informa
     from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415  takes 0.1 s, which `kwsd --help` need not pay
 
     try:
-        interpreter = Interpreter(str(path), num_threads=1)
-        interpreter.allocate_tensors()
+        with _quiet():
+            interpreter = Interpreter(str(path), num_threads=1)
+            interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
         raise ModelError(f"{path} is no network that LiteRT can run: {error}") from None
     return interpreter
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Close standard error to LiteRT, which announces its delegate there and has no switch for it."""
+    stderr = os.dup(2)
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)

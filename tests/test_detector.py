@@ -1,0 +1,122 @@
+"""The detector, on scores written by hand and drawn by hypothesis; the sample index is its only clock."""
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from kwsd.bundle import DetectorSettings
+from kwsd.detector import Detection, Detector
+from kwsd.frontend import SAMPLE_RATE
+
+HOP = 1280
+LABELS = ("_silence_", "_unknown_", "go", "stop")
+SETTINGS = DetectorSettings({"go": 0.8, "stop": 0.6}, smoothing_windows=2, hits=2, refractory_s=0.75, rearm=0.5)
+RAW = msgspec.structs.replace(SETTINGS, smoothing_windows=1, hits=1)
+
+SILENCE = [1, 0, 0, 0]
+UNKNOWN = [0, 1, 0, 0]
+GO = [0, 0, 1, 0]
+STOP = [0, 0, 0, 1]
+
+
+def detect(rows: list[list[float]] | np.ndarray, settings: DetectorSettings = SETTINGS) -> list[Detection]:
+    detector = Detector(LABELS, settings)
+    found = [detector.update(np.asarray(row, np.float32), HOP * (n + 1)) for n, row in enumerate(rows)]
+    return [detection for detection in found if detection]
+
+
+def words(rows: list[list[float]], settings: DetectorSettings = SETTINGS) -> list[str]:
+    return [detection.keyword for detection in detect(rows, settings)]
+
+
+def test_one_utterance_is_one_detection_however_long_its_score_lasts() -> None:
+    assert words([SILENCE] * 5 + [GO] * 50 + [SILENCE] * 5) == ["go"]
+
+
+def test_the_same_word_twice_is_two_detections_without_another_label_between_them() -> None:
+    assert words([GO] * 8 + [[0.6, 0, 0.4, 0]] * 8 + [GO] * 8) == ["go"]
+    assert words([GO] * 8 + [[0.7, 0, 0.3, 0]] * 8 + [GO] * 8) == ["go", "go"]
+
+
+def test_two_words_in_a_row_are_two_detections() -> None:
+    assert words([GO] * 6 + [STOP] * 20) == ["go", "stop"]
+
+
+def test_a_score_below_its_own_threshold_is_no_detection() -> None:
+    assert words([[0, 0.25, 0.75, 0]] * 20) == []
+    assert words([[0, 0.25, 0, 0.75]] * 20) == ["stop"]
+
+
+def test_the_mean_of_the_smoothing_windows_decides() -> None:
+    alternating = [[0, 0, 1, 0], [0, 0.5, 0.5, 0]] * 20
+    assert words(alternating, msgspec.structs.replace(SETTINGS, smoothing_windows=1)) == []
+    assert words(alternating, msgspec.structs.replace(SETTINGS, thresholds={"go": 0.7, "stop": 0.7})) == ["go"]
+
+
+def test_fewer_hits_in_a_row_than_asked_for_are_no_detection() -> None:
+    settings = msgspec.structs.replace(RAW, hits=3)
+    assert words([GO, GO, SILENCE] * 10, settings) == []
+    assert words([GO, GO, GO], settings) == ["go"]
+
+
+def test_the_decision_is_dated_at_the_end_of_its_window() -> None:
+    (detection,) = detect([SILENCE] * 4 + [GO] * 4, RAW)
+    assert detection == Detection("go", 1.0, 5 * HOP)
+    assert detection.time_s == 5 * HOP / SAMPLE_RATE
+    assert detection.window == (5 * HOP - 16_000, 5 * HOP)
+
+
+def test_a_reset_forgets_scores_but_not_the_refractory_period() -> None:
+    detector = Detector(LABELS, RAW)
+    assert detector.update(np.array(GO, np.float32), HOP)
+    detector.reset()
+    assert detector.update(np.array(GO, np.float32), 2 * HOP) is None
+    assert detector.update(np.array(GO, np.float32), 12 * HOP)
+
+
+def test_a_model_without_reserved_labels_needs_no_silence_to_be_armed_again() -> None:
+    detector = Detector(("go", "stop"), msgspec.structs.replace(RAW, thresholds={"go": 0.8, "stop": 0.8}))
+    rows = [[1, 0]] * 3 + [[0.5, 0.5]] * 9 + [[1, 0]] * 3
+    found = [detector.update(np.array(row, np.float32), HOP * n) for n, row in enumerate(rows)]
+    assert sum(detection is not None for detection in found) == 1
+    rows = [[1, 0]] * 3 + [[0.1, 0.9]] * 12 + [[1, 0]] * 12
+    found = [detector.update(np.array(row, np.float32), HOP * (n + 100)) for n, row in enumerate(rows)]
+    assert [detection.keyword for detection in found if detection] == ["stop", "go"]
+
+
+scores = arrays(np.float32, st.tuples(st.integers(1, 80), st.just(4)), elements=st.floats(0, 1, width=32))
+settings = st.builds(
+    DetectorSettings,
+    thresholds=st.fixed_dictionaries({"go": st.floats(0.05, 1), "stop": st.floats(0.05, 1)}),
+    smoothing_windows=st.integers(1, 8),
+    hits=st.integers(1, 5),
+    refractory_s=st.floats(0, 3),
+    rearm=st.floats(0.1, 1),
+)
+
+
+@given(rows=scores, drawn=settings)
+def test_two_detections_are_never_within_the_refractory_period(rows: np.ndarray, drawn: DetectorSettings) -> None:
+    samples = [detection.sample for detection in detect(rows, drawn)]
+    assert all(gap >= round(drawn.refractory_s * SAMPLE_RATE) for gap in np.diff(samples))
+
+
+@given(rows=scores, drawn=settings)
+def test_silence_and_unknown_words_never_fire(rows: np.ndarray, drawn: DetectorSettings) -> None:
+    rows = rows * np.array([1, 1, 0, 0], np.float32)
+    assert detect(rows, drawn) == []
+
+
+@given(rows=scores, drawn=settings)
+def test_every_detection_has_reached_its_threshold(rows: np.ndarray, drawn: DetectorSettings) -> None:
+    for detection in detect(rows, drawn):
+        assert detection.score >= np.float32(drawn.thresholds[detection.keyword])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_scores_that_are_no_numbers_do_not_outlive_the_smoothing(value: float) -> None:
+    rows = [SILENCE] * 3 + [[0, 0, value, 0]] + [SILENCE] * 12 + [GO] * 4
+    assert words(rows)[-1:] == ["go"]

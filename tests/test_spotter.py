@@ -1,0 +1,86 @@
+"""The whole pipeline, with the shipped model on the bundled recording."""
+
+import numpy as np
+import pytest
+import soundfile
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kwsd import Detection, Spotter, load_model
+from kwsd.cli.demo import FOLDER
+from kwsd.frontend import spectrogram
+from kwsd.model import Model, Window
+
+SAMPLES, _ = soundfile.read(FOLDER / "demo.flac", dtype="float32")
+MODEL = load_model()
+
+
+def detections(blocks: list[np.ndarray]) -> list[Detection]:
+    spotter = Spotter(MODEL)
+    return [found for block in blocks for found in spotter.feed(block)] + spotter.flush()
+
+
+def test_words_of_the_recording_are_heard() -> None:
+    assert len(detections([SAMPLES])) >= 5
+
+
+@settings(max_examples=10, deadline=None)
+@given(cuts=st.lists(st.integers(0, len(SAMPLES)), max_size=60))
+def test_any_split_into_blocks_gives_exactly_the_same_detections(cuts: list[int]) -> None:
+    assert detections(np.split(SAMPLES, sorted(cuts))) == detections([SAMPLES])
+
+
+class Recorder(Model):
+    """A model that keeps the windows it is shown."""
+
+    name = "recorder"
+    labels = MODEL.labels
+    hop_samples = 1280
+    detector = MODEL.detector
+
+    def __init__(self) -> None:
+        self.windows: list[Window] = []
+
+    def scores(self, window: Window) -> np.ndarray:
+        self.windows.append(Window(window.samples.copy(), window.spectrogram.copy()))
+        return np.zeros(len(self.labels), np.float32)
+
+
+@pytest.mark.parametrize("hop", [128, 1280, 3200, 16_000])
+def test_every_streamed_window_equals_the_same_window_computed_at_once(hop: int) -> None:
+    model = Recorder()
+    model.hop_samples = hop
+    stream = SAMPLES[: 16_000 * 3]
+    Spotter(model).feed(stream)
+    assert len(model.windows) == len(stream) // hop
+    padded = np.concatenate([np.zeros(16_000, np.float32), stream])
+    for number, window in enumerate(model.windows, 1):
+        expected = padded[number * hop : number * hop + 16_000]
+        np.testing.assert_array_equal(window.samples, expected)
+        np.testing.assert_allclose(window.spectrogram, spectrogram(expected), atol=1e-6, rtol=0)
+
+
+def test_after_a_reset_nothing_of_the_audio_before_it_is_left() -> None:
+    model = Recorder()
+    spotter = Spotter(model)
+    spotter.feed(SAMPLES[:20_000])
+    spotter.reset()
+    spotter.feed(np.zeros(1280, np.float32))
+    assert not model.windows[-1].samples.any()
+    assert not model.windows[-1].spectrogram.any()
+
+
+@pytest.mark.parametrize(
+    "samples",
+    [
+        np.zeros(80_000, np.float32),
+        np.full(80_000, 0.5, np.float32),
+        np.random.default_rng(0).choice([-1, 1], 80_000).astype(np.float32),
+        np.full(80_000, np.nan, np.float32),
+        np.full(80_000, np.inf, np.float32),
+    ],
+    ids=["silence", "constant", "full-scale noise", "not a number", "infinite"],
+)
+@pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
+def test_what_is_no_speech_is_no_keyword(samples: np.ndarray) -> None:
+    assert detections([samples]) == []
