@@ -48,7 +48,7 @@ def heard(pulse: PulseAudio, program: str, clips: Path, tmp_path_factory: pytest
     with (
         subprocess.Popen([program, "run", "--device", "default"], **programs) as daemon,
         subprocess.Popen(
-            [program, "listen", "--json", "--count", str(len(WORDS)), "--timeout", "90"],
+            [program, "listen", "--json", "--count", str(len(WORDS)), "--timeout", "60"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             **programs,
