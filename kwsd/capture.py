@@ -1,16 +1,24 @@
 """The capture thread: it fetches blocks from a source, so that nothing the daemon does can make it lose audio."""
 
+import logging
 import threading
 import time
+from collections.abc import Callable
 from queue import Empty, Full, Queue
 from typing import NamedTuple
 
+from kwsd.errors import AudioLostError, AudioUnavailableError
 from kwsd.sources import Block, Source
+
+log = logging.getLogger(__name__)
 
 BACKLOG_BLOCKS = 25
 """Blocks kept for a daemon that falls behind, two seconds of them: older audio is no news."""
 
 POLL_S = 0.1
+
+FIRST_RETRY_S, LAST_RETRY_S = 0.5, 4.0
+"""Seconds between attempts to open a lost source, doubled each time up to the last: it listens again within five."""
 
 
 class Arrival(NamedTuple):
@@ -27,31 +35,49 @@ class Arrival(NamedTuple):
     monotonic_s: float
 
 
+class Lost(NamedTuple):
+    """The source went away; it is being opened again."""
+
+    reason: str
+
+
 class End(NamedTuple):
     """The source has ended: by itself, or with an error."""
 
-    error: BaseException | None
+    error: Exception | None
+
+
+Item = Arrival | Lost | End
 
 
 class Capture:
-    """Runs a source in a thread of its own, from construction to `close`.
+    """Runs a source in a thread of its own, from construction to `close`, and opens it again whenever it is lost.
 
     Parameters
     ----------
     source : Source
         When the daemon falls behind, a live source loses blocks and the next one says so; any other waits.
+    reopen : callable
+        Gives the source anew, or raises `AudioUnavailableError` as long as it is not there.
+
+    Attributes
+    ----------
+    active_s : float
+        ``time.monotonic()`` of the latest block or attempt to open the source: old when the thread hangs.
     """
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, reopen: Callable[[], Source]) -> None:
         self._source = source
-        self._queue: Queue[Arrival | End] = Queue(BACKLOG_BLOCKS)
+        self._reopen = reopen
+        self._queue: Queue[Item] = Queue(BACKLOG_BLOCKS)
         self._closed = threading.Event()
-        self._lost = False
+        self._gap = False
+        self.active_s = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="kwsd-capture", daemon=True)
         self._thread.start()
 
-    def next(self, timeout_s: float) -> Arrival | End | None:
-        """The next block or the end, or None when neither came in time."""
+    def next(self, timeout_s: float) -> Item | None:
+        """What happened next, or None when nothing did in time."""
         try:
             return self._queue.get(timeout=timeout_s)
         except Empty:
@@ -64,28 +90,50 @@ class Capture:
         self._thread.join(timeout=1)
 
     def _run(self) -> None:
-        error: BaseException | None = None
         try:
-            for block in self._source.blocks():
-                self._keep(Arrival(block, time.monotonic()))
-                if self._closed.is_set():
-                    break
-        except Exception as raised:  # noqa: BLE001  handed to the main thread, which raises it
-            error = raised
-        self._wait_for_room(End(error))
+            while not self._closed.is_set():
+                try:
+                    self._fetch()
+                except AudioLostError as lost:
+                    self._gap = True
+                    self._put(Lost(str(lost)))
+                    self._wait_for_source()
+                else:
+                    self._put(End(None))
+                    return
+        except Exception as error:  # noqa: BLE001  handed to the main thread, which raises it
+            self._put(End(error))
 
-    def _keep(self, arrival: Arrival) -> None:
-        if not self._source.live:
-            self._wait_for_room(arrival)
-            return
-        block = arrival.block._replace(gap=arrival.block.gap or self._lost)
+    def _fetch(self) -> None:
+        for block in self._source.blocks():
+            self.active_s = time.monotonic()
+            arrival = Arrival(block, self.active_s)
+            if self._source.live:
+                self._put_or_drop(arrival)
+            else:
+                self._put(arrival)
+
+    def _wait_for_source(self) -> None:
+        delay_s = FIRST_RETRY_S
+        while not self._closed.wait(delay_s):
+            delay_s = min(2 * delay_s, LAST_RETRY_S)
+            self.active_s = time.monotonic()
+            try:
+                self._source = self._reopen()
+            except AudioUnavailableError as error:
+                log.debug("not back yet: %s", error)
+            else:
+                return
+
+    def _put_or_drop(self, arrival: Arrival) -> None:
+        block = arrival.block._replace(gap=arrival.block.gap or self._gap)
         try:
             self._queue.put_nowait(arrival._replace(block=block))
-            self._lost = False
+            self._gap = False
         except Full:
-            self._lost = True
+            self._gap = True
 
-    def _wait_for_room(self, item: Arrival | End) -> None:
+    def _put(self, item: Item) -> None:
         while not self._closed.is_set():
             try:
                 self._queue.put(item, timeout=POLL_S)

@@ -8,7 +8,7 @@ from types import FrameType
 
 from kwsd import events
 from kwsd.address import default_address
-from kwsd.capture import Arrival, Capture, End
+from kwsd.capture import Arrival, Capture, End, Lost
 from kwsd.config import Config
 from kwsd.detector import Detection
 from kwsd.errors import AudioLostError
@@ -16,7 +16,7 @@ from kwsd.events import KeywordEvent, SampleRange, State, StatusEvent
 from kwsd.model import Model, load_model
 from kwsd.notify import Notifier
 from kwsd.publisher import Publisher
-from kwsd.sources import Source, open_source
+from kwsd.sources import open_source
 from kwsd.spotter import Spotter
 
 log = logging.getLogger(__name__)
@@ -27,8 +27,11 @@ POLL_S = 0.1
 STATUS_S = 5.0
 """Seconds from one status event to the next."""
 
-DEAF_S = 3.0
+DEAF_S = 2.8
 """Seconds without a block after which a live source counts as lost."""
+
+STUCK_S = 15.0
+"""Seconds without a word from the capture thread, which then hangs in the device: only a new process can help."""
 
 
 class Daemon:
@@ -37,23 +40,31 @@ class Daemon:
     Parameters
     ----------
     model : Model
-    source : Source
+    device : str
+        As for `kwsd.sources.open_source`; opened here, and again whenever it is lost.
     publisher : Publisher
     notifier : Notifier
+
+    Raises
+    ------
+    AudioUnavailableError, AudioDataError
+        The device cannot be opened now.
     """
 
-    def __init__(self, model: Model, source: Source, publisher: Publisher, notifier: Notifier) -> None:
+    def __init__(self, model: Model, device: str, publisher: Publisher, notifier: Notifier) -> None:
         self._model = model
-        self._source = source
+        self._device = device
+        self._source = open_source(device)
         self._publisher = publisher
         self._notifier = notifier
         self._spotter = Spotter(model)
         self._run_id = uuid.uuid4().hex
         self._state: State = "starting"
+        self._reason = ""
         self._events = 0
         self._gaps = 0
         self._stopping = False
-        self._started_s = self._last_block_s = time.monotonic()
+        self._started_s = time.monotonic()
         self._next_status_s = self._started_s
 
     def run(self) -> None:
@@ -62,18 +73,14 @@ class Daemon:
         Raises
         ------
         AudioLostError
-            A live source has delivered nothing for three seconds, or went away.
+            The device hangs, so that it cannot be opened again by this process.
         AudioDataError
             The source's audio ended otherwise than it should; what was usable has been processed.
         """
-        capture = Capture(self._source)
+        capture = Capture(self._source, lambda: open_source(self._device, again=True))
         self._notifier.ready(f"listening on {self._source.name}")
-        log.info(
-            "listening on %s with model %s, publishing on %s",
-            self._source.name,
-            self._model.name,
-            self._publisher.address,
-        )
+        log.info("listening on %s with model %s", self._source.name, self._model.name)
+        log.info("publishing on %s", self._publisher.address)
         try:
             self._loop(capture)
         finally:
@@ -92,34 +99,48 @@ class Daemon:
             if isinstance(item, End):
                 self._finish(item)
                 return
-            if item is not None:
+            if isinstance(item, Arrival):
                 self._process(item)
-            elif self._source.live and time.monotonic() - self._last_block_s > DEAF_S:
-                raise AudioLostError(f"{self._source.name} has delivered no audio for {DEAF_S:.0f} seconds")
+            elif isinstance(item, Lost):
+                self._lose(item.reason)
+            else:
+                self._check_hearing(capture)
             if self._publisher.new_subscribers() or time.monotonic() >= self._next_status_s:
                 self._publish_status()
 
     def _process(self, arrival: Arrival) -> None:
-        self._last_block_s = arrival.monotonic_s
-        if arrival.block.gap:
+        if arrival.block.gap or self._state == "lost":
             self._gaps += 1
             self._spotter.reset()
             log.warning("audio was lost: the window begins anew")
+        if self._state != "listening":
+            self._enter("listening")
         for detection in self._spotter.feed(arrival.block.samples):
             self._publish_keyword(detection, arrival.monotonic_s)
         self._notifier.alive()
-        if self._state == "starting":
-            self._enter("listening")
+
+    def _check_hearing(self, capture: Capture) -> None:
+        if self._source.live:
+            stalled_s = time.monotonic() - capture.active_s
+            if stalled_s > STUCK_S:
+                raise AudioLostError(f"{self._source.name} hangs and cannot be opened again by this process")
+            if stalled_s > DEAF_S and self._state != "lost":
+                self._lose(f"{self._source.name} delivers no audio")
+        self._notifier.alive()
+
+    def _lose(self, reason: str) -> None:
+        log.warning("%s; opening it again until it is back", reason)
+        self._enter("lost", reason)
 
     def _finish(self, end: End) -> None:
-        if end.error is None or not self._source.live:
+        if not self._source.live:
             for detection in self._spotter.flush():
                 self._publish_keyword(detection, time.monotonic())
         if end.error is not None:
             raise end.error
 
-    def _enter(self, state: State) -> None:
-        self._state = state
+    def _enter(self, state: State, reason: str = "") -> None:
+        self._state, self._reason = state, reason
         self._publish_status()
 
     def _publish_keyword(self, detection: Detection, arrived_s: float) -> None:
@@ -149,6 +170,7 @@ class Daemon:
             seq=self._publisher.next_sequence(events.STATUS_TOPIC),
             time=events.now(),
             state=self._state,
+            reason=self._reason,
             model=self._model.name,
             keywords=list(self._model.keywords),
             source=self._source.name,
@@ -171,7 +193,7 @@ def run_daemon(config: Config) -> None:
     model = load_model(config.model, config.labels)
     model.set_thresholds(config.thresholds)
     with Publisher(config.address or default_address()) as publisher:
-        daemon = Daemon(model, open_source(config.device), publisher, Notifier())
+        daemon = Daemon(model, config.device, publisher, Notifier())
         _stop_on_signals(daemon)
         daemon.run()
 

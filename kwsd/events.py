@@ -12,7 +12,7 @@ VERSION: Literal[1] = 1
 KEYWORD_TOPIC = "kwsd.keyword."
 STATUS_TOPIC = "kwsd.status"
 
-State = Literal["starting", "listening", "stopping"]
+State = Literal["starting", "listening", "lost", "stopping"]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
@@ -51,6 +51,7 @@ class StatusEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
     seq: Annotated[int, msgspec.Meta(ge=1, description="Counts the status events of this run, without gaps.")]
     time: Annotated[datetime.datetime, msgspec.Meta(tz=True, description="When it was published, UTC.")]
     state: State
+    reason: Annotated[str, msgspec.Meta(description="Why the audio is lost; empty in other states.")] = ""
     model: Annotated[str, msgspec.Meta(description="Name of the model.")]
     keywords: list[str]
     source: Annotated[str, msgspec.Meta(description="What is listened to.")]

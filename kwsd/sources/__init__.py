@@ -52,7 +52,7 @@ class Source(Protocol):
         """Stop; `blocks` ends soon, also in another thread."""
 
 
-def open_source(device: str) -> Source:
+def open_source(device: str, *, again: bool = False) -> Source:
     """Open what ``--device`` names.
 
     Parameters
@@ -60,6 +60,8 @@ def open_source(device: str) -> Source:
     device : str
         ``default``, a device's index or a part of its name, ``file:PATH`` (played at the pace of real time), or ``-``
         for raw signed 16-bit little-endian samples, 16 kHz mono, on standard input.
+    again : bool
+        Whether it has been open and was lost: devices are then looked for anew.
 
     Raises
     ------
@@ -77,6 +79,9 @@ def open_source(device: str) -> Source:
         from kwsd.sources.file import FileSource  # noqa: PLC0415
 
         return FileSource(device.removeprefix("file:"), paced=True)
+    from kwsd.sources.devices import rescan  # noqa: PLC0415
     from kwsd.sources.microphone import Microphone  # noqa: PLC0415
 
+    if again:
+        rescan()
     return Microphone(device)

@@ -45,6 +45,16 @@ def portaudio() -> Any:  # noqa: ANN401  sounddevice has no type information
     return sounddevice
 
 
+def rescan() -> None:
+    """Look for devices anew: PortAudio does so only when it starts. No stream may be open.
+
+    The names are private to sounddevice, whose author recommends them for this (python-sounddevice issue 125).
+    """
+    sounddevice = portaudio()
+    sounddevice._terminate()  # noqa: SLF001
+    sounddevice._initialize()  # noqa: SLF001
+
+
 def input_devices() -> list[Device]:
     """All input devices.
 

@@ -11,6 +11,9 @@ from kwsd.sources import BLOCK_SAMPLES, Block
 from kwsd.sources.convert import Converter
 from kwsd.sources.devices import Device, find_device, portaudio
 
+PERIOD_S = 0.02
+"""How often the device hands over what it has. Blocks are longer, but their last samples need not wait for them."""
+
 
 class Microphone:
     """An input device, read in blocking calls.
@@ -41,7 +44,11 @@ class Microphone:
         self._frames = round(BLOCK_SAMPLES * rate / SAMPLE_RATE)
         try:
             self._stream = self._portaudio.InputStream(
-                samplerate=rate, blocksize=self._frames, device=found.index, channels=channels, dtype=np.float32
+                samplerate=rate,
+                blocksize=round(PERIOD_S * rate),
+                device=found.index,
+                channels=channels,
+                dtype=np.float32,
             )
             self._stream.start()
         except self._portaudio.PortAudioError as error:
@@ -49,12 +56,14 @@ class Microphone:
 
     def blocks(self) -> Iterator[Block]:
         """Blocks for as long as the device delivers; see `kwsd.sources.Source.blocks`."""
-        while not self._closed:
-            try:
+        try:
+            while not self._closed:
                 frames, overflowed = self._stream.read(self._frames)
-            except self._portaudio.PortAudioError as error:
-                raise AudioLostError(f"input device {self.name} is gone: {_reason(error)}") from None
-            yield Block(self._converter.convert(frames), gap=overflowed)
+                yield Block(self._converter.convert(frames), gap=overflowed)
+        except self._portaudio.PortAudioError as error:
+            raise AudioLostError(f"input device {self.name} is gone: {_reason(error)}") from None
+        finally:
+            self._stream.close(ignore_errors=True)
 
     def close(self) -> None:
         """Stop after the block in progress."""
@@ -75,5 +84,7 @@ class Microphone:
 
 
 def _reason(error: Any) -> str:  # noqa: ANN401  sounddevice has no type information
-    """PortAudio's own words, without its numbers."""
-    return str(error.args[0]).split(" [PaErrorCode")[0].removeprefix("Error opening InputStream: ")
+    """What the sound system says is wrong, or else what PortAudio makes of it, without its numbers."""
+    host_error = error.args[2:3]
+    text = host_error[0][2] if host_error else error.args[0].split(" [PaErrorCode")[0]
+    return str(text).removeprefix("Error opening InputStream: ")

@@ -64,10 +64,9 @@ class PulseAudio:
         self._process.kill()
         self._process.wait()
 
-    def restart(self) -> None:
-        """Kill the server and start another in its place."""
-        self.kill()
-        self.start()
+    def signal(self, number: int) -> None:
+        """Send the server a signal."""
+        self._process.send_signal(number)
 
     def play(self, recording: Path) -> None:
         """Play a sound file to its end into the microphone."""

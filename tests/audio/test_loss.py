@@ -1,8 +1,11 @@
-"""What becomes of the daemon when the sound server dies: it never stays on, deaf and silent."""
+"""What becomes of the daemon when the sound server dies: it says so, comes back, and never stays on deaf and silent."""
 
 import json
+import signal
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 from pulse import PulseAudio, running_pulse
@@ -17,19 +20,37 @@ def pulse() -> Iterator[PulseAudio]:
         yield server
 
 
-def test_a_daemon_whose_sound_server_dies_says_so_and_ends(pulse: PulseAudio, program: str) -> None:
+@pytest.fixture
+def events(pulse: PulseAudio, program: str) -> Iterator[Subscription]:
+    """Events of a daemon that is listening."""
     with (
         Subscription(f"ipc://{pulse.folder}/kwsd/events.sock") as subscription,
-        subprocess.Popen([program, "run"], env=pulse.environment, stderr=subprocess.PIPE, text=True) as daemon,
+        subprocess.Popen([program, "run"], env=pulse.environment) as daemon,
     ):
-        while next_state(subscription) != "listening":
-            pass
-        pulse.kill()
-        last = daemon.stderr.readlines()[-1]
-        while next_state(subscription) != "stopping":
-            pass
-    assert last.startswith("kwsd: input device default is gone: ")
-    assert daemon.returncode == 75
+        wait_for(subscription, "listening")
+        yield subscription
+        daemon.terminate()
+    assert daemon.returncode == 0
+
+
+def test_a_daemon_whose_sound_server_was_restarted_hears_the_next_word(
+    pulse: PulseAudio, events: Subscription, clips: Path
+) -> None:
+    pulse.kill()
+    lost = wait_for(events, "lost")
+    assert lost["reason"].startswith("input device default is gone: ")
+    pulse.start()
+    back = wait_for(events, "listening")
+    assert back["gaps"] == lost["gaps"] + 1
+    pulse.play(min((clips / "stop").glob("*.flac")))
+    assert keyword(events) == "stop"
+
+
+def test_a_sound_server_that_freezes_is_noticed_and_its_return_too(pulse: PulseAudio, events: Subscription) -> None:
+    pulse.signal(signal.SIGSTOP)
+    assert wait_for(events, "lost")["reason"] == "default delivers no audio"
+    pulse.signal(signal.SIGCONT)
+    assert wait_for(events, "listening")["gaps"] == 1
 
 
 def test_without_a_sound_server_the_daemon_says_what_is_missing(pulse: PulseAudio, program: str) -> None:
@@ -39,8 +60,25 @@ def test_without_a_sound_server_the_daemon_says_what_is_missing(pulse: PulseAudi
     assert ended.returncode == 69
 
 
-def next_state(subscription: Subscription) -> str:
-    """State in the next event."""
+def wait_for(subscription: Subscription, state: str) -> dict[str, Any]:
+    """The next status with a state."""
+    while True:
+        event = receive(subscription)
+        if event.get("state") == state:
+            return event
+
+
+def keyword(subscription: Subscription) -> str:
+    """The next keyword."""
+    while True:
+        event = receive(subscription)
+        if event["type"] == "keyword":
+            return str(event["keyword"])
+
+
+def receive(subscription: Subscription) -> dict[str, Any]:
+    """The next event."""
     message = subscription.receive(timeout_s=30)
     assert message
-    return str(json.loads(message.body).get("state"))
+    event: dict[str, Any] = json.loads(message.body)
+    return event
