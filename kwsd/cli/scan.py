@@ -28,39 +28,62 @@ def scan(
 ) -> None:
     """Find keywords in sound files, by the same pipeline as the daemon.
 
-    A file that cannot be used is named, the others are scanned all the same, and the exit code is 65.
+    A file that cannot be used is named, the others are scanned all the same, and the exit code is 65. Several files end
+    with a line on standard error that says how often there was a detection.
     """
     from kwsd.errors import AudioDataError
     from kwsd.log import say_error
     from kwsd.model import load_model
 
     loaded = load_model(model, labels.split(",") if labels else ())
-    failed = False
+    found, seconds, failed = 0, 0.0, False
     for file in files:
+        scanner = Scanner(file, loaded)
         try:
-            for detection in _detections(file, loaded):
+            for detection in scanner.detections():
                 _print(file, detection, as_json=json)
+                found += 1
         except AudioDataError as error:
             say_error(str(error))
             failed = True
+        seconds += scanner.seconds
+    if len(files) > 1 and seconds:
+        hours = seconds / 3600
+        print(f"{found} detections in {hours:.2f} h of audio, {found / hours:.1f} an hour", file=sys.stderr)
     if failed:
         raise typer.Exit(AudioDataError.exit_code)
 
 
-def _detections(file: Path, model: "Model") -> "Iterator[Detection]":
-    from kwsd.errors import AudioDataError
-    from kwsd.sources.file import FileSource
-    from kwsd.spotter import Spotter
+class Scanner:
+    """Runs one file through the pipeline.
 
-    spotter = Spotter(model)
-    source = FileSource(file, paced=False)
-    try:
-        for block in source.blocks():
-            yield from spotter.feed(block.samples)
-    except AudioDataError:
-        yield from spotter.flush()
-        raise
-    yield from spotter.flush()
+    Attributes
+    ----------
+    seconds : float
+        Audio read so far.
+    """
+
+    def __init__(self, file: Path, model: "Model") -> None:
+        from kwsd.spotter import Spotter
+
+        self._file = file
+        self._spotter = Spotter(model)
+        self.seconds = 0.0
+
+    def detections(self) -> "Iterator[Detection]":
+        """Detections of the whole file; what was readable of a damaged one comes before the error."""
+        from kwsd.errors import AudioDataError
+        from kwsd.frontend import SAMPLE_RATE
+        from kwsd.sources.file import FileSource
+
+        try:
+            for block in FileSource(self._file, paced=False).blocks():
+                self.seconds += len(block.samples) / SAMPLE_RATE
+                yield from self._spotter.feed(block.samples)
+        except AudioDataError:
+            yield from self._spotter.flush()
+            raise
+        yield from self._spotter.flush()
 
 
 def _print(file: Path, detection: "Detection", *, as_json: bool) -> None:
