@@ -1,0 +1,143 @@
+"""How good a model is on clips: accuracy with its interval, by word, and what is taken for what."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from kwsd.bundle import RESERVED_LABELS
+from kwsd.frontend import Float32
+
+Z95 = 1.959964  # the normal distribution's 97.5 % point
+
+
+class Share(msgspec.Struct, frozen=True):
+    """How many of a number, with the 95 % interval of Wilson (J. Am. Stat. Assoc. 22, 1927, p. 209).
+
+    Parameters
+    ----------
+    count, of : int
+    share, low, high : float
+        In [0, 1].
+    """
+
+    count: int
+    of: int
+    share: float
+    low: float
+    high: float
+
+
+class Report(msgspec.Struct, frozen=True):
+    """Figures of a model on the clips of a split.
+
+    Parameters
+    ----------
+    accuracy : Share
+        Over the keywords alone: the highest score among the keywords counts.
+    per_word : dict
+        The same, by keyword.
+    full : Share or None
+        Over keywords, other words and silence, all labels competing; for models that know them.
+    rejected : dict
+        By folder that is no keyword: clips for which no keyword has the highest score.
+    labels : list of str
+        Columns of the confusion matrix, and its rows.
+    confusion : list of list of int
+        Clips by true and recognised label.
+    """
+
+    split: str
+    accuracy: Share
+    per_word: dict[str, Share]
+    full: Share | None
+    rejected: dict[str, Share]
+    labels: list[str]
+    confusion: list[list[int]]
+
+
+def wilson(count: int, of: int) -> Share:
+    """A share with its 95 % score interval."""
+    if of == 0:
+        return Share(0, 0, float("nan"), 0.0, 1.0)
+    share, spread = count / of, Z95**2 / of
+    middle = (share + spread / 2) / (1 + spread)
+    half = Z95 * np.sqrt(share * (1 - share) / of + spread / of / 4) / (1 + spread)
+    return Share(count, of, share, float(middle - half), float(middle + half))
+
+
+def closed_set(words: NDArray[np.str_], scores: Float32, labels: Sequence[str]) -> Share:
+    """Accuracy over the clips of keywords, with the keywords alone competing."""
+    names = np.array(labels)
+    keyword = ~np.isin(names, list(RESERVED_LABELS))
+    known = np.isin(words, names[keyword])
+    found = names[keyword][scores[:, keyword].argmax(1)]
+    return wilson(int((found == words)[known].sum()), int(known.sum()))
+
+
+def report(words: NDArray[np.str_], scores: Float32, labels: Sequence[str], split: str) -> Report:
+    """Figures from the scores of clips.
+
+    Parameters
+    ----------
+    words : ndarray, shape (n,), str
+        The folder of each clip, or ``_silence_``.
+    scores : ndarray, shape (n, labels), float32
+    labels : sequence of str
+        Meaning of the scores.
+    split : str
+        Name of the part of the data, for the record.
+    """
+    names = np.array(labels)
+    keywords = [label for label in labels if label not in RESERVED_LABELS]
+    found = names[scores.argmax(1)]
+    truth = np.where(np.isin(words, names), words, "_unknown_")
+    shown = list(labels) if set(labels) & RESERVED_LABELS else keywords
+    known = np.isin(truth, shown)
+    return Report(
+        split=split,
+        accuracy=closed_set(words, scores, labels),
+        per_word={word: _closed(words, scores, labels, word) for word in keywords if (words == word).any()},
+        full=wilson(int((found == truth).sum()), len(truth)) if len(shown) > len(keywords) else None,
+        rejected={word: _rejected(found[words == word], keywords) for word in sorted(set(words.tolist()) - set(keywords))},
+        labels=shown,
+        confusion=[[int(((truth == row) & (found == column) & known).sum()) for column in shown] for row in shown],
+    )
+
+
+def write_report(run: Path, figures: Report) -> None:
+    """Write ``report.json``, ``report.txt`` and ``confusion.png``."""
+    from kwsd_train import plots  # noqa: PLC0415  matplotlib is slow to load
+
+    (run / "report.json").write_bytes(msgspec.json.format(msgspec.json.encode(figures), indent=2) + b"\n")
+    (run / "report.txt").write_text(table(figures), encoding="utf-8")
+    plots.confusion(figures, run / "confusion.png")
+
+
+def table(figures: Report) -> str:
+    """The figures as lines of text."""
+    lines = [f"{figures.split}, keywords alone: {_percent(figures.accuracy)}"]
+    if figures.full:
+        lines.append(f"{figures.split}, all labels: {_percent(figures.full)}")
+    lines += ["", "keyword", *(f"  {word:<12}{_percent(share)}" for word, share in figures.per_word.items())]
+    if figures.rejected and figures.full:
+        lines += ["", "no keyword, rejected", *(f"  {word:<12}{_percent(share)}" for word, share in figures.rejected.items())]
+    wide = max(len(label) for label in figures.labels) + 2
+    lines += ["", "true label, by recognised label", " " * wide + "".join(f"{label:>{wide}}" for label in figures.labels)]
+    for label, row in zip(figures.labels, figures.confusion, strict=True):
+        lines.append(f"{label:<{wide}}" + "".join(f"{number:>{wide}}" for number in row))
+    return "\n".join(lines) + "\n"
+
+
+def _closed(words: NDArray[np.str_], scores: Float32, labels: Sequence[str], word: str) -> Share:
+    return closed_set(words[words == word], scores[words == word], labels)
+
+
+def _rejected(found: NDArray[np.str_], keywords: Sequence[str]) -> Share:
+    return wilson(int((~np.isin(found, keywords)).sum()), len(found))
+
+
+def _percent(share: Share) -> str:
+    return f"{share.share:7.1%}  [{share.low:.1%}, {share.high:.1%}]  {share.count} of {share.of}"

@@ -1,0 +1,109 @@
+"""A trained network becomes a bundle that kwsd runs."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import keras
+import msgspec
+import numpy as np
+import tensorflow as tf
+
+from kwsd import bundle, frontend
+from kwsd.bundle import Bundle, FrontEnd
+from kwsd.errors import OutputError
+from kwsd_train.fit import load_network, read_settings
+
+HOP_SAMPLES = 1280  # 80 ms: the detector's median delay is a hop or two
+LICENCE = "Apache-2.0"
+ATTRIBUTION = ["Speech Commands data set v0.02, Pete Warden, Google (arXiv:1804.03209), CC BY 4.0"]
+
+
+class TutorialModule(tf.Module):  # type: ignore[misc]
+    """The tutorial's export: audio in, logits, classes and their names out.
+
+    Parameters
+    ----------
+    network : keras.Model
+        Spectrograms to logits.
+    labels : list of str
+    """
+
+    def __init__(self, network: keras.Model, labels: list[str]) -> None:
+        super().__init__()
+        self.network = network
+        self.labels = tf.constant(labels)
+        self.__call__.get_concrete_function(x=tf.TensorSpec((), tf.string))
+        self.__call__.get_concrete_function(x=tf.TensorSpec((None, frontend.WINDOW_SAMPLES), tf.float32))
+
+    @tf.function  # type: ignore[untyped-decorator]
+    def __call__(self, x: Any) -> dict[str, Any]:
+        """Recognise a WAV file by its path (scalar string), or waveforms (n, 16000), float32."""
+        if x.dtype == tf.string:
+            audio, _ = tf.audio.decode_wav(tf.io.read_file(x), desired_channels=1, desired_samples=frontend.WINDOW_SAMPLES)
+            x = tf.squeeze(audio, axis=-1)[tf.newaxis]
+        spectrograms = tf.abs(tf.signal.stft(x, frame_length=frontend.FRAME_LENGTH, frame_step=frontend.FRAME_STEP))
+        logits = self.network(spectrograms, training=False)
+        class_ids = tf.argmax(logits, axis=-1)
+        return {"predictions": logits, "class_ids": class_ids, "class_names": tf.gather(self.labels, class_ids)}
+
+
+def export(run: Path, folder: Path, *, saved_model: bool = False, metrics: dict[str, Any] | None = None) -> Bundle:
+    """Write the bundle of a run.
+
+    Parameters
+    ----------
+    run : Path
+        A run folder; of a run under way, its newest checkpoint is taken.
+    folder : Path
+        The bundle; an older one is replaced.
+    saved_model : bool
+        Add ``saved_model/``, with the tutorial's two signatures.
+    metrics : dict, optional
+        Figures for ``bundle.json``.
+
+    Raises
+    ------
+    OutputError
+        `folder` holds something that is no bundle, or cannot be written.
+    """
+    settings, network = read_settings(run), load_network(run)
+    _make_room(folder)
+    (folder / bundle.NETWORK).write_bytes(convert(network))
+    if saved_model:
+        tf.saved_model.save(TutorialModule(network, settings.labels), str(folder / bundle.SAVED_MODEL))
+    keywords = [label for label in settings.labels if label not in bundle.RESERVED_LABELS]
+    written = Bundle(
+        name=settings.recipe.name,
+        labels=settings.labels,
+        front_end=FrontEnd(),
+        hop_samples=HOP_SAMPLES,
+        detector=settings.recipe.detector.settings(keywords),
+        files={str(path.relative_to(folder)): bundle.record(path) for path in sorted(folder.rglob("*")) if path.is_file()},
+        licence=LICENCE,
+        attribution=ATTRIBUTION,
+        training=msgspec.to_builtins(msgspec.structs.replace(settings, data=Path(settings.data).name)),
+        metrics=metrics or {},
+    )
+    bundle.write_manifest(written, folder)
+    return bundle.read_bundle(folder)
+
+
+def convert(network: keras.Model) -> bytes:
+    """The network with a softmax as a LiteRT file: float32 (1, 124, 129) to probabilities, weights stored in float16."""
+    single = keras.Input(batch_shape=(1, frontend.FRAMES, frontend.BINS), dtype="float32", name="spectrogram")
+    model = keras.Model(single, keras.layers.Softmax()(network(single, training=False)))
+    converter = tf.lite.TFLiteConverter.from_keras_model(model)
+    converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    converter.target_spec.supported_types = [tf.float16]
+    return bytes(converter.convert())
+
+
+def _make_room(folder: Path) -> None:
+    if folder.exists() and any(folder.iterdir()) and not (folder / bundle.MANIFEST).exists():
+        raise OutputError(f"{folder} exists and is no bundle: nothing was written")
+    try:
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    except OSError as error:
+        raise OutputError(f"cannot write {folder}: {error.strerror}") from None

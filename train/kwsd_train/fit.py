@@ -1,0 +1,301 @@
+"""Training: a recipe and a data folder become a run folder, which survives being killed after any epoch.
+
+A run folder holds::
+
+    settings.json       recipe, data listing, labels, seed and versions
+    history.json        loss, accuracy and so on, by epoch
+    epoch-NNN.keras     network and optimizer after the last finished epoch
+    network.keras       the finished network
+    report.json         accuracy with its interval, by word, and the confusion matrix; report.txt is the same as a table
+    curves.png          loss and accuracy by epoch
+    confusion.png       the confusion matrix
+"""
+
+import hashlib
+import os
+import platform
+import sys
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import keras
+import msgspec
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from kwsd.errors import OutputError, UsageError
+from kwsd.frontend import Float32
+from kwsd_train import networks, plots
+from kwsd_train.augment import Augmenter, random_crop
+from kwsd_train.dataset import Clips, audio_files, load_clips, load_recordings, word_names
+from kwsd_train.evaluate import closed_set, report, write_report
+from kwsd_train.features import as_float, spectrograms
+from kwsd_train.mixture import SILENCE, UNKNOWN, Examples
+from kwsd_train.recipe import Mixture, Optimizer, Recipe
+
+SETTINGS, HISTORY, NETWORK = "settings.json", "history.json", "network.keras"
+TUTORIAL_SHUFFLE = 10_000
+VALIDATION_OTHERS = 600
+"""Windows of running speech, and of silence, that validation adds to the clips."""
+
+Int64 = NDArray[np.int64]
+Say = Callable[[str], None]
+
+
+class RunSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The content of ``settings.json``.
+
+    Parameters
+    ----------
+    clips : dict
+        Clips by split and word.
+    listing_sha256 : str
+        Of the sorted names of all clips, one a line: says whether two runs saw the same data.
+    skipped : list of str
+        Why files were left out, one sentence a file.
+    """
+
+    recipe: Recipe
+    data: str
+    labels: list[str]
+    started: str
+    clips: dict[str, dict[str, int]]
+    listing_sha256: str
+    skipped: list[str]
+    versions: dict[str, str]
+
+
+def start(recipe: Recipe, data: Path, run: Path, say: Say, *, strict: bool = False) -> None:
+    """Train a recipe in a new run folder.
+
+    Raises
+    ------
+    OutputError
+        The run folder exists already or cannot be made.
+    """
+    clips = _load(recipe, data, strict)
+    for skipped in clips.skipped:
+        say(f"skipped: {skipped.reason}")
+    try:
+        run.mkdir(parents=True)
+        (run / SETTINGS).write_bytes(_json(_settings(recipe, data, clips)))
+    except OSError as error:
+        raise OutputError(f"cannot make the run folder {run}: {error.strerror}") from None
+    _train(run, clips, say)
+
+
+def resume(run: Path, say: Say) -> None:
+    """Go on with a run after its last finished epoch.
+
+    Raises
+    ------
+    UsageError
+        The folder is no run, or the data has changed since it was started.
+    """
+    settings = read_settings(run)
+    clips = _load(settings.recipe, Path(settings.data), strict=False)
+    if _listing(clips) != settings.listing_sha256:
+        raise UsageError(f"{settings.data} no longer holds the clips that {run} was started with")
+    _train(run, clips, say)
+
+
+def read_settings(run: Path) -> RunSettings:
+    """The settings of a run."""
+    try:
+        return msgspec.json.decode((run / SETTINGS).read_bytes(), type=RunSettings)
+    except OSError as error:
+        raise UsageError(f"{run} is no run folder: cannot read {SETTINGS}: {error.strerror}") from None
+    except msgspec.DecodeError as error:
+        raise UsageError(f"{run / SETTINGS} is damaged: {error}") from None
+
+
+def last_checkpoint(run: Path) -> Path | None:
+    """The newest finished epoch of a run."""
+    return max(run.glob("epoch-*.keras"), default=None)
+
+
+def load_network(run: Path) -> keras.Model:
+    """The finished network of a run, or the newest checkpoint of one under way."""
+    path = run / NETWORK if (run / NETWORK).exists() else last_checkpoint(run)
+    if path is None:
+        raise UsageError(f"{run} has no finished epoch yet")
+    return keras.models.load_model(path, compile=False)
+
+
+def label_names(recipe: Recipe, data: Path) -> list[str]:
+    """Meaning of a network's outputs, in order."""
+    keywords = sorted(recipe.keywords or word_names(data))
+    return [SILENCE, UNKNOWN, *keywords] if recipe.mixture else keywords
+
+
+def _load(recipe: Recipe, data: Path, strict: bool) -> Clips:
+    words = recipe.keywords if recipe.mixture is None else word_names(data)
+    missing = set(recipe.keywords) - set(word_names(data))
+    if missing:
+        raise UsageError(f"{data} has no folder for {', '.join(sorted(missing))}")
+    return load_clips(data, words=words, split=recipe.split, seed=recipe.seed, strict=strict)
+
+
+def _train(run: Path, clips: Clips, say: Say) -> None:
+    settings = read_settings(run)
+    recipe = settings.recipe
+    keras.utils.set_random_seed(recipe.seed)
+    source = _augmented if recipe.mixture else _fixed
+    batches, steps, validation, examples = source(settings, clips)
+    checkpoint = last_checkpoint(run)
+    first = int(checkpoint.stem.removeprefix("epoch-")) if checkpoint else 0
+    if checkpoint:
+        say(f"going on after epoch {first}")
+        network = keras.models.load_model(checkpoint)
+    else:
+        network = networks.build(recipe.network, len(settings.labels), examples)
+        network.compile(_optimizer(recipe.optimizer, steps, recipe.epochs), _loss(), metrics=["accuracy"])
+    after_epoch = AfterEpoch(run, settings, validation, _read_history(run)[:first], say)
+    network.fit(
+        batches(first), steps_per_epoch=steps, initial_epoch=first, epochs=recipe.epochs, verbose=0, callbacks=[after_epoch]
+    )
+    network.save(run / NETWORK)
+    _finish(run, settings, clips, network, after_epoch.history)
+
+
+class AfterEpoch(keras.callbacks.Callback):  # type: ignore[misc]
+    """Validates, notes the figures, keeps a checkpoint, and stops when validation gets no better."""
+
+    def __init__(
+        self, run: Path, settings: RunSettings, validation: tuple[Float32, Int64], history: list[dict[str, float]], say: Say
+    ) -> None:
+        super().__init__()
+        self.run, self.settings, self.validation, self.history, self.say = run, settings, validation, history, say
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Note the time."""
+        self._begun = time.monotonic()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Close the epoch: nothing of it is lost from here on."""
+        figures = {name: float(value) for name, value in (logs or {}).items()} | self._validate()
+        figures |= {"epoch": epoch + 1, "seconds": round(time.monotonic() - self._begun, 1)}
+        self.history.append(figures)
+        _replace(self.run / HISTORY, _json(self.history))
+        self._checkpoint(epoch + 1)
+        self.say(f"epoch {epoch + 1}/{self.params['epochs']}: " + ", ".join(f"{k} {v:.4g}" for k, v in figures.items() if k != "epoch"))
+        patience = self.settings.recipe.patience
+        if patience and epoch - int(np.argmin([row["val_loss"] for row in self.history])) >= patience:
+            self.model.stop_training = True
+
+    def _validate(self) -> dict[str, float]:
+        inputs, truth = self.validation
+        logits = self.model.predict(inputs, batch_size=256, verbose=0)
+        loss = float(keras.ops.mean(keras.losses.sparse_categorical_crossentropy(truth, logits, from_logits=True)))
+        figures = {"val_loss": loss, "val_accuracy": float((logits.argmax(1) == truth).mean())}
+        labels = self.settings.labels
+        if UNKNOWN in labels:
+            figures["val_keywords"] = closed_set(np.array(labels)[truth], logits, labels).share
+        return figures
+
+    def _checkpoint(self, epoch: int) -> None:
+        older = last_checkpoint(self.run)
+        unfinished = self.run / "unfinished.keras"
+        self.model.save(unfinished)
+        unfinished.replace(self.run / f"epoch-{epoch:03}.keras")
+        if older:
+            older.unlink()
+
+
+def _fixed(settings: RunSettings, clips: Clips) -> tuple[Callable[[int], Any], int, tuple[Float32, Int64], Float32]:
+    size, labels = settings.recipe.batch_size, settings.labels
+    training, validation = (_arrays(clips.of(split), labels) for split in ("training", "validation"))
+    batches = tf.data.Dataset.from_tensor_slices(training).batch(size).cache().shuffle(TUTORIAL_SHUFFLE).repeat()
+    return lambda _: batches.prefetch(tf.data.AUTOTUNE), -(-len(training[1]) // size), validation, training[0]
+
+
+def _augmented(settings: RunSettings, clips: Clips) -> tuple[Callable[[int], Any], int, tuple[Float32, Int64], Float32]:
+    recipe, data = settings.recipe, Path(settings.data)
+    assert recipe.mixture and recipe.augmentation  # the recipe has both or none
+    noise, speech = (load_recordings(data / kind, ["training"]) for kind in ("noise", "speech"))
+    augmenter = Augmenter(recipe.augmentation, noise, speech, audio_files(data / "rir"))
+    examples = Examples(clips.of("training"), settings.labels, recipe.mixture, augmenter)
+    validation = _validation(settings, clips.of("validation"), data)
+
+    def batches(first: int) -> Iterator[tuple[Float32, Int64]]:
+        for epoch in count(first):
+            yield from examples.batches(epoch, recipe.batch_size, recipe.seed)
+
+    return batches, examples.steps(recipe.batch_size), validation, validation[0]
+
+
+def _validation(settings: RunSettings, clips: Clips, data: Path) -> tuple[Float32, Int64]:
+    rng = np.random.default_rng(settings.recipe.seed)
+    noise, speech = (load_recordings(data / kind, ["validation"]) for kind in ("noise", "speech"))
+    others = np.stack([random_crop(kind, rng) for kind in (speech, noise) for _ in range(VALIDATION_OTHERS)])
+    inputs, truth = _arrays(clips, settings.labels)
+    unknown, silence = (np.full(VALIDATION_OTHERS, settings.labels.index(label)) for label in (UNKNOWN, SILENCE))
+    return np.concatenate([inputs, spectrograms(others)]), np.concatenate([truth, unknown, silence])
+
+
+def _arrays(clips: Clips, labels: list[str]) -> tuple[Float32, Int64]:
+    known = {label: index for index, label in enumerate(labels)}
+    truth = np.array([known.get(word, known.get(UNKNOWN, -1)) for word in clips.words.tolist()])
+    return spectrograms(as_float(clips.samples)), truth
+
+
+def _optimizer(settings: Optimizer, steps: int, epochs: int) -> keras.optimizers.Optimizer:
+    if not settings.weight_decay and not settings.warmup_epochs:
+        return keras.optimizers.Adam(settings.learning_rate)
+    warmup = settings.warmup_epochs * steps
+    schedule = keras.optimizers.schedules.CosineDecay(
+        0.0, epochs * steps - warmup, warmup_target=settings.learning_rate, warmup_steps=warmup
+    )
+    average = {"use_ema": True, "ema_momentum": settings.averaging} if settings.averaging else {}
+    return keras.optimizers.AdamW(schedule, weight_decay=settings.weight_decay, **average)
+
+
+def _loss() -> keras.losses.Loss:
+    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+
+
+def _settings(recipe: Recipe, data: Path, clips: Clips) -> RunSettings:
+    versions = {"python": platform.python_version(), "tensorflow": tf.__version__, "keras": keras.__version__, "numpy": np.__version__}
+    return RunSettings(
+        recipe=recipe,
+        data=str(data.resolve()),
+        labels=label_names(recipe, data),
+        started=datetime.now(UTC).isoformat(timespec="seconds"),
+        clips={split: clips.of(split).counts() for split in ("training", "validation", "testing")},
+        listing_sha256=_listing(clips),
+        skipped=[skipped.reason for skipped in clips.skipped],
+        versions=versions,
+    )
+
+
+def _listing(clips: Clips) -> str:
+    names = sorted(f"{path.parent.name}/{path.name}" for path in clips.paths)
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()
+
+
+def _finish(run: Path, settings: RunSettings, clips: Clips, network: keras.Model, history: list[dict[str, float]]) -> None:
+    split = "testing" if settings.recipe.split == "random" else "validation"
+    inputs, truth = _arrays(clips.of(split), settings.labels)
+    scores = keras.ops.convert_to_numpy(keras.ops.softmax(network.predict(inputs, batch_size=256, verbose=0)))
+    write_report(run, report(clips.of(split).words, scores, settings.labels, split))
+    plots.curves(history, run / "curves.png")
+
+
+def _read_history(run: Path) -> list[dict[str, float]]:
+    path = run / HISTORY
+    return msgspec.json.decode(path.read_bytes(), type=list[dict[str, float]]) if path.exists() else []
+
+
+def _json(value: Any) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
+
+
+def _replace(path: Path, content: bytes) -> None:
+    unfinished = path.with_suffix(".unfinished")
+    unfinished.write_bytes(content)
+    os.replace(unfinished, path)
