@@ -51,6 +51,11 @@ def check_address(address: str) -> None:
         raise AddressError(f"event address {address!r} begins neither with {IPC} nor with {TCP}")
 
 
+def is_ipv6(address: str) -> bool:
+    """Whether an address names an IPv6 host, which ZeroMQ wants to be told."""
+    return address.startswith(f"{TCP}[")
+
+
 class IpcGuard:
     """Exclusive right to an ipc path, held until `release`.
 
@@ -65,12 +70,14 @@ class IpcGuard:
     Raises
     ------
     AddressError
-        Another publisher holds the path, or the folder cannot be made or is open to others.
+        Another publisher or something else holds the path, or the folder cannot be made or is open to others.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         _private_folder(path.parent)
+        if path.exists() and not path.is_socket():
+            raise AddressError(f"event address {IPC}{path} is a file or folder of another kind: name another path")
         self._lock = _locked(path.with_name(path.name + ".lock"), path)
         path.unlink(missing_ok=True)
 
@@ -92,7 +99,7 @@ def _check_path(path: str) -> None:
 
 def _check_host(address: str) -> None:
     host, _, port = address.removeprefix(TCP).rpartition(":")
-    if not port.isdecimal() or int(port) >= 1 << 16:
+    if not port.isdecimal() or not 0 < int(port) < 1 << 16:
         raise AddressError(f"event address {address} does not end in a port")
     try:
         loopback = host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
