@@ -7,8 +7,6 @@ import stat
 from pathlib import Path
 from typing import IO
 
-import platformdirs
-
 from kwsd.errors import AddressError
 
 IPC = "ipc://"
@@ -29,7 +27,7 @@ def default_address() -> str:
     if runtime.is_dir():
         return f"{IPC}{runtime}/kwsd/events.sock"
     if os.geteuid() == 0:
-        return f"{IPC}{platformdirs.site_runtime_path('kwsd')}/events.sock"
+        return f"{IPC}/run/kwsd/events.sock"
     raise AddressError(
         f"there is no runtime folder {runtime}: log in through systemd, or name an address with --address"
     )
