@@ -17,6 +17,7 @@ class Command:
 
     def __init__(self, program: str, home: Path) -> None:
         self.program = program
+        self.home = home
         own = ("HOME", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS", "XDG_DATA_HOME", "XDG_RUNTIME_DIR")
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(("KWSD_", "NOTIFY_"))}
         self.environment = inherited | dict.fromkeys(own, str(home))

@@ -6,7 +6,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import soundfile
 from command import Command
+from hypothesis import settings
+
+from kwsd import Spotter, load_model
+from kwsd.cli.demo import FOLDER
+
+# A slow machine is no defect: no example has to be done in time.
+settings.register_profile("kwsd", deadline=None)
+settings.load_profile("kwsd")
 
 
 @pytest.fixture(scope="session")
@@ -19,6 +28,16 @@ def program() -> str:
 def clips() -> Path:
     """Real recordings of single words: ``<word>/*.flac``."""
     return Path(__file__).parent / "data" / "clips"
+
+
+@pytest.fixture(scope="session")
+def two_words(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The beginning of the bundled recording, until just after the second detection of the shipped model."""
+    samples, rate = soundfile.read(FOLDER / "demo.flac", dtype="float32")
+    second = Spotter(load_model()).feed(samples)[1]
+    path = tmp_path_factory.mktemp("recordings") / "two_words.wav"
+    soundfile.write(path, samples[: second.sample + rate // 2], rate)
+    return path
 
 
 @pytest.fixture
