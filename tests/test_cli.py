@@ -59,6 +59,13 @@ def test_every_command_explains_itself(name: str) -> None:
     assert f"Usage: kwsd {name} " in done.stdout
 
 
+def test_installed_models_are_listed_with_their_keywords() -> None:
+    done = CliRunner().invoke(app, ["models", "--json"])
+    rows = {row["name"]: row for row in map(json.loads, done.stdout.splitlines())}
+    assert sorted(rows["default"]["keywords"]) == ["down", "go", "left", "no", "right", "stop", "up", "yes"]
+    assert rows["default"]["licence"]
+
+
 # Devices
 
 
@@ -314,6 +321,24 @@ def test_a_daemon_that_waits_for_audio_stops_without_any(kwsd: Command, address:
         daemon.send_signal(number)
         assert daemon.wait() == 0
         assert daemon.stderr.read() == ""
+
+
+def test_the_demo_shows_what_it_hears_while_it_listens(kwsd: Command) -> None:
+    demo = subprocess.Popen(
+        [kwsd.program, "demo"],
+        env=kwsd.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    kwsd.started.append(demo)
+    assert "10 words: go stop left" in demo.stdout.readline()
+    assert "published in" in demo.stdout.readline()
+    # As the terminal does at Ctrl+C: to all processes of the session.
+    os.killpg(demo.pid, signal.SIGINT)
+    assert demo.wait() == 130
+    assert demo.stderr.read() == ""
 
 
 # A subscriber that runs
