@@ -213,6 +213,19 @@ def test_a_reader_that_has_seen_enough_of_a_scan_gets_no_traceback(kwsd: Command
     assert (done.returncode, done.stderr) == (1, "")
 
 
+def test_a_full_disk_under_the_output_is_said(kwsd: Command, two_words: Path) -> None:
+    with Path("/dev/full").open("wb") as full:
+        done = subprocess.run(
+            [kwsd.program, "scan", two_words],
+            env=kwsd.environment,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert sentence(done, 74) == "cannot go on: No space left on device"
+
+
 @pytest.mark.parametrize(
     ("stdin", "said"),
     [

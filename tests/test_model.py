@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from kwsd.errors import ModelError
 from kwsd.model import find_model
 
 
@@ -21,3 +22,8 @@ def test_a_folder_in_the_working_directory_needs_no_slash(tmp_path: Path, monkey
     monkeypatch.chdir(tmp_path)
     assert find_model("saved") == Path("saved")
     assert find_model("saved/") == Path("saved")
+
+
+def test_a_home_that_is_not_there_is_no_folder() -> None:
+    with pytest.raises(ModelError, match="there is no model folder ~nobody-at-all/saved"):
+        find_model("~nobody-at-all/saved")

@@ -12,7 +12,7 @@ from kwsd.cli.listen import listen
 from kwsd.cli.models import models
 from kwsd.cli.run import run
 from kwsd.cli.scan import scan
-from kwsd.errors import KwsdError
+from kwsd.errors import KwsdError, OutputError
 
 app = typer.Typer(
     name="kwsd",
@@ -50,3 +50,8 @@ def main() -> None:
 
         say_error(str(error))
         sys.exit(error.exit_code)
+    except OSError as error:
+        from kwsd.log import say_error
+
+        say_error(f"cannot go on: {error.strerror}")
+        sys.exit(OutputError.exit_code)
