@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from kwsd import bundle
 from kwsd.bundle import DetectorSettings
-from kwsd.errors import OutputError, UsageError
+from kwsd.errors import UsageError
+from kwsd_train import card
 from kwsd_train.evaluate import Share, wilson
 from kwsd_train.streaming import FalseAlarms, Trials
 
@@ -128,14 +128,9 @@ def write(folder: Path, point: Point) -> None:
     OutputError
         The bundle cannot be written.
     """
-    old = bundle.read_bundle(folder)
     figures = msgspec.to_builtins(point)
     del figures["settings"]
-    tuned = msgspec.structs.replace(old, detector=point.settings, metrics=old.metrics | {"tuning": figures})
-    try:
-        bundle.write_manifest(tuned, folder)
-    except OSError as error:
-        raise OutputError(f"cannot write {folder / bundle.MANIFEST}: {error.strerror}") from None
+    card.note(folder, card.TUNING, figures, point.settings)
 
 
 def table(point: Point) -> str:
