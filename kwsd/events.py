@@ -12,7 +12,7 @@ VERSION: Literal[1] = 1
 KEYWORD_TOPIC = "kwsd.keyword."
 STATUS_TOPIC = "kwsd.status"
 
-State = Literal["starting", "listening", "lost", "stopping"]
+State = Literal["starting", "listening", "muted", "lost", "stopping"]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
@@ -44,7 +44,7 @@ class KeywordEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", 
 
 
 class StatusEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="status"):
-    """How the daemon is: every five seconds, at each change of state, and at once for a new subscriber."""
+    """How the daemon is: every five seconds, at each change of state, and when somebody subscribes or asks."""
 
     v: Annotated[Literal[1], msgspec.Meta(description="Version of the event format.")] = VERSION
     run: Annotated[str, msgspec.Meta(description="One run of the daemon.")]

@@ -1,8 +1,6 @@
 """The publisher: events out on a ZeroMQ XPUB socket, two frames each: topic and JSON."""
 
-import os
 from collections import Counter
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -34,7 +32,6 @@ class Publisher:
     def __init__(self, address: str) -> None:
         addresses.check_address(address)
         self.address = address
-        self._guard = self._take(address)
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.XPUB)
         self._socket.linger = LINGER_MS
@@ -42,9 +39,9 @@ class Publisher:
         self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
         self._sequences: Counter[str] = Counter()
         try:
-            self._bind()
+            self._guard = addresses.bind(self._socket, address)
         except AddressError:
-            self.close()
+            self._context.destroy(linger=0)
             raise
 
     def __enter__(self) -> Self:
@@ -78,18 +75,3 @@ class Publisher:
         self._context.term()
         if self._guard:
             self._guard.release()
-
-    @staticmethod
-    def _take(address: str) -> addresses.IpcGuard | None:
-        if not address.startswith(addresses.IPC):
-            return None
-        return addresses.IpcGuard(Path(address.removeprefix(addresses.IPC)))
-
-    def _bind(self) -> None:
-        mask = os.umask(0o077)
-        try:
-            self._socket.bind(self.address)
-        except zmq.ZMQError as error:
-            raise AddressError(f"cannot publish on {self.address}: {error.strerror}") from None
-        finally:
-            os.umask(mask)

@@ -60,6 +60,11 @@ class Spotter:
         """Decide on what is still in the window when the stream has ended."""
         return self.feed(np.zeros(FLUSH_SAMPLES, np.float32))
 
+    def skip(self, samples: Float32) -> None:
+        """Count the next samples without looking at them: the window begins anew after them."""
+        self.reset()
+        self._sample += len(samples)
+
     def reset(self) -> None:
         """Forget the audio so far, as after a gap: what lies before and after it is never joined."""
         self._samples.clear()

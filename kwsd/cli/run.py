@@ -20,6 +20,9 @@ def run(
         str | None, typer.Option(help="Labels of a SavedModel that does not hold them: a,b,c in order.")
     ] = None,
     address: Annotated[str | None, typer.Option(help="Where to publish: ipc:///PATH or tcp://127.0.0.1:PORT.")] = None,
+    control: Annotated[
+        str | None, typer.Option(help="Where to be controlled: ipc:///PATH; beside the events without it.")
+    ] = None,
     threshold: Annotated[
         list[str] | None, typer.Option(help="WORD=NUMBER: over the model's threshold. May be repeated.")
     ] = None,
@@ -39,6 +42,7 @@ def run(
         "model": model,
         "labels": labels.split(",") if labels else None,
         "address": address,
+        "control": control,
         "thresholds": parse_thresholds(threshold, "--threshold") if threshold else None,
         "log_level": log_level,
     }
