@@ -39,7 +39,7 @@ clean:
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install --require-hashes -r requirements/dev.txt
 	.venv/bin/pip install --no-deps --editable .
-	npm ci --prefix tests/node
+	.venv/bin/npm ci --prefix tests/node
 	touch $@
 
 # Always made anew: what is tested is the wheel of this tree, as a user installs it.

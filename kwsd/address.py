@@ -7,7 +7,6 @@ import stat
 from pathlib import Path
 from typing import IO
 
-import platformdirs
 import zmq
 
 from kwsd.errors import AddressError
@@ -101,10 +100,15 @@ def bind(socket: zmq.Socket[bytes], address: str) -> "IpcGuard | None":
     except zmq.ZMQError as error:
         if guard:
             guard.release()
-        raise AddressError(f"cannot bind {address}: {error.strerror}") from None
+        raise AddressError(f"cannot bind: {error.strerror}") from None
     finally:
         os.umask(mask)
     return guard
+
+
+def is_ipv6(address: str) -> bool:
+    """Whether an address names an IPv6 host, which ZeroMQ wants to be told."""
+    return address.startswith(f"{TCP}[")
 
 
 class IpcGuard:
@@ -121,12 +125,14 @@ class IpcGuard:
     Raises
     ------
     AddressError
-        Another daemon holds the path, or the folder cannot be made or is open to others.
+        Another daemon or something else holds the path, or the folder cannot be made or is open to others.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         _private_folder(path.parent)
+        if path.exists() and not path.is_socket():
+            raise AddressError(f"event address {IPC}{path} is a file or folder of another kind: name another path")
         self._lock = _locked(path.with_name(path.name + ".lock"), path)
         path.unlink(missing_ok=True)
 
@@ -141,7 +147,7 @@ def _runtime_folder() -> Path:
     if runtime.is_dir():
         return runtime / "kwsd"
     if os.geteuid() == 0:
-        return platformdirs.site_runtime_path("kwsd")
+        return Path("/run/kwsd")
     raise AddressError(
         f"there is no runtime folder {runtime}: log in through systemd, or name addresses with --address and --control"
     )
@@ -159,7 +165,7 @@ def _check_path(path: str) -> None:
 
 def _check_host(address: str) -> None:
     host, _, port = address.removeprefix(TCP).rpartition(":")
-    if not port.isdecimal() or int(port) >= 1 << 16:
+    if not port.isdecimal() or not 0 < int(port) < 1 << 16:
         raise AddressError(f"event address {address} does not end in a port")
     try:
         loopback = host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback

@@ -1,5 +1,7 @@
 """The client: events of a running daemon, for programs and for ``kwsd listen``."""
 
+import math
+import time
 from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import NamedTuple, Self
@@ -7,7 +9,7 @@ from typing import NamedTuple, Self
 import zmq
 
 from kwsd import events
-from kwsd.address import default_address
+from kwsd.address import default_address, is_ipv6
 from kwsd.events import KeywordEvent
 
 
@@ -42,6 +44,7 @@ class Subscription:
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.SUB)
         self._socket.linger = 0
+        self._socket.ipv6 = is_ipv6(self.address)
         for topic in self._topics or [events.KEYWORD_TOPIC]:
             self._socket.subscribe(topic)
         # Last, so that the status that answers it means that the other subscriptions are in place.
@@ -50,7 +53,7 @@ class Subscription:
             self._socket.connect(self.address)
         except zmq.ZMQError as error:
             self.close()
-            raise ValueError(f"{self.address!r} is no ZeroMQ address: {error.strerror}") from None
+            raise ValueError(f"cannot subscribe: {error.strerror}") from None
 
     def __enter__(self) -> Self:
         return self
@@ -68,7 +71,8 @@ class Subscription:
         timeout_s : float, optional
             Seconds to wait; for ever without it.
         """
-        while self._socket.poll(None if timeout_s is None else round(timeout_s * 1000)):
+        end_s = math.inf if timeout_s is None else time.monotonic() + timeout_s
+        while self._socket.poll(_milliseconds_until(end_s)):
             topic, body = self._socket.recv_multipart()
             message = Message(topic.decode(), body)
             if self._wanted(message.topic):
@@ -83,6 +87,10 @@ class Subscription:
     def _wanted(self, topic: str) -> bool:
         """ZeroMQ matches topics by prefix: who asks for "on" also receives "one"."""
         return self._topics is None or topic == events.STATUS_TOPIC or topic in self._topics
+
+
+def _milliseconds_until(end_s: float) -> int | None:
+    return None if end_s == math.inf else max(0, round(1000 * (end_s - time.monotonic())))
 
 
 def subscribe(address: str | None = None, keywords: Sequence[str] | None = None) -> Iterator[KeywordEvent]:
@@ -103,6 +111,8 @@ def subscribe(address: str | None = None, keywords: Sequence[str] | None = None)
     ------
     ValueError
         The address is none.
+    EventError
+        What publishes there speaks another version.
 
     Examples
     --------

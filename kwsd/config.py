@@ -31,20 +31,20 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Labels of a SavedModel that does not hold them.
     address : str
         Where events are published; the default address when empty.
-    control : str
-        Where the daemon is controlled, on ipc; beside the event socket when empty.
     log_level : str
     thresholds : dict
         Keyword to threshold, over those of the model.
+    control : str
+        Where the daemon is controlled, on ipc; beside the event socket when empty.
     """
 
     device: str = "default"
     model: str = DEFAULT_MODEL
     labels: list[str] = []
     address: str = ""
-    control: str = ""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     thresholds: dict[str, Threshold] = {}
+    control: str = ""
 
 
 class Effective(NamedTuple):

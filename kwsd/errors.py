@@ -12,6 +12,7 @@
     ├── OutputError           74  a file or folder that cannot be written (EX_IOERR)
     ├── AudioLostError        75  a device that went away; starting again may help (EX_TEMPFAIL)
     ├── NoEventError          75  no event arrived in the time allowed (EX_TEMPFAIL)
+    ├── EventError            76  what arrived is no event of this version (EX_PROTOCOL)
     └── ConfigError           78  a configuration that does not say what it means (EX_CONFIG)
 
 The numbers are those of ``sysexits.h``, which systemd and shells know by name.
@@ -78,6 +79,12 @@ class NoEventError(KwsdError):
     """No event arrived in the time allowed."""
 
     exit_code = 75
+
+
+class EventError(KwsdError):
+    """What arrived is no event of this version."""
+
+    exit_code = 76
 
 
 class ConfigError(KwsdError):

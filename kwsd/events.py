@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from kwsd.errors import EventError
+
 VERSION: Literal[1] = 1
 """Version of the event format: fields may be added within a version, other changes make a new one."""
 
@@ -79,10 +81,13 @@ def decode(body: bytes) -> Event:
 
     Raises
     ------
-    msgspec.DecodeError
+    EventError
         The body is no event of this version.
     """
-    event: Event = msgspec.json.decode(body, type=Event)
+    try:
+        event: Event = msgspec.json.decode(body, type=Event)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise EventError(f"what arrived is no event of version {VERSION}: {error}") from None
     return event
 
 

@@ -171,22 +171,23 @@ def load_model(path: str | Path | None = None, labels: Sequence[str] = ()) -> Mo
 
 
 def find_model(path_or_name: str) -> Path:
-    """Folder of a model, by path or by the name of an installed bundle.
+    """Folder of a model, by the name of an installed bundle or by path.
 
     Raises
     ------
     ModelError
         There is none.
     """
+    models = installed_models()
+    # Names first: a folder called "default" in the working directory is no reason to look for a model there.
+    if path_or_name in models:
+        return models[path_or_name]
     path = Path(path_or_name).expanduser()
     if path.is_dir():
         return path
     if path.name != path_or_name:
         raise ModelError(f"there is no model folder {path}")
-    models = installed_models()
-    if path_or_name not in models:
-        raise ModelError(f"there is no model {path_or_name!r}: installed are {' '.join(models) or 'none'}")
-    return models[path_or_name]
+    raise ModelError(f"there is no model {path_or_name!r}: installed are {' '.join(models) or 'none'}")
 
 
 def installed_models() -> dict[str, Path]:

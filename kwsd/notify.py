@@ -3,6 +3,7 @@
 import os
 import socket
 from collections.abc import Mapping
+from contextlib import suppress
 
 
 class Notifier:
@@ -11,20 +12,13 @@ class Notifier:
     Parameters
     ----------
     environment : mapping
-        Where ``NOTIFY_SOCKET`` and ``WATCHDOG_USEC`` are looked up.
-
-    Attributes
-    ----------
-    watchdog_s : float or None
-        Seconds after which systemd takes silence for death.
+        Where ``NOTIFY_SOCKET`` is looked up.
     """
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
         path = environment.get("NOTIFY_SOCKET", "")
         # A leading @ stands for the zero byte of an abstract socket (sd_notify(3)).
         self._path = "\0" + path[1:] if path.startswith("@") else path
-        microseconds = int(environment.get("WATCHDOG_USEC", "0"))
-        self.watchdog_s = microseconds / 1e6 if microseconds else None
 
     def ready(self, status: str) -> None:
         """The daemon is up."""
@@ -41,5 +35,6 @@ class Notifier:
     def _send(self, message: str) -> None:
         if not self._path:
             return
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
+        # A service manager that does not listen is no reason to stop (sd_notify(3), "Return Value").
+        with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
             channel.sendto(message.encode(), self._path)

@@ -35,6 +35,7 @@ class Publisher:
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.XPUB)
         self._socket.linger = LINGER_MS
+        self._socket.ipv6 = addresses.is_ipv6(address)
         # Without it a second subscriber to the same topic would go unnoticed and get no status at once.
         self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
         self._sequences: Counter[str] = Counter()

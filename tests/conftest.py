@@ -1,9 +1,21 @@
 """What several folders of tests need."""
 
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import soundfile
+from command import Command
+from hypothesis import settings
+
+from kwsd import Spotter, load_model
+from kwsd.cli.demo import FOLDER
+
+# A slow machine is no defect: no example has to be done in time.
+settings.register_profile("kwsd", deadline=None)
+settings.load_profile("kwsd")
 
 
 @pytest.fixture(scope="session")
@@ -16,3 +28,30 @@ def program() -> str:
 def clips() -> Path:
     """Real recordings of single words: ``<word>/*.flac``."""
     return Path(__file__).parent / "data" / "clips"
+
+
+@pytest.fixture(scope="session")
+def two_words(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The beginning of the bundled recording, until just after the second detection of the shipped model."""
+    samples, rate = soundfile.read(FOLDER / "demo.flac", dtype="float32")
+    second = Spotter(load_model()).feed(samples)[1]
+    path = tmp_path_factory.mktemp("recordings") / "two_words.wav"
+    soundfile.write(path, samples[: second.sample + rate // 2], rate)
+    return path
+
+
+@pytest.fixture
+def runtime() -> Iterator[Path]:
+    """A runtime folder; short, because a socket's path may have 107 bytes only."""
+    with tempfile.TemporaryDirectory(prefix="kwsd-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def kwsd(program: str, runtime: Path) -> Iterator[Command]:
+    """The command, with `runtime` as its user's folders; what a test leaves running is killed."""
+    command = Command(program, runtime)
+    yield command
+    for process in command.started:
+        process.kill()
+        process.communicate()

@@ -88,8 +88,8 @@ class Running:
 
 
 @pytest.fixture
-def running(program: str, tmp_path: Path) -> Iterator[Running]:
-    with closing(Running(program, tmp_path)) as daemon:
+def running(program: str, runtime: Path) -> Iterator[Running]:
+    with closing(Running(program, runtime, "--threshold", "stop=0.6", "--threshold", "left=0.6")) as daemon:
         yield daemon
 
 
@@ -138,25 +138,25 @@ def seq(printed: str) -> int:
     return int(msgspec.json.decode(printed)["seq"])
 
 
-def test_a_second_daemon_cannot_take_the_control_socket(running: Running, program: str, tmp_path: Path) -> None:
-    command = [program, "run", "--device", "-", "--address", f"ipc://{tmp_path}/other.sock"]
+def test_a_second_daemon_cannot_take_the_control_socket(running: Running, program: str, runtime: Path) -> None:
+    command = [program, "run", "--device", "-", "--address", f"ipc://{runtime}/other.sock"]
     ended = subprocess.run(command, input=b"", capture_output=True, check=False)
     assert ended.returncode == 73
     assert f"another kwsd holds {running.control}".encode() in ended.stderr
 
 
-def test_without_a_daemon_the_commands_say_so_at_once(program: str, tmp_path: Path) -> None:
-    address = f"ipc://{tmp_path}/control.sock"
+def test_without_a_daemon_the_commands_say_so_at_once(program: str, runtime: Path) -> None:
+    address = f"ipc://{runtime}/control.sock"
     ended = subprocess.run([program, "status", "--connect", address], capture_output=True, text=True, check=False)
     assert ended.stderr == f"kwsd: no kwsd is running at {address}: No such file or directory\n"
     assert ended.returncode == 69
 
 
-def test_the_socket_of_a_daemon_that_was_killed_is_no_daemon(tmp_path: Path) -> None:
+def test_the_socket_of_a_daemon_that_was_killed_is_no_daemon(runtime: Path) -> None:
     with socket.socket(socket.AF_UNIX) as stale:
-        stale.bind(str(tmp_path / "control.sock"))
+        stale.bind(str(runtime / "control.sock"))
     with pytest.raises(ControlError, match="no kwsd is running"):
-        ask("status", f"ipc://{tmp_path}/control.sock")
+        ask("status", f"ipc://{runtime}/control.sock")
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:5555", "ipc://relative", "ipc:///" + 107 * "x"])

@@ -31,5 +31,6 @@ def config(
 def _toml(value: object) -> str:
     """A value as TOML: strings and lists look the same in JSON, tables do not."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{jsonlib.dumps(key)} = {_toml(inner)}" for key, inner in value.items()) + "}"
-    return jsonlib.dumps(value)
+        return "{" + ", ".join(f"{_toml(key)} = {_toml(inner)}" for key, inner in value.items()) + "}"
+    # TOML has no surrogate pairs, which is how JSON escapes characters beyond the basic plane.
+    return jsonlib.dumps(value, ensure_ascii=False)

@@ -1,5 +1,6 @@
 """``kwsd listen``."""
 
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -55,12 +56,8 @@ def listen(
 def _messages(subscription: "Subscription", timeout_s: float | None) -> Iterator[tuple[bytes, "Event"]]:
     from kwsd.events import decode
 
-    end_s = None if timeout_s is None else time.monotonic() + timeout_s
-    while True:
-        left_s = None if end_s is None else max(0.0, end_s - time.monotonic())
-        message = subscription.receive(left_s)
-        if message is None:
-            return
+    end_s = math.inf if timeout_s is None else time.monotonic() + timeout_s
+    while message := subscription.receive(end_s - time.monotonic()):
         yield message.body, decode(message.body)
 
 

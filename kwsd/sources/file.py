@@ -1,5 +1,7 @@
 """A sound file as a source: WAV, FLAC and whatever else libsndfile reads."""
 
+import os
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,9 +10,12 @@ import numpy as np
 import soundfile
 
 from kwsd.errors import AudioDataError
-from kwsd.frontend import SAMPLE_RATE
+from kwsd.frontend import SAMPLE_RATE, Float32
 from kwsd.sources import BLOCK_SAMPLES, Block
 from kwsd.sources.convert import Converter
+
+UNKNOWN_BYTES = 0x7FFF_0000
+"""A WAV written to a pipe claims at least so many bytes of data, for its writer could not know the length."""
 
 
 class FileSource:
@@ -34,47 +39,55 @@ class FileSource:
         self.name = f"file:{path}"
         self._paced = paced
         self._closed = False
+        self._read = 0
         # Opened by hand first: libsndfile says only "System error" where the system says what is wrong.
         try:
-            self._handle = Path(path).open("rb")  # noqa: SIM115  open as long as the source
+            Path(path).open("rb").close()
         except OSError as error:
             raise AudioDataError(f"cannot read {path}: {error.strerror}") from None
         try:
-            self._file = soundfile.SoundFile(self._handle)
+            self._file = soundfile.SoundFile(os.fsencode(path))
         except (soundfile.LibsndfileError, TypeError) as error:
-            self._handle.close()
             reason = str(getattr(error, "error_string", error)).rstrip(".")
             raise AudioDataError(f"{path} is not a sound file that can be read: {reason}") from None
         if not self._file.frames:
-            self.close()
             raise AudioDataError(f"{path} holds no audio")
 
     def blocks(self) -> Iterator[Block]:
         """Blocks of the file from its start; see `kwsd.sources.Source.blocks`."""
         converter = Converter(self._file.samplerate)
-        started, sent, read = time.monotonic(), 0, 0
-        for frames in self._file.blocks(self._block_frames(), dtype="float32", always_2d=True):
-            read += len(frames)
-            block = Block(converter.convert(frames, last=read >= self._file.frames))
+        started, sent = time.monotonic(), 0
+        for frames in self._frames():
+            block = Block(converter.convert(frames, last=self._read >= self._file.frames))
             sent += len(block.samples)
             if self._paced:
                 time.sleep(max(0, started + sent / SAMPLE_RATE - time.monotonic()))
             if self._closed:
                 return
             yield block
-        self._check_complete(read)
+        self._check_complete()
 
     def close(self) -> None:
         """Stop reading."""
         self._closed = True
 
-    def _block_frames(self) -> int:
-        return int(np.ceil(BLOCK_SAMPLES * self._file.samplerate / SAMPLE_RATE))
+    def _frames(self) -> Iterator[Float32]:
+        size = int(np.ceil(BLOCK_SAMPLES * self._file.samplerate / SAMPLE_RATE))
+        try:
+            for frames in self._file.blocks(size, dtype="float32", always_2d=True):
+                self._read += len(frames)
+                yield frames
+        except soundfile.LibsndfileError:
+            raise self._cut_short("damaged or truncated") from None
 
-    def _check_complete(self, read: int) -> None:
-        # libsndfile shortens a truncated WAV without a word; only its log tells ("should be").
-        if read < self._file.frames or "should be" in self._file.extra_info:
-            seconds = read / self._file.samplerate
-            raise AudioDataError(
-                f"{self.name.removeprefix('file:')} is truncated: only the {seconds:.2f} s that are there were used"
-            )
+    def _check_complete(self) -> None:
+        # libsndfile shortens a truncated WAV without a word; only its log tells.
+        claimed = re.search(r"^data : (\d+) \(should be", self._file.extra_info, re.MULTILINE)
+        if self._read < self._file.frames or (claimed and int(claimed[1]) < UNKNOWN_BYTES):
+            raise self._cut_short("truncated")
+
+    def _cut_short(self, how: str) -> AudioDataError:
+        path = self.name.removeprefix("file:")
+        return AudioDataError(
+            f"{path} is {how}: only its first {self._read / self._file.samplerate:.2f} s could be used"
+        )

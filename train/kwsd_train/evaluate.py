@@ -1,6 +1,7 @@
 """How good a model is on clips: accuracy with its interval, by word, and what is taken for what."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -8,8 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kwsd.bundle import RESERVED_LABELS
-from kwsd.frontend import Float32
+from kwsd.errors import UsageError
+from kwsd.frontend import WINDOW_SAMPLES, Float32
+from kwsd.model import Model
+from kwsd_train.dataset import Clips, audio_files, load_clips, read_recording, word_names, words_folder
+from kwsd_train.features import as_float
+from kwsd_train.split import SPLITS
 
+SILENCE = "_silence_"
 Z95 = 1.959964  # the normal distribution's 97.5 % point
 
 
@@ -77,6 +84,35 @@ def closed_set(words: NDArray[np.str_], scores: Float32, labels: Sequence[str]) 
     return wilson(int((found == words)[known].sum()), int(known.sum()))
 
 
+def evaluate(model: Model, data: Path, split: str, *, strict: bool = False) -> tuple[Report, Clips]:
+    """Measure a model, as it is shipped, on the clips of a split.
+
+    A model that knows `_unknown_` is measured on every word folder, and on one second in ten of the background noise
+    as silence; any other on the folders of its keywords.
+
+    Returns
+    -------
+    Report
+    Clips
+        What was measured, and which files were skipped.
+
+    Raises
+    ------
+    UsageError
+        There is no such split, or it has no clip of a keyword.
+    """
+    if split not in (*SPLITS, "all"):
+        raise UsageError(f"there is no split {split!r}; there are {', '.join(SPLITS)} and all")
+    folders = word_names(data)
+    words = folders if set(model.labels) & RESERVED_LABELS else [word for word in folders if word in model.keywords]
+    clips = load_clips(data, words=words, strict=strict).of(split)
+    if not np.isin(clips.words, model.keywords).any():
+        raise UsageError(f"{data} has no {split} clip of a keyword of model {model.name}")
+    if SILENCE in model.labels:
+        clips = _with_silences(clips, words_folder(data))
+    return report(clips.words, model.predict(as_float(clips.samples)), model.labels, split), clips
+
+
 def report(words: NDArray[np.str_], scores: Float32, labels: Sequence[str], split: str) -> Report:
     """Figures from the scores of clips.
 
@@ -129,6 +165,14 @@ def table(figures: Report) -> str:
     for label, row in zip(figures.labels, figures.confusion, strict=True):
         lines.append(f"{label:<{wide}}" + "".join(f"{number:>{wide}}" for number in row))
     return "\n".join(lines) + "\n"
+
+
+def _with_silences(clips: Clips, folder: Path) -> Clips:
+    recordings = [read_recording(path) for path in audio_files(folder / "_background_noise_")]
+    seconds = [row[i : i + WINDOW_SAMPLES] for row in recordings for i in range(0, len(row) - WINDOW_SAMPLES, 10 * WINDOW_SAMPLES)]
+    silences = np.stack([np.zeros(WINDOW_SAMPLES, np.int16), *seconds])
+    words = np.concatenate([clips.words, [SILENCE] * len(silences)])
+    return replace(clips, words=words, samples=np.concatenate([clips.samples, silences]))
 
 
 def _closed(words: NDArray[np.str_], scores: Float32, labels: Sequence[str], word: str) -> Share:

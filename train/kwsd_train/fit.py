@@ -70,6 +70,11 @@ class RunSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     versions: dict[str, str]
 
 
+def new_id(recipe: Recipe) -> str:
+    """Name of a new run's folder: the recipe's, and the time."""
+    return f"{recipe.name}-{datetime.now():%Y%m%d-%H%M%S}"
+
+
 def start(recipe: Recipe, data: Path, run: Path, say: Say, *, strict: bool = False) -> None:
     """Train a recipe in a new run folder.
 
@@ -210,7 +215,9 @@ class AfterEpoch(keras.callbacks.Callback):  # type: ignore[misc]
 def _fixed(settings: RunSettings, clips: Clips) -> tuple[Callable[[int], Any], int, tuple[Float32, Int64], Float32]:
     size, labels = settings.recipe.batch_size, settings.labels
     training, validation = (_arrays(clips.of(split), labels) for split in ("training", "validation"))
-    batches = tf.data.Dataset.from_tensor_slices(training).batch(size).cache().shuffle(TUTORIAL_SHUFFLE).repeat()
+    order = np.random.default_rng(settings.recipe.seed).permutation(len(training[1]))  # the files are sorted by word
+    examples = tf.data.Dataset.from_tensor_slices((training[0][order], training[1][order]))
+    batches = examples.batch(size).cache().shuffle(TUTORIAL_SHUFFLE).repeat()
     return lambda _: batches.prefetch(tf.data.AUTOTUNE), -(-len(training[1]) // size), validation, training[0]
 
 

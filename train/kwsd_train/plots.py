@@ -4,10 +4,58 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+
+from kwsd.frontend import SAMPLE_RATE, Float32
 
 if TYPE_CHECKING:
     from kwsd_train.evaluate import Report
+
+
+def waveforms(samples: Float32, words: Sequence[str], path: Path) -> None:
+    """Up to nine waveforms, (n, 16000), with their words."""
+    figure = Figure(figsize=(10, 9), layout="constrained")
+    for axes, row, word in zip(figure.subplots(3, 3).flat, samples, words, strict=False):
+        axes.plot(np.arange(len(row)) / SAMPLE_RATE, row, linewidth=0.5)
+        axes.set(title=word, ylim=(-1.1, 1.1))
+    figure.savefig(path)
+
+
+def waveform_and_spectrogram(samples: Float32, spectrogram: Float32, word: str, path: Path) -> None:
+    """One waveform above its log spectrogram, on one time axis."""
+    figure = Figure(figsize=(10, 7), layout="constrained")
+    above, below = figure.subplots(2, sharex=True)
+    above.plot(np.arange(len(samples)) / SAMPLE_RATE, samples, linewidth=0.5)
+    above.set(title=word, ylabel="amplitude", ylim=(-1.1, 1.1))
+    _draw_spectrogram(below, spectrogram)
+    below.set(xlabel="time, s", ylabel="frequency, Hz")
+    figure.savefig(path)
+
+
+def spectrograms(spectrograms: Sequence[Float32], words: Sequence[str], path: Path) -> None:
+    """Up to nine log spectrograms with their words."""
+    figure = Figure(figsize=(10, 9), layout="constrained")
+    for axes, spectrogram, word in zip(figure.subplots(3, 3).flat, spectrograms, words, strict=False):
+        _draw_spectrogram(axes, spectrogram)
+        axes.set(title=word)
+    figure.savefig(path)
+
+
+def _draw_spectrogram(axes: Axes, spectrogram: Float32) -> None:
+    tiny = np.finfo(np.float32).eps  # the logarithm of digital silence
+    axes.imshow(np.log(spectrogram.T + tiny), origin="lower", aspect="auto", extent=(0, 1, 0, SAMPLE_RATE / 2))
+
+
+def bars(scores: dict[str, float], title: str, path: Path) -> None:
+    """The probability of each label."""
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    axes = figure.subplots()
+    axes.bar(list(scores), list(scores.values()))
+    axes.set(title=title, ylabel="probability", ylim=(0, 1))
+    axes.tick_params("x", rotation=45)
+    figure.savefig(path)
 
 
 def curves(history: Sequence[dict[str, float]], path: Path) -> None:

@@ -1,0 +1,165 @@
+"""The configuration: which value wins, where it came from, and what is refused in one sentence."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from command import Command
+
+from kwsd.config import Config, Effective, load_config
+from kwsd.errors import ConfigError
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Callable[[str], Path]:
+    def write(text: str) -> Path:
+        path = tmp_path / "kwsd.toml"
+        path.write_text(text, "utf-8")
+        return path
+
+    return write
+
+
+def load(file: Path | None = None, flags: dict | None = None, **environment: str) -> Effective:
+    return load_config(flags, file, environment)
+
+
+@pytest.fixture(autouse=True)
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "user"))
+    monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "site"))
+
+
+def test_nothing_given_means_the_defaults() -> None:
+    effective = load()
+    assert effective.config == Config("default", "default", [], "", "info", {})
+    assert set(effective.origins.values()) == {"default"}
+
+
+def test_a_flag_goes_over_the_environment_over_the_file_over_the_default(file: Callable[[str], Path]) -> None:
+    path = file('device = "file"\nmodel = "file"\nlog_level = "error"\n')
+    effective = load(path, {"device": "flag", "model": None}, KWSD_DEVICE="variable", KWSD_MODEL="variable")
+    assert effective.config == Config(device="flag", model="variable", log_level="error")
+    assert effective.origins == {
+        "device": "command line",
+        "model": "environment (KWSD_DEVICE KWSD_MODEL)",
+        "labels": "default",
+        "address": "default",
+        "log_level": str(path),
+        "thresholds": "default",
+        "control": "default",
+    }
+
+
+def test_thresholds_of_all_places_are_merged_word_by_word(file: Callable[[str], Path]) -> None:
+    path = file("[thresholds]\ngo = 0.1\nstop = 0.1\nleft = 0.1\n")
+    effective = load(path, {"thresholds": {"left": 0.3}}, KWSD_THRESHOLDS="stop=0.2,left=0.2")
+    assert effective.config.thresholds == {"go": 0.1, "stop": 0.2, "left": 0.3}
+    assert effective.origins["thresholds"] == "command line"
+
+
+def test_lists_in_the_environment_are_separated_by_commas() -> None:
+    assert load(KWSD_LABELS="no,yes").config.labels == ["no", "yes"]
+
+
+def test_the_user_s_file_goes_before_the_machine_s(tmp_path: Path) -> None:
+    for name in ("site", "user"):
+        (tmp_path / name / "kwsd").mkdir(parents=True)
+        path = tmp_path / name / "kwsd" / "config.toml"
+        path.write_text(f'device = "{name}"')
+        assert load().config.device == name
+        assert load().origins["device"] == str(path)
+
+
+def test_a_file_named_by_the_environment_goes_before_both_and_a_flag_before_it(file: Callable[[str], Path]) -> None:
+    path = file('device = "named"')
+    assert load(KWSD_CONFIG=str(path)).config.device == "named"
+    other = path.with_name("other.toml")
+    other.write_text('device = "flag"')
+    assert load(other, KWSD_CONFIG=str(path)).config.device == "flag"
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ('devise = "x"', "unknown field `devise`"),
+        ("device = 1", r"Expected `str`, got `int` - at `\$\.device`"),
+        ('log_level = "loud"', r"Invalid enum value 'loud' - at `\$\.log_level`"),
+        ('thresholds = "go"', r"Expected `object`, got `str` - at `\$\.thresholds`"),
+        ("[thresholds]\ngo = 1.5", "Expected `float` <= 1.0"),
+        ("[thresholds]\ngo = 0.0", "Expected `float` > 0.0"),
+        ("[thresholds]\ngo = nan", "Expected `float`"),
+        ("device", "is not valid TOML"),
+        ('device = "x"\ndevice = "y"', "is not valid TOML"),
+    ],
+)
+def test_a_file_that_does_not_say_what_it_means_is_refused_by_name(
+    file: Callable[[str], Path], text: str, sentence: str
+) -> None:
+    path = file(text)
+    with pytest.raises(ConfigError, match=sentence) as refused:
+        load(path)
+    assert str(path) in str(refused.value)
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "latin.toml"
+    path.write_bytes('device = "Gerät"'.encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"latin\.toml is not valid TOML"):
+        load(path)
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cannot read .*none\.toml: No such file"):
+        load(tmp_path / "none.toml")
+    with pytest.raises(ConfigError, match="Is a directory"):
+        load(KWSD_CONFIG=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "sentence"),
+    [
+        ("KWSD_DEVISE", "x", r"environment \(KWSD_DEVISE\): .*unknown field `devise`"),
+        ("KWSD_LOG_LEVEL", "loud", r"environment \(KWSD_LOG_LEVEL\): Invalid enum value 'loud'"),
+        ("KWSD_THRESHOLDS", "go", "KWSD_THRESHOLDS: 'go' is not WORD=NUMBER"),
+        ("KWSD_THRESHOLDS", "go=loud", "'go=loud' is not WORD=NUMBER"),
+        ("KWSD_THRESHOLDS", "=0.5", "'=0.5' is not WORD=NUMBER"),
+        ("KWSD_THRESHOLDS", "go=2", r"environment \(KWSD_THRESHOLDS\): Expected `float` <= 1.0"),
+    ],
+)
+def test_a_variable_that_does_not_say_what_it_means_is_refused_by_name(variable: str, text: str, sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        load(**{variable: text})
+
+
+def test_a_flag_with_a_wrong_value_is_refused_by_name() -> None:
+    with pytest.raises(ConfigError, match="command line: Invalid enum value 'loud'"):
+        load(flags={"log_level": "loud"})
+
+
+def test_what_kwsd_config_prints_is_a_configuration_with_the_same_values(
+    kwsd: Command, file: Callable[[str], Path]
+) -> None:
+    path = file('labels = ["no", "yes"]\n[thresholds]\n"two words" = 0.5\ngo = 1e-7\n')
+    device = 'a "quoted" \\ name, été 🎤\n'
+    printed = kwsd.run("config", "--config", path, KWSD_DEVICE=device, KWSD_ADDRESS="ipc:///e.sock")
+    assert printed.stderr == ""
+    assert f"# {path}\n" in printed.stdout
+    assert "# environment (KWSD_ADDRESS KWSD_DEVICE)\n" in printed.stdout
+    again = load(file(printed.stdout)).config
+    assert again == Config(
+        device,
+        labels=["no", "yes"],
+        address="ipc:///e.sock",
+        thresholds={"two words": 0.5, "go": 1e-7},
+        control="ipc:///control.sock",
+    )
+
+
+def test_kwsd_config_prints_the_default_addresses_in_full(kwsd: Command, runtime: Path) -> None:
+    printed = json.loads(kwsd.run("config", "--json", KWSD_MODEL="mine").stdout)
+    assert printed["address"] == {"value": f"ipc://{runtime}/kwsd/events.sock", "origin": "default"}
+    assert printed["control"] == {"value": f"ipc://{runtime}/kwsd/control.sock", "origin": "default"}
+    assert printed["model"] == {"value": "mine", "origin": "environment (KWSD_MODEL)"}
+    assert set(printed) == set(Config.__struct_fields__)

@@ -1,0 +1,164 @@
+"""The command ``kwsd-train``: from recordings to a model bundle."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kwsd.errors import KwsdError, UsageError
+
+if TYPE_CHECKING:
+    from kwsd_train.dataset import Clips
+
+app = typer.Typer(
+    name="kwsd-train",
+    help="Train keyword-spotting models: download, explore, fit, evaluate, predict, export.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+Data = Annotated[Path, typer.Option(help="A folder of word folders, or one that holds speech_commands/.")]
+ModelName = Annotated[str, typer.Option(help="A bundle folder, an installed model's name, or a SavedModel folder.")]
+Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first file that cannot be used.")]
+
+
+@app.command()
+def download(
+    archive: Annotated[str, typer.Argument(help="mini (182 MB, eight words) or speech-commands (2.4 GB, 35 words).")],
+    cache: Annotated[Path | None, typer.Option(help="Where archives are kept; the XDG cache folder without it.")] = None,
+) -> None:
+    """Fetch the tutorial's recordings or the whole Speech Commands data set, and print the folder.
+
+    A download that was interrupted goes on where it stopped.
+    """
+    from kwsd_train.download import download as fetch
+
+    print(fetch(archive, cache))
+
+
+@app.command()
+def explore(
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Folder for the figures.")] = Path("explore"),
+    seed: Annotated[int, typer.Option(help="Of the draw of nine clips.")] = 0,
+    strict: Strict = False,
+) -> None:
+    """Count the clips and draw waveforms and spectrograms of nine of them."""
+    from kwsd_train import explore as exploring
+    from kwsd_train.dataset import load_clips
+
+    clips = load_clips(data, strict=strict)
+    _name_skipped(clips)
+    print(exploring.table(clips))
+    for path in exploring.explore(clips, out, seed):
+        _say(f"wrote {path}")
+
+
+@app.command()
+def fit(
+    data: Annotated[Path | None, typer.Option(help="The data folder; see the recipe.")] = None,
+    recipe: Annotated[str, typer.Option(help="A recipe's name or TOML file.")] = "default",
+    runs: Annotated[Path, typer.Option(help="Folder in which the run's own folder is made.")] = Path("runs"),
+    resume: Annotated[Path | None, typer.Option(help="Go on with this run instead.")] = None,
+    strict: Strict = False,
+) -> None:
+    """Train a recipe and print the run's folder.
+
+    A run that was killed goes on after its last finished epoch with --resume.
+    """
+    if (data is None) == (resume is None):
+        raise UsageError("give either --data for a new run or --resume for an old one")
+    from kwsd_train import fit as fitting
+    from kwsd_train.recipe import read_recipe
+
+    if resume:
+        fitting.resume(resume, _say)
+        print(resume)
+    elif data:
+        chosen = read_recipe(recipe)
+        run = runs / fitting.new_id(chosen)
+        _say(f"run folder: {run}")
+        fitting.start(chosen, data, run, _say, strict=strict)
+        print(run)
+
+
+@app.command()
+def evaluate(
+    data: Data,
+    model: ModelName = "default",
+    split: Annotated[str, typer.Option(help="training, validation, testing or all.")] = "validation",
+    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    strict: Strict = False,
+) -> None:
+    """Measure a model on clips: accuracy with its 95 % interval, by word, and the confusion matrix."""
+    import msgspec
+
+    from kwsd.model import load_model
+    from kwsd_train.evaluate import evaluate as measure
+    from kwsd_train.evaluate import table
+
+    figures, clips = measure(load_model(model), data, split, strict=strict)
+    _name_skipped(clips)
+    print(msgspec.json.encode(figures).decode() if json else table(figures))
+
+
+@app.command()
+def predict(
+    file: Annotated[Path, typer.Argument(help="A sound file of any rate; its first second counts.")],
+    model: ModelName = "default",
+    chart: Annotated[Path | None, typer.Option(help="Draw a bar chart into this PNG file.")] = None,
+    play: Annotated[bool, typer.Option("--play", help="Play the second through the default device.")] = False,
+) -> None:
+    """Print the probability of every label for one recording."""
+    from kwsd.model import load_model
+    from kwsd_train import predict as predicting
+
+    window = predicting.read_window(file)
+    scores = predicting.predict(load_model(model), window)
+    for label, score in sorted(scores.items(), key=lambda item: -item[1]):
+        print(f"{label:<12}{score:8.4f}")
+    if chart:
+        from kwsd_train import plots
+
+        plots.bars(scores, file.name, chart)
+        _say(f"wrote {chart}")
+    if play:
+        predicting.play(window)
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="A run folder, finished or under way.")],
+    bundle: Annotated[Path, typer.Argument(help="The folder to write; an older bundle there is replaced.")],
+    saved_model: Annotated[bool, typer.Option("--saved-model", help="Add the tutorial's SavedModel.")] = False,
+) -> None:
+    """Write the bundle of a run: what kwsd needs to run the model."""
+    from kwsd_train.export import export as write
+
+    written = write(run, bundle, saved_model=saved_model)
+    _say(f"wrote {bundle}: {', '.join(written.files)}")
+
+
+def _name_skipped(clips: "Clips") -> None:
+    for skipped in clips.skipped:
+        _say(f"skipped: {skipped.reason}")
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    """Run the command line; an error of ours becomes one sentence and its exit code."""
+    try:
+        app()
+    except KwsdError as error:
+        _fail(error)
+    except ModuleNotFoundError as error:
+        _fail(UsageError(f"this command needs {error.name}: install it with  pip install 'kwsd[train]'"))
+
+
+def _fail(error: KwsdError) -> None:
+    _say(f"kwsd-train: {error}")
+    sys.exit(error.exit_code)

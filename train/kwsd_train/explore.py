@@ -1,0 +1,50 @@
+"""A first look at a data folder: counts, and the tutorial's figures."""
+
+from pathlib import Path
+
+import numpy as np
+
+from kwsd.errors import OutputError
+from kwsd.frontend import spectrogram
+from kwsd_train import plots
+from kwsd_train.dataset import Clips
+from kwsd_train.features import as_float
+from kwsd_train.split import SPLITS
+
+SHOWN = 9
+
+
+def explore(clips: Clips, folder: Path, seed: int) -> list[Path]:
+    """Draw waveforms and spectrograms of clips drawn at random.
+
+    Parameters
+    ----------
+    clips : Clips
+    folder : Path
+        Takes ``waveforms.png``, ``waveform-and-spectrogram.png`` and ``spectrograms.png``.
+    seed : int
+        Of the draw.
+    """
+    chosen = np.random.default_rng(seed).choice(len(clips.paths), min(SHOWN, len(clips.paths)), replace=False)
+    words = clips.words[chosen].tolist()
+    waveforms = as_float(clips.samples[chosen])
+    spectrograms = [spectrogram(waveform) for waveform in waveforms]
+    names = ("waveforms.png", "waveform-and-spectrogram.png", "spectrograms.png")
+    paths = [folder / name for name in names]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        plots.waveforms(waveforms, words, paths[0])
+        plots.waveform_and_spectrogram(waveforms[0], spectrograms[0], words[0], paths[1])
+        plots.spectrograms(spectrograms, words, paths[2])
+    except OSError as error:
+        raise OutputError(f"cannot write to {folder}: {error.strerror}") from None
+    return paths
+
+
+def table(clips: Clips) -> str:
+    """Clips by word and split, as lines of text."""
+    lines = [f"{'word':<12}" + "".join(f"{split:>12}" for split in SPLITS)]
+    by_split = {split: clips.of(split).counts() for split in SPLITS}
+    for word in clips.counts():
+        lines.append(f"{word:<12}" + "".join(f"{by_split[split].get(word, 0):>12}" for split in SPLITS))
+    return "\n".join(lines)

@@ -1,0 +1,41 @@
+"""What a model makes of one recording."""
+
+from pathlib import Path
+
+import numpy as np
+
+from kwsd.frontend import SAMPLE_RATE, WINDOW_SAMPLES, Float32
+from kwsd.model import Model
+from kwsd.sources.file import FileSource
+
+
+def read_window(file: Path) -> Float32:
+    """The first second of a sound file of any rate, with zeros after its end: shape (16000,).
+
+    Raises
+    ------
+    AudioDataError
+        The file is no usable audio.
+    """
+    blocks = [block.samples for block in FileSource(file, paced=False).blocks()]
+    samples = np.concatenate(blocks)[:WINDOW_SAMPLES]
+    window: Float32 = np.pad(samples, (0, WINDOW_SAMPLES - len(samples))).astype(np.float32)
+    return window
+
+
+def predict(model: Model, window: Float32) -> dict[str, float]:
+    """Probability of each label."""
+    return dict(zip(model.labels, model.predict(window[np.newaxis])[0].tolist(), strict=True))
+
+
+def play(window: Float32) -> None:
+    """Play a window through the default device.
+
+    Raises
+    ------
+    AudioUnavailableError
+        There is no PortAudio or no device.
+    """
+    from kwsd.sources.devices import portaudio  # noqa: PLC0415  PortAudio may be missing
+
+    portaudio().play(window, SAMPLE_RATE, blocking=True)

@@ -1,0 +1,128 @@
+"""A model's scores of whole recordings, kept, so that any detector settings can be tried on them in no time."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kwsd.bundle import RESERVED_LABELS, DetectorSettings
+from kwsd.detector import Detection
+from kwsd.frontend import SAMPLE_RATE, Float32
+from kwsd.model import Model, Window
+from kwsd.spotter import Spotter
+
+
+class Recorder(Model):
+    """A model that keeps every answer of another one.
+
+    Attributes
+    ----------
+    answers : list of ndarray, shape (labels,), float32
+    """
+
+    def __init__(self, model: Model) -> None:
+        self.name, self.labels = model.name, model.labels
+        self.hop_samples, self.detector = model.hop_samples, model.detector
+        self._model = model
+        self.answers: list[Float32] = []
+
+    def scores(self, window: Window) -> Float32:
+        """Scores of the other model."""
+        self.answers.append(self._model.scores(window))
+        return self.answers[-1]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """The scores of recordings that follow one another on one time line.
+
+    Parameters
+    ----------
+    labels : tuple of str
+    scores : ndarray, shape (windows, labels), float32
+    ends : ndarray, shape (windows,), int64
+        End of each window, in samples from the start of the first recording.
+    starts : ndarray, shape (recordings,), int64
+        Start of each recording, in samples likewise.
+    seconds : float
+        Length of the recordings, without the silence after each in which its latest word is decided.
+    """
+
+    labels: tuple[str, ...]
+    scores: Float32
+    ends: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    seconds: float
+
+    @property
+    def hours(self) -> float:
+        """Length of the recordings."""
+        return self.seconds / 3600
+
+    def locate(self, sample: int) -> tuple[int, int]:
+        """Recording that a sample of the time line lies in, and its place in that recording."""
+        recording = int(np.searchsorted(self.starts, sample)) - 1
+        return recording, sample - int(self.starts[recording])
+
+
+def score(model: Model, recordings: Iterable[Float32]) -> Scored:
+    """Run the daemon's pipeline over each recording once, and keep the scores.
+
+    Parameters
+    ----------
+    model : Model
+    recordings : iterable of ndarray, shape (any,), float32 in [-1, 1], 16 kHz mono
+    """
+    recorder = Recorder(model)
+    ends, starts, seconds, start = [], [], 0.0, 0
+    for samples in recordings:
+        spotter = Spotter(recorder)
+        spotter.feed(samples)
+        spotter.flush()
+        starts.append(start)
+        ends.append(start + model.hop_samples * np.arange(1, spotter.windows + 1))
+        seconds += len(samples) / SAMPLE_RATE
+        start = int(ends[-1][-1])
+    return Scored(model.labels, np.stack(recorder.answers), np.concatenate(ends), np.array(starts), seconds)
+
+
+def replay(scored: Scored, settings: DetectorSettings) -> list[Detection]:
+    """What `kwsd.detector.Detector` makes of the scores, a thousand times faster.
+
+    Smoothing, hits and re-arming are computed for all windows at once; only the windows in which a keyword is due are
+    then gone through in order.
+    """
+    columns = [index for index, label in enumerate(scored.labels) if label not in RESERVED_LABELS]
+    keywords = [scored.labels[index] for index in columns]
+    thresholds = np.array([settings.thresholds[word] for word in keywords], np.float32)
+    smoothed = _moving_mean(scored.scores[:, columns], settings.smoothing_windows)
+    due = _runs(smoothed >= thresholds, settings.hits)
+    low_so_far = np.cumsum(smoothed < settings.rearm * thresholds, axis=0)
+    disarmed = np.full(len(keywords), -1)  # by keyword: how often it was low when it was last detected
+    blocked_until = 0
+    detections = []
+    for row in np.flatnonzero(due.any(1)):
+        sample = int(scored.ends[row])
+        ready = due[row] & (low_so_far[row] > disarmed)
+        if sample >= blocked_until and ready.any():
+            best = int(np.argmax(np.where(ready, smoothed[row], -1)))
+            disarmed[best] = low_so_far[row, best]
+            blocked_until = sample + round(settings.refractory_s * SAMPLE_RATE)
+            detections.append(Detection(keywords[best], float(smoothed[row, best]), sample))
+    return detections
+
+
+def _moving_mean(scores: Float32, windows: int) -> Float32:
+    padded = np.concatenate([np.zeros((windows - 1, scores.shape[1]), np.float32), scores])
+    mean: Float32 = sum(padded[first : first + len(scores)] for first in range(windows)) / np.float32(windows)
+    return mean
+
+
+def _runs(hit: NDArray[np.bool_], length: int) -> NDArray[np.bool_]:
+    """Whether each row ends a run of `length` hits."""
+    due = hit.copy()
+    for earlier in range(1, length):
+        due[earlier:] &= hit[:-earlier]
+        due[:earlier] = False
+    return due

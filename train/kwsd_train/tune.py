@@ -1,0 +1,181 @@
+"""Tuning of the detector: the settings with the fewest missed words at a wanted rate of false alarms."""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from itertools import product
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from matplotlib.figure import Figure
+
+from kwsd import bundle
+from kwsd.bundle import DetectorSettings
+from kwsd.errors import OutputError, UsageError
+from kwsd_train.evaluate import Share, wilson
+from kwsd_train.streaming import FalseAlarms, Trials
+
+SMOOTHING_WINDOWS = (1, 2, 3, 4, 5, 7, 9)
+HITS = (1, 2, 3, 4)
+THRESHOLDS = [float(t) for t in np.round(1 / (1 + np.exp(-np.linspace(7, -1, 41))), 4)]
+"""Evenly spaced log odds from 0.999 to 0.27: near one, where the false alarms thin out, they lie close together."""
+FARTHEST = 20.0
+"""A curve ends at this many times the wanted rate of false alarms."""
+LATENCY_P95_S = 0.5
+"""Settings with which one word in twenty is detected later than this after its end are not considered."""
+
+
+class Point(msgspec.Struct, frozen=True):
+    """Detector settings, and what comes of them.
+
+    Parameters
+    ----------
+    settings : DetectorSettings
+    missed : Share
+        Over the words of all streams.
+    missed_by_word : dict
+    false_alarms : FalseAlarms
+        On all recordings without words.
+    latency_median_s, latency_p95_s : float
+        Infinite where no word was found.
+    """
+
+    settings: DetectorSettings
+    missed: Share
+    missed_by_word: dict[str, Share]
+    false_alarms: FalseAlarms
+    latency_median_s: float
+    latency_p95_s: float
+
+    @property
+    def threshold(self) -> float:
+        """The threshold of all keywords."""
+        return next(iter(self.settings.thresholds.values()))
+
+
+Curve = list[Point]
+"""Points with one smoothing and number of hits, from the highest threshold to the lowest."""
+
+
+def sweep(trials: Trials, settings: DetectorSettings, per_hour: float, say: Callable[[str], None]) -> list[Curve]:
+    """DET curves for every number of smoothing windows and hits.
+
+    Parameters
+    ----------
+    trials : Trials
+    settings : DetectorSettings
+        Whose refractory period and re-arming are kept.
+    per_hour : float
+        Wanted false alarms an hour, which says where the curves may end.
+    say : callable
+        Takes a line about each curve.
+    """
+    curves = []
+    for windows, hits in product(SMOOTHING_WINDOWS, HITS):
+        kept = msgspec.structs.replace(settings, smoothing_windows=windows, hits=hits)
+        curves.append(list(_curve(trials, kept, FARTHEST * per_hour)))
+        found = best(curves[-1:], per_hour)
+        missed = f"{found.missed.share:.1%} missed" if found else "never good enough"
+        say(f"smoothing_windows {windows}, hits {hits}: {missed}")
+    return curves
+
+
+def best(curves: Sequence[Curve], per_hour: float) -> Point | None:
+    """The point with the fewest missed words, and of several such with the least delay, within the wanted rate."""
+    allowed = [
+        point
+        for curve in curves
+        for point in curve
+        if point.false_alarms.all.per_hour <= per_hour and point.latency_p95_s <= LATENCY_P95_S
+    ]
+    return min(allowed, key=lambda point: (point.missed.share, point.latency_median_s), default=None)
+
+
+def choose(curves: Sequence[Curve], per_hour: float) -> Point:
+    """The best point.
+
+    Raises
+    ------
+    UsageError
+        No settings keep to the wanted rate in time.
+    """
+    point = best(curves, per_hour)
+    if point is None:
+        raise UsageError(f"no settings find words within {LATENCY_P95_S} s at {per_hour:g} false alarms an hour")
+    return point
+
+
+def measure(trials: Trials, settings: DetectorSettings) -> Point:
+    """What comes of detector settings, over all streams and all recordings without words."""
+    matchings = [trial.match(settings) for trial in trials.streams]
+    spoken = Counter(word.word for trial in trials.streams for word in trial.spoken)
+    misses = Counter(word.word for matching in matchings for word in matching.misses)
+    latencies = [latency for matching in matchings for latency in matching.latencies_s]
+    return Point(
+        settings,
+        wilson(misses.total(), spoken.total()),
+        {word: wilson(misses[word], count) for word, count in sorted(spoken.items())},
+        trials.false_alarms(settings, trials.negatives),
+        float(np.median(latencies)) if latencies else float("inf"),
+        float(np.percentile(latencies, 95)) if latencies else float("inf"),
+    )
+
+
+def write(folder: Path, point: Point) -> None:
+    """Put the settings of a point into a bundle, and its figures beside them.
+
+    Raises
+    ------
+    OutputError
+        The bundle cannot be written.
+    """
+    old = bundle.read_bundle(folder)
+    figures = msgspec.to_builtins(point)
+    del figures["settings"]
+    tuned = msgspec.structs.replace(old, detector=point.settings, metrics=old.metrics | {"tuning": figures})
+    try:
+        bundle.write_manifest(tuned, folder)
+    except OSError as error:
+        raise OutputError(f"cannot write {folder / bundle.MANIFEST}: {error.strerror}") from None
+
+
+def draw(curve: Curve, chosen: Point, path: Path) -> None:
+    """The DET curve of each keyword, and of all, with the chosen point."""
+    figure = Figure(figsize=(8, 6), layout="constrained")
+    axes = figure.subplots()
+    for word in chosen.missed_by_word:
+        alarms = [point.false_alarms.by_word[word].per_hour for point in curve]
+        axes.plot(alarms, [point.missed_by_word[word].share for point in curve], label=word, linewidth=1)
+    total = [point.false_alarms.all.per_hour for point in curve]
+    axes.plot(total, [point.missed.share for point in curve], label="all", color="black", linewidth=2)
+    axes.plot(chosen.false_alarms.all.per_hour, chosen.missed.share, "o", color="black")
+    # Up to one false alarm in all the hours the axis is linear, so that none has its place too.
+    axes.set_xscale("symlog", linthresh=1 / chosen.false_alarms.all.hours)
+    axes.set(xlabel="false alarms an hour", ylabel="miss rate", xlim=(0, None), ylim=(0, 1))
+    axes.legend()
+    axes.grid(alpha=0.3)
+    figure.savefig(path)
+
+
+def table(point: Point) -> str:
+    """A point as lines of text."""
+    settings, missed, alarms = point.settings, point.missed, point.false_alarms.all
+    lines = [
+        f"threshold {point.threshold:g}, smoothing_windows {settings.smoothing_windows}, hits {settings.hits}",
+        f"missed        {missed.share:.1%} [{missed.low:.1%}, {missed.high:.1%}] of {missed.of}",
+        f"false alarms  {alarms.per_hour:.2f} an hour [{alarms.low:.2f}, {alarms.high:.2f}] in {alarms.hours:.2f} h",
+        f"latency       median {point.latency_median_s:.2f} s, 95th percentile {point.latency_p95_s:.2f} s",
+        "",
+        f"{'keyword':<14}{'missed':>8}  false alarms an hour",
+    ]
+    for word, share in point.missed_by_word.items():
+        lines.append(f"{word:<14}{share.share:>8.1%}  {point.false_alarms.by_word[word].per_hour:.2f}")
+    return "\n".join(lines) + "\n"
+
+
+def _curve(trials: Trials, settings: DetectorSettings, farthest: float) -> Iterator[Point]:
+    for threshold in THRESHOLDS:
+        point = measure(trials, msgspec.structs.replace(settings, thresholds=dict.fromkeys(trials.keywords, threshold)))
+        yield point
+        if point.false_alarms.all.per_hour > farthest:
+            return
