@@ -109,7 +109,7 @@ def _file_layer(file: Path | None, environment: Mapping[str, str]) -> Layer:
         return Layer(str(file), tomllib.loads(file.read_text("utf-8")))
     except OSError as error:
         raise ConfigError(f"cannot read {file}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{file} is not valid TOML: {error}") from None
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 import zmq
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from zmq.utils.monitor import parse_monitor_message
 
@@ -265,7 +265,6 @@ def test_a_client_that_never_reads_its_answers_costs_nothing(exchange: Exchange)
         assert exchange.works()
 
 
-@settings(max_examples=200, deadline=None)
 @given(frames=st.lists(st.binary(max_size=60) | st.just(b""), min_size=1, max_size=5))
 def test_no_message_of_any_number_of_frames_harms_it(exchange: Exchange, frames: list[bytes]) -> None:
     with closing(exchange.send(*frames)):
@@ -278,7 +277,6 @@ GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x01NULL" + bytes(48)
 READY = b"\x04\x29\x05READY\x0bSocket-Type\x00\x00\x00\x03REQ\x08Identity\x00\x00\x00\x00"
 
 
-@settings(max_examples=200, deadline=None)
 @given(
     valid=st.integers(0, len(GREETING + READY)),
     rest=st.binary(max_size=80),

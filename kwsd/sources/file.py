@@ -17,6 +17,8 @@ from kwsd.sources.convert import Converter
 UNKNOWN_BYTES = 0x7FFF_0000
 """A WAV written to a pipe claims at least so many bytes of data, for its writer could not know the length."""
 
+MIN_RATE = 1000  # Hz: what holds less holds no speech, and would swell without bound when it is resampled
+
 
 class FileSource:
     """A sound file of any rate, width and number of channels.
