@@ -15,6 +15,9 @@ from kwsd.model import DEFAULT_MODEL
 PREFIX = "KWSD_"
 CONFIG_VARIABLE = "KWSD_CONFIG"
 
+Text = Annotated[str, msgspec.Meta(pattern=r"\A[^\0]*\Z")]
+"""No path or device has a zero byte in its name."""
+
 Threshold = Annotated[float, msgspec.Meta(gt=0, le=1)]
 
 
@@ -38,13 +41,13 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Where the daemon is controlled, on ipc; beside the event socket when empty.
     """
 
-    device: str = "default"
-    model: str = DEFAULT_MODEL
+    device: Text = "default"
+    model: Text = DEFAULT_MODEL
     labels: list[str] = []
-    address: str = ""
+    address: Text = ""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     thresholds: dict[str, Threshold] = {}
-    control: str = ""
+    control: Text = ""
 
 
 class Effective(NamedTuple):

@@ -34,10 +34,12 @@ def accepts(read: Callable[[], object], refusal: type[Exception]) -> bool:
     try:
         read()
     except refusal as error:
-        assert str(error)
-        assert "\n" not in str(error)
-        return False
-    return True
+        sentence = str(error)
+    else:
+        return True
+    assert sentence
+    assert "\n" not in sentence
+    return False
 
 
 def refuses_config(path: Path, content: bytes) -> bool:
@@ -74,6 +76,11 @@ def test_any_text_in_the_environment(tmp_path: Path, key: str, text: str) -> Non
 
 def test_a_configuration_that_nests_without_end_is_refused(tmp_path: Path) -> None:
     assert refuses_config(tmp_path / "config.toml", b"device = " + b"[" * 100_000)
+
+
+@pytest.mark.parametrize("key", ["device", "model", "address", "control"])
+def test_a_zero_byte_is_no_part_of_a_name(tmp_path: Path, key: str) -> None:
+    assert refuses_config(tmp_path / "config.toml", f'{key} = "/tmp/a\\u0000b"'.encode())
 
 
 @pytest.mark.parametrize("number", ["nan", "inf", "-1", "0", "1.5"])

@@ -52,6 +52,8 @@ class FileSource:
         except (soundfile.LibsndfileError, TypeError) as error:
             reason = str(getattr(error, "error_string", error)).rstrip(".")
             raise AudioDataError(f"{path} is not a sound file that can be read: {reason}") from None
+        if self._file.samplerate < MIN_RATE:
+            raise AudioDataError(f"{path} has a rate of {self._file.samplerate} Hz, which is too low for speech")
         if not self._file.frames:
             raise AudioDataError(f"{path} holds no audio")
 
