@@ -1,4 +1,4 @@
-"""The control socket: asks a running daemon for its status, mutes and stops it; see ``docs/control.md``."""
+"""The control socket: asks a running daemon for its status, mutes, reloads and stops it; see ``docs/control.md``."""
 
 import socket as sockets
 from collections.abc import Callable
@@ -21,10 +21,10 @@ REQUESTS_A_TURN = 8
 LINGER_MS = 1000
 """How long closing waits for the last answer to leave."""
 
-ANSWER_S = 5.0
-"""Longest wait for an answer."""
+ANSWER_S = 20.0
+"""Longest wait for an answer: loading a SavedModel takes several seconds."""
 
-Command = Literal["status", "mute", "unmute", "stop"]
+Command = Literal["status", "mute", "unmute", "reload", "stop"]
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -3,19 +3,20 @@
 import logging
 import signal
 import time
-from contextlib import closing
+from collections.abc import Callable
+from contextlib import closing, suppress
 from types import FrameType
 
 from kwsd.address import control_address, default_address
 from kwsd.capture import Arrival, Capture, End, Lost
 from kwsd.config import Config
 from kwsd.control import Command, Control
-from kwsd.errors import AudioLostError
+from kwsd.errors import AudioLostError, KwsdError
 from kwsd.events import StatusEvent
-from kwsd.model import Model, load_model
 from kwsd.notify import Notifier
 from kwsd.publisher import Publisher
 from kwsd.reporter import Reporter
+from kwsd.setup import Setup
 from kwsd.sources import open_source
 from kwsd.spotter import Spotter
 
@@ -36,9 +37,8 @@ class Daemon:
 
     Parameters
     ----------
-    model : Model
-    device : str
-        As for `kwsd.sources.open_source`; opened here, and again whenever it is lost.
+    setup : Setup
+        Its device is opened here, and again whenever it is lost.
     publisher : Publisher
     control : Control
     notifier : Notifier
@@ -49,14 +49,15 @@ class Daemon:
         The device cannot be opened now.
     """
 
-    def __init__(self, model: Model, device: str, publisher: Publisher, control: Control, notifier: Notifier) -> None:
-        self._device = device
-        self._source = open_source(device)
-        self._reporter = Reporter(publisher, model, self._source.name)
+    def __init__(self, setup: Setup, publisher: Publisher, control: Control, notifier: Notifier) -> None:
+        self._setup = setup
+        self._source = open_source(setup.config.device)
+        self._reporter = Reporter(publisher, setup.model, self._source.name)
         self._control = control
         self._notifier = notifier
-        self._spotter = Spotter(model)
+        self._spotter = Spotter(setup.model)
         self._muted = False
+        self._reload_asked = False
         self._stopping = False
 
     def run(self) -> None:
@@ -69,7 +70,7 @@ class Daemon:
         AudioDataError
             The source's audio ended otherwise than it should; what was usable has been processed.
         """
-        capture = Capture(self._source, lambda: open_source(self._device, again=True))
+        capture = Capture(self._source, lambda: open_source(self._setup.config.device, again=True))
         self._notifier.ready(f"listening on {self._source.name}")
         log.info("listening on %s with model %s", self._source.name, self._reporter.model.name)
         try:
@@ -83,6 +84,10 @@ class Daemon:
     def stop(self) -> None:
         """Let `run` return soon; may be called from a signal handler."""
         self._stopping = True
+
+    def reload(self) -> None:
+        """Let `run` read the configuration anew soon; may be called from a signal handler."""
+        self._reload_asked = True
 
     def _loop(self, capture: Capture) -> None:
         while not self._stopping:
@@ -98,6 +103,11 @@ class Daemon:
                 self._check_hearing(capture)
             self._notifier.alive()
             self._control.serve(self._fulfil)
+            if self._reload_asked:
+                self._reload_asked = False
+                with suppress(KwsdError):  # the log has it
+                    self._reload()
+                    self._reporter.publish_status()
             self._reporter.keep_informed()
 
     def _process(self, arrival: Arrival) -> None:
@@ -134,6 +144,8 @@ class Daemon:
             self.stop()
         elif command in {"mute", "unmute"}:
             self._mute(on=command == "mute")
+        elif command == "reload":
+            self._reload()
         return self._reporter.publish_status()
 
     def _mute(self, *, on: bool) -> None:
@@ -141,30 +153,48 @@ class Daemon:
         if self._reporter.state in {"listening", "muted"}:
             self._reporter.enter("muted" if on else "listening")
 
+    def _reload(self) -> None:
+        self._notifier.reloading()
+        try:
+            self._setup.reload()
+        except KwsdError as error:
+            log.error("the new configuration is refused, the old one stays: %s", error)  # noqa: TRY400  one line
+            raise
+        finally:
+            self._notifier.ready(f"listening on {self._source.name}")
+        self._reporter.model = self._setup.model
+        self._spotter.use(self._setup.model)
+        log.info("reloaded: model %s", self._setup.model.name)
 
-def run_daemon(config: Config) -> None:
+
+def run_daemon(read_config: Callable[[], Config]) -> None:
     """Run a daemon until its source ends, or SIGTERM, SIGINT or a request stops it.
+
+    Parameters
+    ----------
+    read_config : callable
+        Gives the configuration; called again on SIGHUP and on request.
 
     Raises
     ------
     KwsdError
         Whatever keeps it from listening; each error has its exit code.
     """
-    model = load_model(config.model, config.labels)
-    model.set_thresholds(config.thresholds)
-    address = config.address or default_address()
-    with Publisher(address) as publisher, closing(Control(config.control or control_address(address))) as control:
+    setup = Setup(read_config)
+    events = setup.config.address or default_address()
+    with Publisher(events) as publisher, closing(Control(setup.config.control or control_address(events))) as control:
         log.info("publishing on %s, controlled on %s", publisher.address, control.address)
-        daemon = Daemon(model, config.device, publisher, control, Notifier())
-        _stop_on_signals(daemon)
+        daemon = Daemon(setup, publisher, control, Notifier())
+        _obey_signals(daemon)
         daemon.run()
 
 
-def _stop_on_signals(daemon: Daemon) -> None:
-    def handle(number: int, _frame: FrameType | None) -> None:
+def _obey_signals(daemon: Daemon) -> None:
+    def stop(number: int, _frame: FrameType | None) -> None:
         # A second signal ends the process at once.
         signal.signal(number, signal.SIG_DFL)
         daemon.stop()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, handle)
+        signal.signal(number, stop)
+    signal.signal(signal.SIGHUP, lambda _number, _frame: daemon.reload())

@@ -27,14 +27,19 @@ class Spotter:
     """
 
     def __init__(self, model: Model) -> None:
-        self._model = model
-        self._detector = Detector(model.labels, model.detector)
         self._samples = Ring(WINDOW_SAMPLES)
         self._frames = Ring(FRAMES, (BINS,))
-        self._hop = model.hop_samples
-        self._missing = self._hop
+        self._missing = 0
         self._sample = 0
         self.windows = 0
+        self.use(model)
+
+    def use(self, model: Model) -> None:
+        """Go on with a model: the samples are counted on, the window begins anew."""
+        self._model = model
+        self._detector = Detector(model.labels, model.detector)
+        self._hop = model.hop_samples
+        self.reset()
 
     def feed(self, samples: Float32) -> list[Detection]:
         """Take the next samples; how a stream is cut into blocks makes no difference.

@@ -14,13 +14,13 @@ import soundfile
 import zmq
 from hypothesis import given
 from hypothesis import strategies as st
+from running import Running
 from zmq.utils.monitor import parse_monitor_message
 
 from kwsd import events
-from kwsd.client import Subscription
 from kwsd.control import MAX_REQUEST_BYTES, Command, Control, Reply, ask
 from kwsd.errors import AddressError, AudioLostError, ControlError
-from kwsd.events import KeywordEvent, StatusEvent
+from kwsd.events import StatusEvent
 
 STATUS = StatusEvent(
     run="r",
@@ -35,56 +35,6 @@ STATUS = StatusEvent(
     events=0,
     gaps=0,
 )
-
-
-class Running:
-    """A daemon that reads raw samples from this test."""
-
-    def __init__(self, program: str, folder: Path, *options: str) -> None:
-        self.events = f"ipc://{folder}/events.sock"
-        self.control = f"ipc://{folder}/control.sock"
-        self.subscription = Subscription(self.events)
-        command = [program, "run", "--device", "-", "--address", self.events, *options]
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE)
-        self.speak(np.zeros(1280))
-        self.wait_for("listening")
-
-    def speak(self, samples: np.ndarray) -> None:
-        """Let the daemon hear samples in [-1, 1]."""
-        assert self.process.stdin
-        self.process.stdin.write((samples * 32767).astype("<i2").tobytes())
-        self.process.stdin.flush()
-
-    def receive(self) -> events.Event:
-        """The next event."""
-        message = self.subscription.receive(timeout_s=30)
-        assert message
-        return events.decode(message.body)
-
-    def wait_for(self, state: str) -> StatusEvent:
-        """The next status with a state."""
-        while True:
-            event = self.receive()
-            if isinstance(event, StatusEvent) and event.state == state:
-                return event
-
-    def heard(self) -> list[str]:
-        """Keywords until the daemon says that it stops, at the end of its input."""
-        assert self.process.stdin
-        self.process.stdin.close()
-        found: list[str] = []
-        while True:
-            event = self.receive()
-            if isinstance(event, KeywordEvent):
-                found.append(event.keyword)
-            elif event.state == "stopping":
-                return found
-
-    def close(self) -> None:
-        """End the daemon if it has not ended by itself."""
-        self.subscription.close()
-        self.process.terminate()
-        self.process.communicate()
 
 
 @pytest.fixture

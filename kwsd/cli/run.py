@@ -31,11 +31,10 @@ def run(
 ) -> None:
     """Listen, and publish an event for each keyword.
 
-    Stops on SIGTERM and SIGINT (Ctrl+C), and at the end of a file or pipe.
+    Stops on SIGTERM and SIGINT (Ctrl+C), and at the end of a file or pipe. Reads its configuration anew on SIGHUP.
     """
     from kwsd.config import load_config, parse_thresholds
     from kwsd.daemon import run_daemon
-    from kwsd.log import set_up_logging
 
     flags = {
         "device": device,
@@ -46,6 +45,4 @@ def run(
         "thresholds": parse_thresholds(threshold, "--threshold") if threshold else None,
         "log_level": log_level,
     }
-    effective = load_config(flags, config).config
-    set_up_logging(effective.log_level)
-    run_daemon(effective)
+    run_daemon(lambda: load_config(flags, config).config)
