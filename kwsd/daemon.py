@@ -17,6 +17,7 @@ from kwsd.notify import Notifier
 from kwsd.publisher import Publisher
 from kwsd.reporter import Reporter
 from kwsd.setup import Setup
+from kwsd.silence import Silence
 from kwsd.sources import open_source
 from kwsd.spotter import Spotter
 
@@ -52,10 +53,12 @@ class Daemon:
     def __init__(self, setup: Setup, publisher: Publisher, control: Control, notifier: Notifier) -> None:
         self._setup = setup
         self._source = open_source(setup.config.device)
-        self._reporter = Reporter(publisher, setup.model, self._source.name)
+        self._capture = Capture(self._source, lambda: open_source(setup.config.device, again=True))
+        self._reporter = Reporter(publisher, setup.model, self._source.name, self._capture)
         self._control = control
         self._notifier = notifier
         self._spotter = Spotter(setup.model)
+        self._silence = Silence()
         self._muted = False
         self._reload_asked = False
         self._stopping = False
@@ -70,16 +73,15 @@ class Daemon:
         AudioDataError
             The source's audio ended otherwise than it should; what was usable has been processed.
         """
-        capture = Capture(self._source, lambda: open_source(self._setup.config.device, again=True))
         self._notifier.ready(f"listening on {self._source.name}")
         log.info("listening on %s with model %s", self._source.name, self._reporter.model.name)
         try:
-            self._loop(capture)
+            self._loop()
         finally:
             self._notifier.stopping()
-            capture.close()
+            self._capture.close()
             self._reporter.enter("stopping")
-            log.info("stopped after %d windows and %d events", self._spotter.windows, self._reporter.events.total())
+            log.info("stopped after %d windows and %d events", self._reporter.windows, self._reporter.events.total())
 
     def stop(self) -> None:
         """Let `run` return soon; may be called from a signal handler."""
@@ -89,9 +91,9 @@ class Daemon:
         """Let `run` read the configuration anew soon; may be called from a signal handler."""
         self._reload_asked = True
 
-    def _loop(self, capture: Capture) -> None:
+    def _loop(self) -> None:
         while not self._stopping:
-            item = capture.next(POLL_S)
+            item = self._capture.next(POLL_S)
             if isinstance(item, End):
                 self._finish(item)
                 return
@@ -100,7 +102,7 @@ class Daemon:
             elif isinstance(item, Lost):
                 self._reporter.enter("lost", item.reason)
             else:
-                self._check_hearing(capture)
+                self._check_hearing()
             self._notifier.alive()
             self._control.serve(self._fulfil)
             if self._reload_asked:
@@ -111,22 +113,30 @@ class Daemon:
             self._reporter.keep_informed()
 
     def _process(self, arrival: Arrival) -> None:
-        if arrival.block.gap or self._reporter.state == "lost":
+        samples, gap = arrival.block
+        if gap or self._reporter.state == "lost":
             self._reporter.gaps += 1
             self._spotter.reset()
             log.warning("audio was lost: the window begins anew")
-        self._reporter.enter("muted" if self._muted else "listening")
+        self._silence.feed(samples)
+        self._reporter.silent_s = self._silence.seconds
+        self._reporter.enter("muted" if self._muted else "listening", self._silence.reason)
         if self._muted:
-            self._spotter.skip(arrival.block.samples)
-            return
-        for detection in self._spotter.feed(arrival.block.samples):
-            self._reporter.publish_keyword(detection, arrival.monotonic_s)
-        self._reporter.windows = self._spotter.windows
+            self._spotter.skip(samples)
+        else:
+            self._spot(arrival)
 
-    def _check_hearing(self, capture: Capture) -> None:
+    def _spot(self, arrival: Arrival) -> None:
+        windows, started_s = self._spotter.windows, time.perf_counter()
+        detections = self._spotter.feed(arrival.block.samples)
+        self._reporter.processed(self._spotter.windows - windows, time.perf_counter() - started_s)
+        for detection in detections:
+            self._reporter.publish_keyword(detection, arrival.monotonic_s)
+
+    def _check_hearing(self) -> None:
         if not self._source.live:
             return
-        stalled_s = time.monotonic() - capture.active_s
+        stalled_s = time.monotonic() - self._capture.active_s
         if stalled_s > STUCK_S:
             raise AudioLostError(f"{self._source.name} hangs and cannot be opened again by this process")
         if stalled_s > DEAF_S and self._reporter.state != "lost":
@@ -151,7 +161,7 @@ class Daemon:
     def _mute(self, *, on: bool) -> None:
         self._muted = on
         if self._reporter.state in {"listening", "muted"}:
-            self._reporter.enter("muted" if on else "listening")
+            self._reporter.enter("muted" if on else "listening", self._silence.reason)
 
     def _reload(self) -> None:
         self._notifier.reloading()
@@ -183,8 +193,8 @@ def run_daemon(read_config: Callable[[], Config]) -> None:
     setup = Setup(read_config)
     events = setup.config.address or default_address()
     with Publisher(events) as publisher, closing(Control(setup.config.control or control_address(events))) as control:
-        log.info("publishing on %s, controlled on %s", publisher.address, control.address)
         daemon = Daemon(setup, publisher, control, Notifier())
+        log.info("publishing on %s, controlled on %s", publisher.address, control.address)
         _obey_signals(daemon)
         daemon.run()
 

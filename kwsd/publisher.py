@@ -23,6 +23,12 @@ class Publisher:
     address : str
         ``ipc://`` and an absolute path, or ``tcp://`` on loopback.
 
+    Attributes
+    ----------
+    overruns : int
+        Times that a subscriber's queue was full, so that it began to lose events. ZeroMQ does not tell how many it
+        loses until it reads again; the subscriber sees that in the sequence numbers.
+
     Raises
     ------
     AddressError
@@ -38,6 +44,7 @@ class Publisher:
         self._socket.ipv6 = addresses.is_ipv6(address)
         # Without it a second subscriber to the same topic would go unnoticed and get no status at once.
         self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
+        self.overruns = 0
         self._sequences: Counter[str] = Counter()
         try:
             self._guard = addresses.bind(self._socket, address)
@@ -60,7 +67,15 @@ class Publisher:
 
     def publish(self, event: Event) -> None:
         """Hand an event to every subscriber; one that is too slow loses it."""
-        self._socket.send_multipart([events.topic(event).encode(), events.encode(event)])
+        frames = [events.topic(event).encode(), events.encode(event)]
+        # A send that must not drop anything fails when a queue is full, and then nobody has the event yet.
+        self._socket.setsockopt(zmq.XPUB_NODROP, 1)
+        try:
+            self._socket.send_multipart(frames, zmq.NOBLOCK)
+        except zmq.Again:
+            self.overruns += 1
+            self._socket.setsockopt(zmq.XPUB_NODROP, 0)
+            self._socket.send_multipart(frames)
 
     def new_subscribers(self) -> bool:
         """Whether anybody has subscribed to the status since the last call."""

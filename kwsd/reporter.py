@@ -3,11 +3,14 @@
 import logging
 import time
 import uuid
-from collections import Counter
+from collections import Counter, deque
+
+import numpy as np
 
 from kwsd import events
+from kwsd.capture import Capture
 from kwsd.detector import Detection
-from kwsd.events import KeywordEvent, SampleRange, State, StatusEvent
+from kwsd.events import KeywordEvent, Quantiles, SampleRange, State, StatusEvent
 from kwsd.model import Model
 from kwsd.publisher import Publisher
 
@@ -15,6 +18,9 @@ log = logging.getLogger(__name__)
 
 STATUS_S = 5.0
 """Seconds from one status event to the next."""
+
+TIMED_WINDOWS = 750
+"""Windows whose processing times are kept: a minute of them at the hop of the bundled models."""
 
 
 class Reporter:
@@ -27,6 +33,8 @@ class Reporter:
         May be replaced between two events.
     source : str
         Name of what is listened to.
+    capture : Capture
+        Asked for its counts.
 
     Attributes
     ----------
@@ -34,14 +42,17 @@ class Reporter:
         As in the latest status event.
     windows, gaps : int
         Counted by the daemon.
+    silent_s : float
+        Kept by the daemon.
     events : Counter
         Keyword events published so far, by keyword.
     """
 
-    def __init__(self, publisher: Publisher, model: Model, source: str) -> None:
+    def __init__(self, publisher: Publisher, model: Model, source: str, capture: Capture) -> None:
         self._publisher = publisher
         self.model = model
         self._source = source
+        self._capture = capture
         self._run_id = uuid.uuid4().hex
         self._started_s = time.monotonic()
         self._due_s = self._started_s
@@ -49,6 +60,8 @@ class Reporter:
         self.reason = ""
         self.windows = 0
         self.gaps = 0
+        self.silent_s = 0.0
+        self._processing_ms: deque[float] = deque(maxlen=TIMED_WINDOWS)
         self.events: Counter[str] = Counter()
 
     def enter(self, state: State, reason: str = "") -> None:
@@ -81,9 +94,22 @@ class Reporter:
             windows=self.windows,
             events=self.events.total(),
             gaps=self.gaps,
+            events_by_keyword=dict(self.events),
+            silent_s=self.silent_s,
+            dropped_blocks=self._capture.dropped,
+            queued_blocks=self._capture.queued,
+            reconnects=self._capture.reconnects,
+            overruns=self._publisher.overruns,
+            inference_ms=self._quantiles(),
         )
         self._publisher.publish(status)
         return status
+
+    def processed(self, windows: int, seconds: float) -> None:
+        """Count windows, and the seconds that it took to process them."""
+        if windows:
+            self.windows += windows
+            self._processing_ms.append(1000 * seconds / windows)
 
     def publish_keyword(self, detection: Detection, arrived_s: float) -> None:
         """Publish a detection.
@@ -111,3 +137,9 @@ class Reporter:
         self._publisher.publish(event)
         self.events[detection.keyword] += 1
         log.info("%s (score %.2f)", detection.keyword, detection.score)
+
+    def _quantiles(self) -> Quantiles | None:
+        if not self._processing_ms:
+            return None
+        p50, p99 = np.quantile(self._processing_ms, [0.5, 0.99])
+        return Quantiles(round(float(p50), 3), round(float(p99), 3))

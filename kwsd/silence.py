@@ -16,10 +16,6 @@ class Silence:
         """Take the next samples, shape (n,)."""
         self._samples = 0 if samples.any() else self._samples + len(samples)
 
-    def reset(self) -> None:
-        """Begin anew, as after a gap."""
-        self._samples = 0
-
     @property
     def seconds(self) -> float:
         """Seconds of zeros up to now."""

@@ -10,6 +10,9 @@ from kwsd.cli.connect import Connect
 
 def status(
     json: Annotated[bool, typer.Option("--json", help="Print the status event as it was published.")] = False,
+    prometheus: Annotated[
+        bool, typer.Option("--prometheus", help="Print counters and gauges in Prometheus' text format.")
+    ] = False,
     connect: Connect = None,
 ) -> None:
     """Print how a running daemon is.
@@ -21,6 +24,11 @@ def status(
     from kwsd.control import ask
 
     found = ask("status", connect)
+    if prometheus:
+        from kwsd.metrics import prometheus_text
+
+        sys.stdout.write(prometheus_text(found))
+        return
     if json:
         sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
         return
