@@ -182,7 +182,7 @@ def find_model(path_or_name: str) -> Path:
     # Names first: a folder called "default" in the working directory is no reason to look for a model there.
     if path_or_name in models:
         return models[path_or_name]
-    path = Path(path_or_name).expanduser()
+    path = Path(os.path.expanduser(path_or_name))  # noqa: PTH111  pathlib raises where there is no such home
     if path.is_dir():
         return path
     if path.name != path_or_name:

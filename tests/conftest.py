@@ -53,5 +53,5 @@ def kwsd(program: str, runtime: Path) -> Iterator[Command]:
     command = Command(program, runtime)
     yield command
     for process in command.started:
-        process.kill()
-        process.communicate()
+        with process:
+            process.kill()

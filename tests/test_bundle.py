@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kwsd import load_model
-from kwsd.bundle import MANIFEST, read_bundle
+from kwsd.bundle import MANIFEST, read_bundle, record
 from kwsd.errors import ModelError
 from kwsd.model import find_model, installed_models
 
@@ -70,8 +70,6 @@ def test_a_missing_network_is_refused(folder: Path) -> None:
 
 
 def test_a_network_that_is_none_is_refused_though_its_hash_is_right(folder: Path) -> None:
-    from kwsd.bundle import record
-
     (folder / "model.tflite").write_bytes(b"no network at all")
     found = msgspec.to_builtins(record(folder / "model.tflite"))
     change(folder, lambda manifest: manifest["files"].update({"model.tflite": found}))
@@ -89,7 +87,10 @@ def test_a_network_that_is_none_is_refused_though_its_hash_is_right(folder: Path
         (lambda m: m["detector"].update(hits="two"), r"Expected `int`, got `str` - at `\$.detector.hits`"),
         (lambda m: m["detector"]["thresholds"].pop("go"), "thresholds are for"),
         (lambda m: m["labels"].append("go"), "a label occurs twice"),
-        (lambda m: m["labels"].append("_other_") or m["detector"]["thresholds"].update(_other_=1), "kwsd needs float32"),
+        (
+            lambda m: m["labels"].append("_other_") or m["detector"]["thresholds"].update(_other_=1),
+            "kwsd needs float32",
+        ),
         (lambda m: m["files"].update({"../secret": {"size": 1, "sha256": ""}}), "outside the bundle"),
         (lambda m: m["files"].clear(), r"lists no model\.tflite"),
     ],

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+import zmq
 from command import Command
 
 from kwsd import subscribe
@@ -103,6 +104,16 @@ def test_every_new_subscriber_is_noticed_also_one_that_asks_for_the_same_as_anot
             wait_for_subscriber(publisher)
             publisher.publish(status())
             assert received(first, 1) == received(second, 1)
+
+
+@pytest.mark.parametrize("topic", ["", "kwsd.", STATUS_TOPIC])
+def test_a_subscriber_to_any_beginning_of_the_status_topic_is_noticed(publisher: Publisher, topic: str) -> None:
+    with zmq.Context() as context, context.socket(zmq.SUB) as subscriber:
+        subscriber.connect(publisher.address)
+        subscriber.subscribe(topic)
+        wait_for_subscriber(publisher)
+        publisher.publish(status())
+        assert subscriber.recv_multipart()[0] == STATUS_TOPIC.encode()
 
 
 def test_a_subscriber_that_came_before_the_publisher_receives_too(ipc: str) -> None:

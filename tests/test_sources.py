@@ -212,6 +212,13 @@ def test_a_wav_with_an_odd_header_is_whole(tmp_path: Path, edit: Callable[[bytes
     assert_same_audio(samples(path), SPEECH, 1e-3)
 
 
+def test_a_file_whose_name_is_no_text_has_a_name_that_is(tmp_path: Path) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff.wav"))
+    path.write_bytes(WAV)
+    assert FileSource(path, paced=False).name == f"file:{tmp_path}/?.wav"
+    assert_same_audio(samples(path), SPEECH, 1e-3)
+
+
 def test_a_closed_file_ends(tmp_path: Path) -> None:
     path = tmp_path / "sound.wav"
     path.write_bytes(WAV)

@@ -17,7 +17,7 @@ from kwsd.cli.scan import scan
 from kwsd.cli.status import status
 from kwsd.cli.stop import stop
 from kwsd.cli.unmute import unmute
-from kwsd.errors import KwsdError
+from kwsd.errors import KwsdError, OutputError
 
 app = typer.Typer(
     name="kwsd",
@@ -55,3 +55,8 @@ def main() -> None:
 
         say_error(str(error))
         sys.exit(error.exit_code)
+    except OSError as error:
+        from kwsd.log import say_error
+
+        say_error(f"cannot go on: {error.strerror}")
+        sys.exit(OutputError.exit_code)

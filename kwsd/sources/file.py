@@ -38,7 +38,8 @@ class FileSource:
     live = False
 
     def __init__(self, path: str | Path, *, paced: bool) -> None:
-        self.name = f"file:{path}"
+        # An event is UTF-8, which the name of a file need not be.
+        self.name = f"file:{path}".encode(errors="replace").decode()
         self._paced = paced
         self._closed = False
         self._read = 0

@@ -13,13 +13,15 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="kwsd-train",
-    help="Train keyword-spotting models: download, explore, fit, evaluate, predict, export.",
+    help="Train keyword-spotting models: download, explore, fit, evaluate, tune, predict, export.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
 
 Data = Annotated[Path, typer.Option(help="A folder of word folders, or one that holds speech_commands/.")]
 ModelName = Annotated[str, typer.Option(help="A bundle folder, an installed model's name, or a SavedModel folder.")]
+PerKeyword = Annotated[int, typer.Option(min=1, help="Clips of each keyword in a stream, at most.")]
+StreamSeed = Annotated[int, typer.Option(min=0, help="Of the order, the gaps and the noise of the streams.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first file that cannot be used.")]
 
 
@@ -88,19 +90,68 @@ def evaluate(
     data: Data,
     model: ModelName = "default",
     split: Annotated[str, typer.Option(help="training, validation, testing or all.")] = "validation",
+    stream: Annotated[bool, typer.Option("--stream", help="Measure in streams; see docs/tuning.md.")] = False,
+    per_keyword: PerKeyword = 50,
+    seed: StreamSeed = 0,
     json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     strict: Strict = False,
 ) -> None:
-    """Measure a model on clips: accuracy with its 95 % interval, by word, and the confusion matrix."""
+    """Measure a model on clips: accuracy with its 95 % interval, by word, and the confusion matrix.
+
+    With --stream: missed words by noise, substitutions, latency, and false alarms an hour.
+    """
     import msgspec
 
     from kwsd.model import load_model
+
+    if stream:
+        from kwsd_train import streaming
+
+        sources = streaming.Sources(data, split=split, per_keyword=per_keyword, seed=seed)
+        found = streaming.report(load_model(model), sources)
+        print(msgspec.json.encode(found).decode() if json else streaming.table(found))
+        return
     from kwsd_train.evaluate import evaluate as measure
     from kwsd_train.evaluate import table
 
     figures, clips = measure(load_model(model), data, split, strict=strict)
     _name_skipped(clips)
     print(msgspec.json.encode(figures).decode() if json else table(figures))
+
+
+@app.command()
+def tune(
+    false_alarms_per_hour: Annotated[float, typer.Option(min=0, help="Wanted at most, of all keywords together.")],
+    data: Annotated[Path | None, typer.Option(help="The data folder; see the recipe.")] = None,
+    positives: Annotated[
+        Path | None, typer.Option(help="Own word folders, or streams with a CSV each: word,start_s,end_s.")
+    ] = None,
+    negatives: Annotated[Path | None, typer.Option(help="Own recordings without the keywords.")] = None,
+    model: ModelName = "default",
+    split: Annotated[str, typer.Option(help="training, validation, testing or all.")] = "validation",
+    per_keyword: PerKeyword = 50,
+    seed: StreamSeed = 0,
+    figure: Annotated[Path, typer.Option(help="PNG file for the DET curves.")] = Path("det.png"),
+    write: Annotated[bool, typer.Option("--write", help="Put the settings into the bundle.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+) -> None:
+    """Find the detector settings with the fewest missed words at a wanted rate of false alarms."""
+    import msgspec
+
+    from kwsd.model import find_model, load_model
+    from kwsd_train import plots, streaming
+    from kwsd_train import tune as tuning
+
+    loaded = load_model(model)
+    sources = streaming.Sources(data, positives, negatives, split, per_keyword, seed)
+    curves = tuning.sweep(streaming.hear(loaded, sources), loaded.detector, false_alarms_per_hour, _say)
+    point = tuning.choose(curves, false_alarms_per_hour)
+    plots.det(next(curve for curve in curves if point in curve), point, figure)
+    _say(f"wrote {figure}")
+    if write:
+        tuning.write(find_model(model), point)
+        _say(f"wrote {find_model(model)}")
+    print(msgspec.json.encode(point).decode() if json else tuning.table(point))
 
 
 @app.command()

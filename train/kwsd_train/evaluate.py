@@ -14,7 +14,7 @@ from kwsd.frontend import WINDOW_SAMPLES, Float32
 from kwsd.model import Model
 from kwsd_train.dataset import Clips, audio_files, load_clips, read_recording, word_names, words_folder
 from kwsd_train.features import as_float
-from kwsd_train.split import SPLITS
+from kwsd_train.split import check_split
 
 SILENCE = "_silence_"
 Z95 = 1.959964  # the normal distribution's 97.5 % point
@@ -101,8 +101,7 @@ def evaluate(model: Model, data: Path, split: str, *, strict: bool = False) -> t
     UsageError
         There is no such split, or it has no clip of a keyword.
     """
-    if split not in (*SPLITS, "all"):
-        raise UsageError(f"there is no split {split!r}; there are {', '.join(SPLITS)} and all")
+    check_split(split)
     folders = word_names(data)
     words = folders if set(model.labels) & RESERVED_LABELS else [word for word in folders if word in model.keywords]
     clips = load_clips(data, words=words, strict=strict).of(split)

@@ -12,6 +12,7 @@ from kwsd.frontend import SAMPLE_RATE, Float32
 
 if TYPE_CHECKING:
     from kwsd_train.evaluate import Report
+    from kwsd_train.tune import Point
 
 
 def waveforms(samples: Float32, words: Sequence[str], path: Path) -> None:
@@ -67,6 +68,24 @@ def curves(history: Sequence[dict[str, float]], path: Path) -> None:
             axes.plot(epochs, [row[key] for row in history], label=label)
         axes.set(xlabel="epoch", ylabel=name, ylim=(0, None if name == "loss" else 1))
         axes.legend()
+    figure.savefig(path)
+
+
+def det(curve: Sequence["Point"], chosen: "Point", path: Path) -> None:
+    """The DET curve of each keyword, and of all together with the chosen point."""
+    figure = Figure(figsize=(8, 6), layout="constrained")
+    axes = figure.subplots()
+    for word in chosen.missed_by_word:
+        alarms = [point.false_alarms.by_word[word].per_hour for point in curve]
+        axes.plot(alarms, [point.missed_by_word[word].share for point in curve], label=word, linewidth=1)
+    total = [point.false_alarms.all.per_hour for point in curve]
+    axes.plot(total, [point.missed.share for point in curve], label="all", color="black", linewidth=2)
+    axes.plot(chosen.false_alarms.all.per_hour, chosen.missed.share, "o", color="black")
+    # Up to one false alarm in all the hours the axis is linear, so that none has its place too.
+    axes.set_xscale("symlog", linthresh=1 / chosen.false_alarms.all.hours)
+    axes.set(xlabel="false alarms an hour", ylabel="miss rate", xlim=(0, None), ylim=(0, 1))
+    axes.legend()
+    axes.grid(alpha=0.3)
     figure.savefig(path)
 
 

@@ -115,8 +115,11 @@ def replay(scored: Scored, settings: DetectorSettings) -> list[Detection]:
 
 def _moving_mean(scores: Float32, windows: int) -> Float32:
     padded = np.concatenate([np.zeros((windows - 1, scores.shape[1]), np.float32), scores])
-    mean: Float32 = sum(padded[first : first + len(scores)] for first in range(windows)) / np.float32(windows)
-    return mean
+    total = padded[: len(scores)].copy()
+    for first in range(1, windows):  # in the detector's order, for the same rounding
+        total += padded[first : first + len(scores)]
+    total /= np.float32(windows)
+    return total
 
 
 def _runs(hit: NDArray[np.bool_], length: int) -> NDArray[np.bool_]:

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from kwsd.errors import AudioDataError
+from kwsd.errors import AudioDataError, UsageError
 
 Split = Literal["training", "validation", "testing"]
 SPLITS: tuple[Split, ...] = ("training", "validation", "testing")
@@ -54,6 +54,12 @@ def random_splits(count: int, seed: int) -> list[Split]:
     for place, index in enumerate(order[: count - int(0.8 * count)]):
         splits[index] = "validation" if place % 2 else "testing"
     return splits
+
+
+def check_split(split: str) -> None:
+    """Raise a `UsageError` unless `split` is the name of a split, or "all"."""
+    if split not in {*SPLITS, "all"}:
+        raise UsageError(f"there is no split {split!r}; there are {', '.join(SPLITS)} and all")
 
 
 def _read_lists(folder: Path) -> dict[str, Split]:

@@ -1,7 +1,7 @@
 """How good a model is in a stream: missed words, false alarms an hour and latency, with their intervals."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,17 +10,74 @@ import numpy as np
 from scipy.special import gammaincinv
 
 from kwsd.bundle import DetectorSettings
+from kwsd.errors import UsageError
 from kwsd.model import Model
 from kwsd_train.dataset import Int16, audio_files, load_clips, load_recordings
 from kwsd_train.evaluate import Share, wilson
 from kwsd_train.features import as_float
 from kwsd_train.matching import Matching, Spoken, match
 from kwsd_train.scoring import Scored, replay, score
-from kwsd_train.split import SPLITS
-from kwsd_train.streams import Builder, Stream
+from kwsd_train.split import SPLITS, check_split
+from kwsd_train.streams import Builder, Stream, read_marked
 
 NEGATIVES = ("speech", "noise")
 """Folders of a data folder without any keyword."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Where the recordings come from that a model is judged by.
+
+    Parameters
+    ----------
+    data : Path or None
+        A data folder with ``speech_commands``, ``speech``, ``noise`` and, for words in rooms, ``rir``.
+    positives, negatives : Path or None
+        A user's own recordings instead: word folders, or streams beside their CSV; anything without the keywords.
+    split : str
+        "training", "validation", "testing" or "all", of the data folder's words, speech and noise alike.
+    per_keyword, seed : int
+        See `kwsd_train.streams.Builder`.
+
+    Raises
+    ------
+    UsageError
+        There is no such split, or a kind of recordings is missing.
+    """
+
+    data: Path | None
+    positives: Path | None = None
+    negatives: Path | None = None
+    split: str = "validation"
+    per_keyword: int = 50
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_split(self.split)
+
+    def streams(self, keywords: Sequence[str]) -> Iterable[Stream]:
+        """Streams of keywords."""
+        if self.positives:
+            return read_marked(self.positives) or self._streams_of_own_clips(self.positives, keywords)
+        if not self.data:
+            raise UsageError("give --data, or --positives with recordings of the keywords")
+        clips, rooms = load_clips(self.data).of(self.split), audio_files(self.data / "rir")
+        noise = self._recordings(self.data / "noise")
+        return Builder(clips, keywords, noise, rooms, self.per_keyword, self.seed).streams()
+
+    def recordings(self) -> dict[str, list[Int16]]:
+        """Recordings without keywords, by kind."""
+        if self.negatives:
+            return {"own": load_recordings(self.negatives, SPLITS)}
+        if not self.data:
+            raise UsageError("give --data, or --negatives with recordings without the keywords")
+        return {kind: self._recordings(self.data / kind) for kind in NEGATIVES}
+
+    def _streams_of_own_clips(self, folder: Path, keywords: Sequence[str]) -> Iterable[Stream]:
+        return Builder(load_clips(folder), keywords, [], [], self.per_keyword, self.seed).streams()
+
+    def _recordings(self, folder: Path) -> list[Int16]:
+        return load_recordings(folder, [name for name in SPLITS if self.split in {name, "all"}])
 
 
 class Rate(msgspec.Struct, frozen=True):
@@ -131,44 +188,21 @@ def garwood(count: int, hours: float) -> Rate:
     return Rate(count, hours, count / hours, low / hours, high / hours)
 
 
-def data_trials(model: Model, data: Path, split: str, *, per_keyword: int, seed: int) -> Trials:
-    """Run a model over streams built from a data folder, and over the speech and noise in it.
-
-    Parameters
-    ----------
-    model : Model
-    data : Path
-        With the folders ``speech_commands``, ``speech``, ``noise`` and, for words in rooms, ``rir``.
-    split : str
-        "training", "validation", "testing" or "all", of words, speech and noise alike.
-    per_keyword, seed : int
-        See `kwsd_train.streams.Builder`.
-    """
-    negatives = {kind: recordings_of(data / kind, split) for kind in NEGATIVES}
-    clips, rooms = load_clips(data).of(split), audio_files(data / "rir")
-    builder = Builder(clips, model.keywords, negatives["noise"], rooms, per_keyword, seed)
-    return hear(model, builder.streams(), negatives)
-
-
-def hear(model: Model, streams: Iterable[Stream], negatives: dict[str, list[Int16]]) -> Trials:
-    """Run a model over streams and over recordings without keywords."""
+def hear(model: Model, sources: Sources) -> Trials:
+    """Run a model over streams of keywords, and over recordings without any."""
+    streams, negatives = sources.streams(model.keywords), sources.recordings()
     heard = [_hear(model, stream) for stream in streams]
     scored = {kind: score(model, map(as_float, recordings)) for kind, recordings in negatives.items()}
     return Trials(list(model.keywords), heard, scored)
 
 
-def recordings_of(folder: Path, split: str) -> list[Int16]:
-    """Recordings of a split below a folder of speech or noise."""
-    return load_recordings(folder, [name for name in SPLITS if split in {name, "all"}])
-
-
-def report(model: Model, found: Trials, split: str, seed: int) -> StreamReport:
+def report(model: Model, sources: Sources) -> StreamReport:
     """Figures of a model with its own detector settings."""
-    settings = model.detector
+    found, settings = hear(model, sources), model.detector
     return StreamReport(
         model=model.name,
-        split=split,
-        seed=seed,
+        split=sources.split,
+        seed=sources.seed,
         detector=settings,
         streams={trial.name: figures(trial.match(settings)) for trial in found.streams},
         negatives={kind: found.false_alarms(settings, [kind]) for kind in found.negatives},

@@ -82,7 +82,7 @@ class Builder:
     rooms : sequence of Path
         Room impulse responses.
     per_keyword : int
-        Clips of each keyword. Those that have fewer are repeated.
+        Clips of each keyword at most.
     seed : int
         Of the order, in which the same word often comes twice in a row, of the gaps, and of the noise.
     """
@@ -127,7 +127,7 @@ class Builder:
         known = [of_word for word in self.keywords if len(of_word := np.flatnonzero(words == word))]
         if not known:
             raise UsageError(f"there is no clip of {', '.join(self.keywords)} for a stream")
-        drawn = rng.permutation(np.concatenate([np.resize(rng.permutation(of), self.per_keyword) for of in known]))
+        drawn = rng.permutation(np.concatenate([rng.permutation(of)[: self.per_keyword] for of in known]))
         others = rng.permutation(np.flatnonzero(~np.isin(words, list(self.keywords))))
         between = np.resize(others, len(drawn) // UNKNOWN_EVERY if len(others) else 0)
         order: list[int] = np.insert(drawn, UNKNOWN_EVERY * np.arange(1, len(between) + 1), between).tolist()

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
-from matplotlib.figure import Figure
 
 from kwsd import bundle
 from kwsd.bundle import DetectorSettings
@@ -137,24 +136,6 @@ def write(folder: Path, point: Point) -> None:
         bundle.write_manifest(tuned, folder)
     except OSError as error:
         raise OutputError(f"cannot write {folder / bundle.MANIFEST}: {error.strerror}") from None
-
-
-def draw(curve: Curve, chosen: Point, path: Path) -> None:
-    """The DET curve of each keyword, and of all, with the chosen point."""
-    figure = Figure(figsize=(8, 6), layout="constrained")
-    axes = figure.subplots()
-    for word in chosen.missed_by_word:
-        alarms = [point.false_alarms.by_word[word].per_hour for point in curve]
-        axes.plot(alarms, [point.missed_by_word[word].share for point in curve], label=word, linewidth=1)
-    total = [point.false_alarms.all.per_hour for point in curve]
-    axes.plot(total, [point.missed.share for point in curve], label="all", color="black", linewidth=2)
-    axes.plot(chosen.false_alarms.all.per_hour, chosen.missed.share, "o", color="black")
-    # Up to one false alarm in all the hours the axis is linear, so that none has its place too.
-    axes.set_xscale("symlog", linthresh=1 / chosen.false_alarms.all.hours)
-    axes.set(xlabel="false alarms an hour", ylabel="miss rate", xlim=(0, None), ylim=(0, 1))
-    axes.legend()
-    axes.grid(alpha=0.3)
-    figure.savefig(path)
 
 
 def table(point: Point) -> str:

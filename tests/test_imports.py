@@ -1,0 +1,49 @@
+"""What comes with ``import kwsd``, and what does not."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import kwsd
+
+HEAVY = {"tensorflow", "keras", "kwsd_train", "matplotlib", "audiomentations", "pooch"}
+
+RUN = """
+import json, sys
+from kwsd.cli import main
+sys.argv[0] = "kwsd"
+try:
+    main()
+except SystemExit as end:
+    assert not end.code, end.code
+print(json.dumps(sorted(sys.modules)))
+"""
+
+
+def modules(program: str, runtime: Path, *arguments: str) -> set[str]:
+    """Top-level modules that a program has loaded at its end, when it runs in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments], cwd=runtime, capture_output=True, text=True, check=True
+    )
+    return {name.partition(".")[0] for name in json.loads(done.stdout.splitlines()[-1])}
+
+
+def test_the_package_brings_nothing_of_training(runtime: Path) -> None:
+    loaded = modules("import json, sys, kwsd; print(json.dumps(sorted(sys.modules)))", runtime)
+    assert "kwsd" in loaded
+    assert not HEAVY & loaded
+
+
+def test_a_daemon_on_a_file_loads_nothing_of_training_and_no_sound_card(runtime: Path, two_words: Path) -> None:
+    address = f"ipc://{runtime}/events.sock"
+    loaded = modules(RUN, runtime, "run", "--device", f"file:{two_words}", "--address", address)
+    assert {"ai_edge_litert", "zmq", "soundfile"} <= loaded
+    assert not (HEAVY | {"sounddevice"}) & loaded
+
+
+def test_all_names_what_the_package_exports() -> None:
+    public = {name for name, value in vars(kwsd).items() if name[0] != "_" and not isinstance(value, ModuleType)}
+    assert set(kwsd.__all__) == public
+    assert sorted(kwsd.__all__) == kwsd.__all__

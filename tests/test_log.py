@@ -1,0 +1,48 @@
+"""Messages on standard error: for the journal with priorities, for a terminal and for a file without."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from command import Command
+
+
+def run(kwsd: Command, stderr: int, **environment: str) -> int:
+    """Run a daemon whose audio ends inside a sample, so that it logs and ends with an error."""
+    return subprocess.run(
+        [kwsd.program, "run", "--device", "-"],
+        env=kwsd.environment | environment,
+        input=bytes(3),
+        stderr=stderr,
+        check=False,
+    ).returncode
+
+
+def test_the_journal_is_given_a_priority_a_line(kwsd: Command, runtime: Path) -> None:
+    with (runtime / "journal").open("w+") as journal:
+        found = os.fstat(journal.fileno())
+        assert run(kwsd, journal.fileno(), JOURNAL_STREAM=f"{found.st_dev}:{found.st_ino}") == 65
+        journal.seek(0)
+        lines = journal.read().splitlines()
+    assert lines[0].startswith("<6>listening on stdin with model ")
+    assert lines[-1].startswith("<3>standard input ended inside a sample")
+    assert all(line.startswith("<") for line in lines)
+
+
+def test_a_file_is_given_the_time_and_the_level(kwsd: Command, runtime: Path) -> None:
+    with (runtime / "log").open("w+") as log:
+        assert run(kwsd, log.fileno(), JOURNAL_STREAM="1:1") == 65
+        log.seek(0)
+        lines = log.read().splitlines()
+    assert " INFO listening on stdin with model " in lines[0]
+    assert lines[-1].startswith("kwsd: standard input ended inside a sample")
+
+
+def test_a_terminal_is_given_colours(kwsd: Command) -> None:
+    reading, terminal = os.openpty()
+    assert run(kwsd, terminal, TERM="xterm-256color", COLUMNS="200", NO_COLOR="") == 65
+    os.close(terminal)
+    shown = os.read(reading, 65_536).decode()
+    os.close(reading)
+    assert "\x1b[" in shown
+    assert "listening on stdin with model " in shown

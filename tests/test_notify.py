@@ -1,0 +1,50 @@
+"""What the service manager is told, over a real datagram socket."""
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from command import Command
+
+from kwsd.notify import Notifier
+
+
+@pytest.fixture(params=["path", "abstract"])
+def manager(request: pytest.FixtureRequest, runtime: Path) -> Iterator[tuple[socket.socket, str]]:
+    """A service manager's socket, and its name as in NOTIFY_SOCKET."""
+    name = str(runtime / "notify") if request.param == "path" else f"@kwsd-tests-{os.getpid()}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
+        listening.bind(name.replace("@", "\0"))
+        yield listening, name
+
+
+def test_a_daemon_says_when_it_is_ready_while_it_works_and_when_it_stops(
+    kwsd: Command, manager: tuple[socket.socket, str]
+) -> None:
+    listening, name = manager
+    daemon = kwsd.start("run", "--device", "-", NOTIFY_SOCKET=name)
+    assert listening.recv(4096) == b"READY=1\nSTATUS=listening on stdin"
+    daemon.stdin.write(1280 * "\0\0")
+    daemon.stdin.flush()
+    assert listening.recv(4096) == b"WATCHDOG=1"
+    daemon.stdin.close()
+    while (message := listening.recv(4096)) == b"WATCHDOG=1":
+        pass
+    assert message == b"STOPPING=1"
+    assert daemon.wait() == 0
+
+
+def test_a_service_manager_that_is_gone_does_not_stop_the_daemon(kwsd: Command, runtime: Path) -> None:
+    done = kwsd.run("run", "--device", "-", stdin=bytes(2560), NOTIFY_SOCKET=str(runtime / "gone"))
+    assert done.returncode == 0
+    assert "Traceback" not in done.stderr
+
+
+def test_nothing_is_said_where_nobody_asks(manager: tuple[socket.socket, str]) -> None:
+    listening, _ = manager
+    listening.settimeout(0)
+    Notifier({}).ready("listening")
+    with pytest.raises(BlockingIOError):
+        listening.recv(4096)
