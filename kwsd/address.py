@@ -1,4 +1,4 @@
-"""Event addresses: where they are by default, what is allowed, and the guard around an ipc socket."""
+"""Addresses: where sockets are by default, what is allowed, and the guard around an ipc socket."""
 
 import fcntl
 import ipaddress
@@ -6,6 +6,8 @@ import os
 import stat
 from pathlib import Path
 from typing import IO
+
+import zmq
 
 from kwsd.errors import AddressError
 
@@ -23,14 +25,24 @@ def default_address() -> str:
     AddressError
         There is no folder that only this user can write to.
     """
-    runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}")
-    if runtime.is_dir():
-        return f"{IPC}{runtime}/kwsd/events.sock"
-    if os.geteuid() == 0:
-        return f"{IPC}/run/kwsd/events.sock"
-    raise AddressError(
-        f"there is no runtime folder {runtime}: log in through systemd, or name an address with --address"
-    )
+    return f"{IPC}{_runtime_folder()}/events.sock"
+
+
+def control_address(events: str = "") -> str:
+    """Address of the control socket: ``control.sock`` beside the event socket.
+
+    Parameters
+    ----------
+    events : str
+        The event address. On tcp, or without one, the control socket is in the folder of the default address.
+
+    Raises
+    ------
+    AddressError
+        There is no folder that only this user can write to.
+    """
+    folder = events.removeprefix(IPC).rpartition("/")[0] if events.startswith(IPC) else _runtime_folder()
+    return f"{IPC}{folder}/control.sock"
 
 
 def check_address(address: str) -> None:
@@ -49,6 +61,51 @@ def check_address(address: str) -> None:
         raise AddressError(f"event address {address!r} begins neither with {IPC} nor with {TCP}")
 
 
+def check_control_address(address: str) -> None:
+    """Refuse an address where others than this user might steer the daemon.
+
+    Raises
+    ------
+    AddressError
+        Not ipc, or a path that is too long or relative.
+    """
+    if not address.startswith(IPC):
+        raise AddressError(f"control address {address!r} does not begin with {IPC}: a daemon is steered locally only")
+    _check_path(address.removeprefix(IPC))
+
+
+def bind(socket: zmq.Socket[bytes], address: str) -> "IpcGuard | None":
+    """Bind a socket; on ipc, under a guard and for this user alone.
+
+    Parameters
+    ----------
+    socket : zmq.Socket
+    address : str
+        That has been checked.
+
+    Returns
+    -------
+    IpcGuard or None
+        To be released when the socket is closed.
+
+    Raises
+    ------
+    AddressError
+        The address is in use or cannot be bound.
+    """
+    guard = IpcGuard(Path(address.removeprefix(IPC))) if address.startswith(IPC) else None
+    mask = os.umask(0o077)
+    try:
+        socket.bind(address)
+    except zmq.ZMQError as error:
+        if guard:
+            guard.release()
+        raise AddressError(f"cannot bind: {error.strerror}") from None
+    finally:
+        os.umask(mask)
+    return guard
+
+
 def is_ipv6(address: str) -> bool:
     """Whether an address names an IPv6 host, which ZeroMQ wants to be told."""
     return address.startswith(f"{TCP}[")
@@ -57,7 +114,7 @@ def is_ipv6(address: str) -> bool:
 class IpcGuard:
     """Exclusive right to an ipc path, held until `release`.
 
-    ZeroMQ lets a second publisher take over a path in use without a word and leaves the socket file behind when it
+    ZeroMQ lets a second daemon take over a path in use without a word and leaves the socket file behind when it
     closes, so a lock file decides who may bind, and whoever holds it removes a stale socket.
 
     Parameters
@@ -68,7 +125,7 @@ class IpcGuard:
     Raises
     ------
     AddressError
-        Another publisher or something else holds the path, or the folder cannot be made or is open to others.
+        Another daemon or something else holds the path, or the folder cannot be made or is open to others.
     """
 
     def __init__(self, path: Path) -> None:
@@ -85,14 +142,25 @@ class IpcGuard:
         self._lock.close()
 
 
+def _runtime_folder() -> Path:
+    runtime = Path(os.environ.get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}")
+    if runtime.is_dir():
+        return runtime / "kwsd"
+    if os.geteuid() == 0:
+        return Path("/run/kwsd")
+    raise AddressError(
+        f"there is no runtime folder {runtime}: log in through systemd, or name addresses with --address and --control"
+    )
+
+
 def _check_path(path: str) -> None:
     length = len(os.fsencode(path))
     if length > MAX_PATH_BYTES:
         raise AddressError(
-            f"event address is too long: the path {path} has {length} bytes, a socket's may have {MAX_PATH_BYTES}"
+            f"address is too long: the path {path} has {length} bytes, a socket's may have {MAX_PATH_BYTES}"
         )
     if not path.startswith("/"):
-        raise AddressError(f"event address needs an absolute path after {IPC}, not {path!r}")
+        raise AddressError(f"address needs an absolute path after {IPC}, not {path!r}")
 
 
 def _check_host(address: str) -> None:
@@ -114,23 +182,23 @@ def _private_folder(folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.stat()
     except OSError as error:
-        raise AddressError(f"cannot make the folder {folder} for the event socket: {error.strerror}") from None
+        raise AddressError(f"cannot make the folder {folder} for the socket: {error.strerror}") from None
     if found.st_uid != os.geteuid():
-        raise AddressError(f"the folder {folder} of the event socket belongs to another user")
+        raise AddressError(f"the folder {folder} of the socket belongs to another user")
     if stat.S_IMODE(found.st_mode) & 0o022:
-        raise AddressError(f"the folder {folder} of the event socket can be written by other users: chmod go-w it")
+        raise AddressError(f"the folder {folder} of the socket can be written by other users: chmod go-w it")
 
 
 def _locked(lock: Path, path: Path) -> IO[bytes]:
     try:
         file = lock.open("ab")
     except OSError as error:
-        raise AddressError(f"cannot lock the event address {path}: {error.strerror}") from None
+        raise AddressError(f"cannot lock the address {path}: {error.strerror}") from None
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         file.close()
         raise AddressError(
-            f"another kwsd publishes on {IPC}{path}: stop it, or give this one another --address"
+            f"another kwsd holds {IPC}{path}: stop it, or give this one other addresses (--address, --control)"
         ) from None
     return file

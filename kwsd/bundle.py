@@ -2,7 +2,7 @@
 
 import hashlib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -16,6 +16,10 @@ SAVED_MODEL = "saved_model"
 MODEL_CARD = "MODEL_CARD.md"
 RESERVED_LABELS = frozenset({"_silence_", "_unknown_"})
 """Labels of the Speech Commands data set (arXiv:1804.03209, section 5) that never become events."""
+
+
+Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
+Windows = Annotated[int, msgspec.Meta(ge=1, le=1000)]
 
 
 class FrontEnd(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,11 +51,11 @@ class DetectorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         A keyword is armed again below this share of its threshold, in (0, 1].
     """
 
-    thresholds: dict[str, float]
-    smoothing_windows: int = 3
-    hits: int = 2
-    refractory_s: float = 0.75
-    rearm: float = 0.6
+    thresholds: dict[str, Share]
+    smoothing_windows: Windows = 3
+    hits: Windows = 2
+    refractory_s: Annotated[float, msgspec.Meta(ge=0, le=3600)] = 0.75
+    rearm: Share = 0.6
 
 
 class FileRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -109,7 +113,7 @@ def read_bundle(folder: Path) -> Bundle:
         bundle = msgspec.json.decode(manifest.read_bytes(), type=Bundle)
     except OSError as error:
         raise ModelError(f"cannot read {manifest}: {error.strerror}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ModelError(f"{manifest} is not a bundle description: {error}") from None
     _check_meaning(bundle, folder)
     for path, record in bundle.files.items():
@@ -138,6 +142,8 @@ def _check_meaning(bundle: Bundle, folder: Path) -> None:
             raise ModelError(f"{folder} was made for another front end: {name} is {value}, kwsd's is {ours[name]}")
     if bundle.hop_samples <= 0 or bundle.hop_samples % frontend.FRAME_STEP:
         raise ModelError(f"{folder}: hop_samples is {bundle.hop_samples}, not a multiple of {frontend.FRAME_STEP}")
+    if bundle.hop_samples > frontend.WINDOW_SAMPLES:
+        raise ModelError(f"{folder}: hop_samples is {bundle.hop_samples}, longer than the window")
     if len(set(bundle.labels)) != len(bundle.labels):
         raise ModelError(f"{folder}: a label occurs twice")
     if set(bundle.detector.thresholds) != set(bundle.keywords):
@@ -149,11 +155,12 @@ def _check_meaning(bundle: Bundle, folder: Path) -> None:
 
 
 def _check_file(folder: Path, path: str, expected: FileRecord) -> None:
-    if Path(path).is_absolute() or ".." in Path(path).parts:
+    if Path(path).is_absolute() or ".." in Path(path).parts or not path.isprintable():
         raise ModelError(f"{folder}: bundle.json names {path!r}, which is outside the bundle")
     try:
-        found = record(folder / path)
+        # The size comes first: a device, which never ends, has none.
+        same = (folder / path).stat().st_size == expected.size and record(folder / path) == expected
     except OSError as error:
         raise ModelError(f"cannot read {folder / path}: {error.strerror}") from None
-    if found != expected:
+    if not same:
         raise ModelError(f"{folder / path} is not the file that bundle.json describes: its SHA-256 or size differs")

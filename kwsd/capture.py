@@ -64,6 +64,10 @@ class Capture:
     ----------
     active_s : float
         ``time.monotonic()`` of the latest block or attempt to open the source: old when the thread hangs.
+    dropped : int
+        Blocks lost because the daemon fell behind.
+    reconnects : int
+        Times that the source was opened again.
     """
 
     def __init__(self, source: Source, reopen: Callable[[], Source]) -> None:
@@ -73,6 +77,8 @@ class Capture:
         self._closed = threading.Event()
         self._gap = False
         self.active_s = time.monotonic()
+        self.dropped = 0
+        self.reconnects = 0
         self._thread = threading.Thread(target=self._run, name="kwsd-capture", daemon=True)
         self._thread.start()
 
@@ -82,6 +88,11 @@ class Capture:
             return self._queue.get(timeout=timeout_s)
         except Empty:
             return None
+
+    @property
+    def queued(self) -> int:
+        """Blocks that wait for `next`."""
+        return self._queue.qsize()
 
     def close(self) -> None:
         """Stop the source and the thread; a thread stuck in a dead device is left behind."""
@@ -123,6 +134,7 @@ class Capture:
             except AudioUnavailableError as error:
                 log.debug("not back yet: %s", error)
             else:
+                self.reconnects += 1
                 return
 
     def _put_or_drop(self, arrival: Arrival) -> None:
@@ -131,6 +143,7 @@ class Capture:
             self._queue.put_nowait(arrival._replace(block=block))
             self._gap = False
         except Full:
+            self.dropped += 1
             self._gap = True
 
     def _put(self, item: Item) -> None:

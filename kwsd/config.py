@@ -15,6 +15,9 @@ from kwsd.model import DEFAULT_MODEL
 PREFIX = "KWSD_"
 CONFIG_VARIABLE = "KWSD_CONFIG"
 
+Text = Annotated[str, msgspec.Meta(pattern=r"\A[^\0]*\Z")]
+"""No path or device has a zero byte in its name."""
+
 Threshold = Annotated[float, msgspec.Meta(gt=0, le=1)]
 
 
@@ -34,14 +37,17 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     log_level : str
     thresholds : dict
         Keyword to threshold, over those of the model.
+    control : str
+        Where the daemon is controlled, on ipc; beside the event socket when empty.
     """
 
-    device: str = "default"
-    model: str = DEFAULT_MODEL
+    device: Text = "default"
+    model: Text = DEFAULT_MODEL
     labels: list[str] = []
-    address: str = ""
+    address: Text = ""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     thresholds: dict[str, Threshold] = {}
+    control: Text = ""
 
 
 class Effective(NamedTuple):
@@ -106,7 +112,7 @@ def _file_layer(file: Path | None, environment: Mapping[str, str]) -> Layer:
         return Layer(str(file), tomllib.loads(file.read_text("utf-8")))
     except OSError as error:
         raise ConfigError(f"cannot read {file}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{file} is not valid TOML: {error}") from None
 
 

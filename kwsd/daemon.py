@@ -1,31 +1,30 @@
-"""The daemon: wiring from source to publisher, the loop, and the signals that end it."""
+"""The daemon: wiring from source to publisher, the loop, and the signals and requests that steer it."""
 
 import logging
 import signal
 import time
-import uuid
+from collections.abc import Callable
+from contextlib import closing, suppress
 from types import FrameType
 
-from kwsd import events
-from kwsd.address import default_address
+from kwsd.address import control_address, default_address
 from kwsd.capture import Arrival, Capture, End, Lost
 from kwsd.config import Config
-from kwsd.detector import Detection
-from kwsd.errors import AudioLostError
-from kwsd.events import KeywordEvent, SampleRange, State, StatusEvent
-from kwsd.model import Model, load_model
+from kwsd.control import Command, Control
+from kwsd.errors import AudioLostError, KwsdError
+from kwsd.events import StatusEvent
 from kwsd.notify import Notifier
 from kwsd.publisher import Publisher
+from kwsd.reporter import Reporter
+from kwsd.setup import Setup
+from kwsd.silence import Silence
 from kwsd.sources import open_source
 from kwsd.spotter import Spotter
 
 log = logging.getLogger(__name__)
 
 POLL_S = 0.1
-"""Longest wait for a block, and so for a signal or a new subscriber to be seen."""
-
-STATUS_S = 5.0
-"""Seconds from one status event to the next."""
+"""Longest wait for a block, and so for a signal, a request or a new subscriber to be seen."""
 
 DEAF_S = 2.8
 """Seconds without a block after which a live source counts as lost."""
@@ -39,10 +38,10 @@ class Daemon:
 
     Parameters
     ----------
-    model : Model
-    device : str
-        As for `kwsd.sources.open_source`; opened here, and again whenever it is lost.
+    setup : Setup
+        Its device is opened here, and again whenever it is lost.
     publisher : Publisher
+    control : Control
     notifier : Notifier
 
     Raises
@@ -51,21 +50,18 @@ class Daemon:
         The device cannot be opened now.
     """
 
-    def __init__(self, model: Model, device: str, publisher: Publisher, notifier: Notifier) -> None:
-        self._model = model
-        self._device = device
-        self._source = open_source(device)
-        self._publisher = publisher
+    def __init__(self, setup: Setup, publisher: Publisher, control: Control, notifier: Notifier) -> None:
+        self._setup = setup
+        self._source = open_source(setup.config.device)
+        self._capture = Capture(self._source, lambda: open_source(setup.config.device, again=True))
+        self._reporter = Reporter(publisher, setup.model, self._source.name, self._capture)
+        self._control = control
         self._notifier = notifier
-        self._spotter = Spotter(model)
-        self._run_id = uuid.uuid4().hex
-        self._state: State = "starting"
-        self._reason = ""
-        self._events = 0
-        self._gaps = 0
+        self._spotter = Spotter(setup.model)
+        self._silence = Silence()
+        self._muted = False
+        self._reload_asked = False
         self._stopping = False
-        self._started_s = time.monotonic()
-        self._next_status_s = self._started_s
 
     def run(self) -> None:
         """Listen until the source ends or `stop` is called.
@@ -77,132 +73,138 @@ class Daemon:
         AudioDataError
             The source's audio ended otherwise than it should; what was usable has been processed.
         """
-        capture = Capture(self._source, lambda: open_source(self._device, again=True))
         self._notifier.ready(f"listening on {self._source.name}")
-        log.info("listening on %s with model %s", self._source.name, self._model.name)
-        log.info("publishing on %s", self._publisher.address)
+        log.info("listening on %s with model %s", self._source.name, self._reporter.model.name)
         try:
-            self._loop(capture)
+            self._loop()
         finally:
             self._notifier.stopping()
-            capture.close()
-            self._enter("stopping")
-            log.info("stopped after %d windows and %d events", self._spotter.windows, self._events)
+            self._capture.close()
+            self._reporter.enter("stopping")
+            log.info("stopped after %d windows and %d events", self._reporter.windows, self._reporter.events.total())
 
     def stop(self) -> None:
         """Let `run` return soon; may be called from a signal handler."""
         self._stopping = True
 
-    def _loop(self, capture: Capture) -> None:
+    def reload(self) -> None:
+        """Let `run` read the configuration anew soon; may be called from a signal handler."""
+        self._reload_asked = True
+
+    def _loop(self) -> None:
         while not self._stopping:
-            item = capture.next(POLL_S)
+            item = self._capture.next(POLL_S)
             if isinstance(item, End):
                 self._finish(item)
                 return
             if isinstance(item, Arrival):
                 self._process(item)
             elif isinstance(item, Lost):
-                self._lose(item.reason)
+                self._reporter.enter("lost", item.reason)
             else:
-                self._check_hearing(capture)
-            if self._publisher.new_subscribers() or time.monotonic() >= self._next_status_s:
-                self._publish_status()
+                self._check_hearing()
+            self._notifier.alive()
+            self._control.serve(self._fulfil)
+            if self._reload_asked:
+                self._reload_asked = False
+                with suppress(KwsdError):  # the log has it
+                    self._reload()
+                    self._reporter.publish_status()
+            self._reporter.keep_informed()
 
     def _process(self, arrival: Arrival) -> None:
-        if arrival.block.gap or self._state == "lost":
-            self._gaps += 1
+        samples, gap = arrival.block
+        if gap or self._reporter.state == "lost":
+            self._reporter.gaps += 1
             self._spotter.reset()
             log.warning("audio was lost: the window begins anew")
-        if self._state != "listening":
-            self._enter("listening")
-        for detection in self._spotter.feed(arrival.block.samples):
-            self._publish_keyword(detection, arrival.monotonic_s)
-        self._notifier.alive()
+        self._silence.feed(samples)
+        self._reporter.silent_s = self._silence.seconds
+        self._reporter.enter("muted" if self._muted else "listening", self._silence.reason)
+        if self._muted:
+            self._spotter.skip(samples)
+        else:
+            self._spot(arrival)
 
-    def _check_hearing(self, capture: Capture) -> None:
-        if self._source.live:
-            stalled_s = time.monotonic() - capture.active_s
-            if stalled_s > STUCK_S:
-                raise AudioLostError(f"{self._source.name} hangs and cannot be opened again by this process")
-            if stalled_s > DEAF_S and self._state != "lost":
-                self._lose(f"{self._source.name} delivers no audio")
-        self._notifier.alive()
+    def _spot(self, arrival: Arrival) -> None:
+        windows, started_s = self._spotter.windows, time.perf_counter()
+        detections = self._spotter.feed(arrival.block.samples)
+        self._reporter.processed(self._spotter.windows - windows, time.perf_counter() - started_s)
+        for detection in detections:
+            self._reporter.publish_keyword(detection, arrival.monotonic_s)
 
-    def _lose(self, reason: str) -> None:
-        log.warning("%s; opening it again until it is back", reason)
-        self._enter("lost", reason)
+    def _check_hearing(self) -> None:
+        if not self._source.live:
+            return
+        stalled_s = time.monotonic() - self._capture.active_s
+        if stalled_s > STUCK_S:
+            raise AudioLostError(f"{self._source.name} hangs and cannot be opened again by this process")
+        if stalled_s > DEAF_S and self._reporter.state != "lost":
+            self._reporter.enter("lost", f"{self._source.name} delivers no audio")
 
     def _finish(self, end: End) -> None:
-        if not self._source.live:
+        if not self._source.live and not self._muted:
             for detection in self._spotter.flush():
-                self._publish_keyword(detection, time.monotonic())
+                self._reporter.publish_keyword(detection, time.monotonic())
         if end.error is not None:
             raise end.error
 
-    def _enter(self, state: State, reason: str = "") -> None:
-        self._state, self._reason = state, reason
-        self._publish_status()
+    def _fulfil(self, command: Command) -> StatusEvent:
+        if command == "stop":
+            self.stop()
+        elif command in {"mute", "unmute"}:
+            self._mute(on=command == "mute")
+        elif command == "reload":
+            self._reload()
+        return self._reporter.publish_status()
 
-    def _publish_keyword(self, detection: Detection, arrived_s: float) -> None:
-        sequence = self._publisher.next_sequence(events.KEYWORD_TOPIC + detection.keyword)
-        event = KeywordEvent(
-            id=f"{self._run_id}-{detection.keyword}-{sequence}",
-            run=self._run_id,
-            seq=sequence,
-            time=events.now(),
-            keyword=detection.keyword,
-            score=detection.score,
-            sample=detection.sample,
-            window=SampleRange(*detection.window),
-            model=self._model.name,
-            source=self._source.name,
-            latency_ms=round(1000 * (time.monotonic() - arrived_s), 3),
-        )
-        self._publisher.publish(event)
-        self._events += 1
-        log.info("%s (score %.2f)", detection.keyword, detection.score)
+    def _mute(self, *, on: bool) -> None:
+        self._muted = on
+        if self._reporter.state in {"listening", "muted"}:
+            self._reporter.enter("muted" if on else "listening", self._silence.reason)
 
-    def _publish_status(self) -> None:
-        now_s = time.monotonic()
-        self._next_status_s = now_s + STATUS_S
-        status = StatusEvent(
-            run=self._run_id,
-            seq=self._publisher.next_sequence(events.STATUS_TOPIC),
-            time=events.now(),
-            state=self._state,
-            reason=self._reason,
-            model=self._model.name,
-            keywords=list(self._model.keywords),
-            source=self._source.name,
-            uptime_s=round(now_s - self._started_s, 3),
-            windows=self._spotter.windows,
-            events=self._events,
-            gaps=self._gaps,
-        )
-        self._publisher.publish(status)
+    def _reload(self) -> None:
+        self._notifier.reloading()
+        try:
+            self._setup.reload()
+        except KwsdError as error:
+            log.error("the new configuration is refused, the old one stays: %s", error)  # noqa: TRY400  one line
+            raise
+        finally:
+            self._notifier.ready(f"listening on {self._source.name}")
+        self._reporter.model = self._setup.model
+        self._spotter.use(self._setup.model)
+        log.info("reloaded: model %s", self._setup.model.name)
 
 
-def run_daemon(config: Config) -> None:
-    """Run a daemon until its source ends, or SIGTERM or SIGINT arrives.
+def run_daemon(read_config: Callable[[], Config]) -> None:
+    """Run a daemon until its source ends, or SIGTERM, SIGINT or a request stops it.
+
+    Parameters
+    ----------
+    read_config : callable
+        Gives the configuration; called again on SIGHUP and on request.
 
     Raises
     ------
     KwsdError
         Whatever keeps it from listening; each error has its exit code.
     """
-    model = load_model(config.model, config.labels)
-    model.set_thresholds(config.thresholds)
-    with Publisher(config.address or default_address()) as publisher:
-        daemon = Daemon(model, config.device, publisher, Notifier())
-        _stop_on_signals(daemon)
+    setup = Setup(read_config)
+    events = setup.config.address or default_address()
+    with Publisher(events) as publisher, closing(Control(setup.config.control or control_address(events))) as control:
+        daemon = Daemon(setup, publisher, control, Notifier())
+        log.info("publishing on %s, controlled on %s", publisher.address, control.address)
+        _obey_signals(daemon)
         daemon.run()
 
 
-def _stop_on_signals(daemon: Daemon) -> None:
-    def handle(number: int, _frame: FrameType | None) -> None:
+def _obey_signals(daemon: Daemon) -> None:
+    def stop(number: int, _frame: FrameType | None) -> None:
         # A second signal ends the process at once.
         signal.signal(number, signal.SIG_DFL)
         daemon.stop()
 
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, handle)
+        signal.signal(number, stop)
+    signal.signal(signal.SIGHUP, lambda _number, _frame: daemon.reload())

@@ -7,7 +7,8 @@
     ├── AudioDataError        65  a file or pipe that is no usable audio (EX_DATAERR)
     ├── ModelError            66  a model that is missing or must not be used (EX_NOINPUT)
     ├── AudioUnavailableError 69  no PortAudio, no device, or not the one asked for (EX_UNAVAILABLE)
-    ├── AddressError          73  an event address that cannot be bound (EX_CANTCREAT)
+    ├── ControlError          69  a daemon that is not there, or refuses what it is asked (EX_UNAVAILABLE)
+    ├── AddressError          73  an address that cannot be bound (EX_CANTCREAT)
     ├── OutputError           74  a file or folder that cannot be written (EX_IOERR)
     ├── AudioLostError        75  a device that went away; starting again may help (EX_TEMPFAIL)
     ├── NoEventError          75  no event arrived in the time allowed (EX_TEMPFAIL)
@@ -50,8 +51,14 @@ class AudioUnavailableError(KwsdError):
     exit_code = 69
 
 
+class ControlError(KwsdError):
+    """A daemon that is not there, or refuses what it is asked."""
+
+    exit_code = 69
+
+
 class AddressError(KwsdError):
-    """An event address that cannot be bound or reached."""
+    """An address that cannot be bound."""
 
     exit_code = 73
 

@@ -14,7 +14,7 @@ VERSION: Literal[1] = 1
 KEYWORD_TOPIC = "kwsd.keyword."
 STATUS_TOPIC = "kwsd.status"
 
-State = Literal["starting", "listening", "lost", "stopping"]
+State = Literal["starting", "listening", "muted", "lost", "stopping"]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
@@ -45,15 +45,22 @@ class KeywordEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", 
     ]
 
 
+class Quantiles(msgspec.Struct, frozen=True):
+    """Median and 99th percentile, in milliseconds."""
+
+    p50: Annotated[float, msgspec.Meta(ge=0)]
+    p99: Annotated[float, msgspec.Meta(ge=0)]
+
+
 class StatusEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="status"):
-    """How the daemon is: every five seconds, at each change of state, and at once for a new subscriber."""
+    """How the daemon is: every five seconds, at each change of state, and when somebody subscribes or asks."""
 
     v: Annotated[Literal[1], msgspec.Meta(description="Version of the event format.")] = VERSION
     run: Annotated[str, msgspec.Meta(description="One run of the daemon.")]
     seq: Annotated[int, msgspec.Meta(ge=1, description="Counts the status events of this run, without gaps.")]
     time: Annotated[datetime.datetime, msgspec.Meta(tz=True, description="When it was published, UTC.")]
     state: State
-    reason: Annotated[str, msgspec.Meta(description="Why the audio is lost; empty in other states.")] = ""
+    reason: Annotated[str, msgspec.Meta(description="What is wrong with the audio; empty when nothing is.")] = ""
     model: Annotated[str, msgspec.Meta(description="Name of the model.")]
     keywords: list[str]
     source: Annotated[str, msgspec.Meta(description="What is listened to.")]
@@ -61,6 +68,23 @@ class StatusEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
     windows: Annotated[Count, msgspec.Meta(description="Windows scored so far.")]
     events: Annotated[Count, msgspec.Meta(description="Keyword events published so far.")]
     gaps: Annotated[Count, msgspec.Meta(description="Times that audio was lost and the window began anew.")]
+    events_by_keyword: Annotated[
+        dict[str, Count], msgspec.Meta(description="Keyword events published so far, of each keyword that had one.")
+    ] = {}
+    silent_s: Annotated[
+        float, msgspec.Meta(ge=0, description="Seconds up to now in which the source delivered nothing but zeros.")
+    ] = 0.0
+    dropped_blocks: Annotated[
+        Count, msgspec.Meta(description="Blocks of audio dropped because the daemon was two seconds behind.")
+    ] = 0
+    queued_blocks: Annotated[Count, msgspec.Meta(description="Blocks of audio that wait to be processed.")] = 0
+    reconnects: Annotated[Count, msgspec.Meta(description="Times that a lost device was opened again.")] = 0
+    overruns: Annotated[
+        Count, msgspec.Meta(description="Times that a subscriber was too slow and began to lose events.")
+    ] = 0
+    inference_ms: Annotated[
+        Quantiles | None, msgspec.Meta(description="Time to process one of the latest 750 windows.")
+    ] = None
 
 
 Event = KeywordEvent | StatusEvent

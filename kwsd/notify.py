@@ -2,6 +2,7 @@
 
 import os
 import socket
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 
@@ -27,6 +28,10 @@ class Notifier:
     def alive(self) -> None:
         """Audio was just processed."""
         self._send("WATCHDOG=1")
+
+    def reloading(self) -> None:
+        """The daemon reads its configuration anew; `ready` says that it has done so (sd_notify(3), RELOADING)."""
+        self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
         """The daemon is going down."""

@@ -1,8 +1,6 @@
 """The publisher: events out on a ZeroMQ XPUB socket, two frames each: topic and JSON."""
 
-import os
 from collections import Counter
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -25,6 +23,12 @@ class Publisher:
     address : str
         ``ipc://`` and an absolute path, or ``tcp://`` on loopback.
 
+    Attributes
+    ----------
+    overruns : int
+        Times that a subscriber's queue was full, so that it began to lose events. ZeroMQ does not tell how many it
+        loses until it reads again; the subscriber sees that in the sequence numbers.
+
     Raises
     ------
     AddressError
@@ -34,18 +38,18 @@ class Publisher:
     def __init__(self, address: str) -> None:
         addresses.check_address(address)
         self.address = address
-        self._guard = self._take(address)
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.XPUB)
         self._socket.linger = LINGER_MS
         self._socket.ipv6 = addresses.is_ipv6(address)
         # Without it a second subscriber to the same topic would go unnoticed and get no status at once.
         self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
+        self.overruns = 0
         self._sequences: Counter[str] = Counter()
         try:
-            self._bind()
+            self._guard = addresses.bind(self._socket, address)
         except AddressError:
-            self.close()
+            self._context.destroy(linger=0)
             raise
 
     def __enter__(self) -> Self:
@@ -63,7 +67,15 @@ class Publisher:
 
     def publish(self, event: Event) -> None:
         """Hand an event to every subscriber; one that is too slow loses it."""
-        self._socket.send_multipart([events.topic(event).encode(), events.encode(event)])
+        frames = [events.topic(event).encode(), events.encode(event)]
+        # A send that must not drop anything fails when a queue is full, and then nobody has the event yet.
+        self._socket.setsockopt(zmq.XPUB_NODROP, 1)
+        try:
+            self._socket.send_multipart(frames, zmq.NOBLOCK)
+        except zmq.Again:
+            self.overruns += 1
+            self._socket.setsockopt(zmq.XPUB_NODROP, 0)
+            self._socket.send_multipart(frames)
 
     def new_subscribers(self) -> bool:
         """Whether anybody has subscribed to the status since the last call."""
@@ -79,18 +91,3 @@ class Publisher:
         self._context.term()
         if self._guard:
             self._guard.release()
-
-    @staticmethod
-    def _take(address: str) -> addresses.IpcGuard | None:
-        if not address.startswith(addresses.IPC):
-            return None
-        return addresses.IpcGuard(Path(address.removeprefix(addresses.IPC)))
-
-    def _bind(self) -> None:
-        mask = os.umask(0o077)
-        try:
-            self._socket.bind(self.address)
-        except zmq.ZMQError as error:
-            raise AddressError(f"cannot publish: {error.strerror}") from None
-        finally:
-            os.umask(mask)

@@ -27,14 +27,19 @@ class Spotter:
     """
 
     def __init__(self, model: Model) -> None:
-        self._model = model
-        self._detector = Detector(model.labels, model.detector)
         self._samples = Ring(WINDOW_SAMPLES)
         self._frames = Ring(FRAMES, (BINS,))
-        self._hop = model.hop_samples
-        self._missing = self._hop
+        self._missing = 0
         self._sample = 0
         self.windows = 0
+        self.use(model)
+
+    def use(self, model: Model) -> None:
+        """Go on with a model: the samples are counted on, the window begins anew."""
+        self._model = model
+        self._detector = Detector(model.labels, model.detector)
+        self._hop = model.hop_samples
+        self.reset()
 
     def feed(self, samples: Float32) -> list[Detection]:
         """Take the next samples; how a stream is cut into blocks makes no difference.
@@ -59,6 +64,11 @@ class Spotter:
     def flush(self) -> list[Detection]:
         """Decide on what is still in the window when the stream has ended."""
         return self.feed(np.zeros(FLUSH_SAMPLES, np.float32))
+
+    def skip(self, samples: Float32) -> None:
+        """Count the next samples without looking at them: the window begins anew after them."""
+        self.reset()
+        self._sample += len(samples)
 
     def reset(self) -> None:
         """Forget the audio so far, as after a gap: what lies before and after it is never joined."""

@@ -101,7 +101,7 @@ def test_a_folder_that_cannot_be_made_is_refused(runtime: Path) -> None:
 def test_a_path_is_one_publisher_s_until_it_is_released(runtime: Path) -> None:
     path = runtime / "events.sock"
     first = IpcGuard(path)
-    with pytest.raises(AddressError, match="another kwsd publishes on"):
+    with pytest.raises(AddressError, match="another kwsd holds"):
         IpcGuard(path)
     first.release()
     IpcGuard(path).release()

@@ -48,6 +48,7 @@ def test_a_flag_goes_over_the_environment_over_the_file_over_the_default(file: C
         "address": "default",
         "log_level": str(path),
         "thresholds": "default",
+        "control": "default",
     }
 
 
@@ -142,18 +143,23 @@ def test_what_kwsd_config_prints_is_a_configuration_with_the_same_values(
 ) -> None:
     path = file('labels = ["no", "yes"]\n[thresholds]\n"two words" = 0.5\ngo = 1e-7\n')
     device = 'a "quoted" \\ name, été 🎤\n'
-    printed = kwsd.run("config", "--config", path, KWSD_DEVICE=device, KWSD_ADDRESS="tcp://127.0.0.1:5555")
+    printed = kwsd.run("config", "--config", path, KWSD_DEVICE=device, KWSD_ADDRESS="ipc:///e.sock")
     assert printed.stderr == ""
     assert f"# {path}\n" in printed.stdout
     assert "# environment (KWSD_ADDRESS KWSD_DEVICE)\n" in printed.stdout
     again = load(file(printed.stdout)).config
     assert again == Config(
-        device, labels=["no", "yes"], address="tcp://127.0.0.1:5555", thresholds={"two words": 0.5, "go": 1e-7}
+        device,
+        labels=["no", "yes"],
+        address="ipc:///e.sock",
+        thresholds={"two words": 0.5, "go": 1e-7},
+        control="ipc:///control.sock",
     )
 
 
-def test_kwsd_config_prints_the_default_address_in_full(kwsd: Command, runtime: Path) -> None:
+def test_kwsd_config_prints_the_default_addresses_in_full(kwsd: Command, runtime: Path) -> None:
     printed = json.loads(kwsd.run("config", "--json", KWSD_MODEL="mine").stdout)
     assert printed["address"] == {"value": f"ipc://{runtime}/kwsd/events.sock", "origin": "default"}
+    assert printed["control"] == {"value": f"ipc://{runtime}/kwsd/control.sock", "origin": "default"}
     assert printed["model"] == {"value": "mine", "origin": "environment (KWSD_MODEL)"}
     assert set(printed) == set(Config.__struct_fields__)

@@ -10,8 +10,13 @@ from kwsd.cli.demo import demo
 from kwsd.cli.devices import devices
 from kwsd.cli.listen import listen
 from kwsd.cli.models import models
+from kwsd.cli.mute import mute
+from kwsd.cli.reload import reload
 from kwsd.cli.run import run
 from kwsd.cli.scan import scan
+from kwsd.cli.status import status
+from kwsd.cli.stop import stop
+from kwsd.cli.unmute import unmute
 from kwsd.errors import KwsdError, OutputError
 
 app = typer.Typer(
@@ -20,7 +25,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (run, listen, scan, devices, models, config, demo):
+for command in (run, listen, status, mute, unmute, reload, stop, scan, devices, models, config, demo):
     app.command()(command)
 
 

@@ -14,12 +14,13 @@ def config(
     """Print the configuration in force, and where each value came from."""
     import msgspec
 
-    from kwsd.address import default_address
+    from kwsd.address import control_address, default_address
     from kwsd.config import load_config
 
     effective = load_config(file=config)
     values = msgspec.to_builtins(effective.config)
     values["address"] = values["address"] or default_address()
+    values["control"] = values["control"] or control_address(values["address"])
     if json:
         print(jsonlib.dumps({key: {"value": value, "origin": effective.origins[key]} for key, value in values.items()}))
         return

@@ -20,6 +20,9 @@ def run(
         str | None, typer.Option(help="Labels of a SavedModel that does not hold them: a,b,c in order.")
     ] = None,
     address: Annotated[str | None, typer.Option(help="Where to publish: ipc:///PATH or tcp://127.0.0.1:PORT.")] = None,
+    control: Annotated[
+        str | None, typer.Option(help="Where to be controlled: ipc:///PATH; beside the events without it.")
+    ] = None,
     threshold: Annotated[
         list[str] | None, typer.Option(help="WORD=NUMBER: over the model's threshold. May be repeated.")
     ] = None,
@@ -28,20 +31,18 @@ def run(
 ) -> None:
     """Listen, and publish an event for each keyword.
 
-    Stops on SIGTERM and SIGINT (Ctrl+C), and at the end of a file or pipe.
+    Stops on SIGTERM and SIGINT (Ctrl+C), and at the end of a file or pipe. Reads its configuration anew on SIGHUP.
     """
     from kwsd.config import load_config, parse_thresholds
     from kwsd.daemon import run_daemon
-    from kwsd.log import set_up_logging
 
     flags = {
         "device": device,
         "model": model,
         "labels": labels.split(",") if labels else None,
         "address": address,
+        "control": control,
         "thresholds": parse_thresholds(threshold, "--threshold") if threshold else None,
         "log_level": log_level,
     }
-    effective = load_config(flags, config).config
-    set_up_logging(effective.log_level)
-    run_daemon(effective)
+    run_daemon(lambda: load_config(flags, config).config)

@@ -17,6 +17,8 @@ from kwsd.sources.convert import Converter
 UNKNOWN_BYTES = 0x7FFF_0000
 """A WAV written to a pipe claims at least so many bytes of data, for its writer could not know the length."""
 
+MIN_RATE = 1000  # Hz: what holds less holds no speech, and would swell without bound when it is resampled
+
 
 class FileSource:
     """A sound file of any rate, width and number of channels.
@@ -51,6 +53,8 @@ class FileSource:
         except (soundfile.LibsndfileError, TypeError) as error:
             reason = str(getattr(error, "error_string", error)).rstrip(".")
             raise AudioDataError(f"{path} is not a sound file that can be read: {reason}") from None
+        if self._file.samplerate < MIN_RATE:
+            raise AudioDataError(f"{path} has a rate of {self._file.samplerate} Hz, which is too low for speech")
         if not self._file.frames:
             raise AudioDataError(f"{path} holds no audio")
 

@@ -1,0 +1,16 @@
+"""``kwsd reload``."""
+
+import sys
+
+from kwsd.cli.connect import Connect
+
+
+def reload(connect: Connect = None) -> None:
+    """Let a running daemon read its configuration, thresholds and model anew, as SIGHUP does.
+
+    A configuration or model that is bad is refused with exit code 69, and the old one stays.
+    """
+    from kwsd.control import ask
+
+    status = ask("reload", connect)
+    print(f"kwsd has reloaded (model {status.model}: {' '.join(status.keywords)})", file=sys.stderr)

@@ -1,0 +1,42 @@
+"""``kwsd status``."""
+
+import sys
+from typing import Annotated
+
+import typer
+
+from kwsd.cli.connect import Connect
+
+
+def status(
+    json: Annotated[bool, typer.Option("--json", help="Print the status event as it was published.")] = False,
+    prometheus: Annotated[
+        bool, typer.Option("--prometheus", help="Print counters and gauges in Prometheus' text format.")
+    ] = False,
+    connect: Connect = None,
+) -> None:
+    """Print how a running daemon is.
+
+    Exit code 69 when there is none.
+    """
+    import msgspec
+
+    from kwsd.control import ask
+
+    found = ask("status", connect)
+    if prometheus:
+        from kwsd.metrics import prometheus_text
+
+        sys.stdout.write(prometheus_text(found))
+        return
+    if json:
+        sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
+        return
+    for key, value in msgspec.to_builtins(found).items():
+        print(f"{key:<18} {_text(value)}")
+
+
+def _text(value: object) -> str:
+    if isinstance(value, dict):
+        return "  ".join(f"{key} {inner}" for key, inner in value.items())
+    return " ".join(value) if isinstance(value, list) else str(value)

@@ -1,0 +1,154 @@
+"""The control socket: asks a running daemon for its status, mutes, reloads and stops it; see ``docs/control.md``."""
+
+import socket as sockets
+from collections.abc import Callable
+from contextlib import closing
+from typing import Literal
+
+import msgspec
+import zmq
+
+from kwsd.address import IPC, bind, check_control_address, control_address
+from kwsd.errors import AddressError, ControlError, KwsdError
+from kwsd.events import StatusEvent
+
+MAX_REQUEST_BYTES = 4096
+"""ZeroMQ cuts the connection of whoever sends more."""
+
+REQUESTS_A_TURN = 8
+"""Requests answered between two blocks, and kept for each client: a flood of them must not hold up the audio."""
+
+LINGER_MS = 1000
+"""How long closing waits for the last answer to leave."""
+
+ANSWER_S = 20.0
+"""Longest wait for an answer: loading a SavedModel takes several seconds."""
+
+Command = Literal["status", "mute", "unmute", "reload", "stop"]
+
+
+class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the daemon shall do; it answers with its status after that."""
+
+    command: Command
+    v: Literal[1] = 1
+
+
+class Reply(msgspec.Struct, frozen=True):
+    """The status, or one sentence that says why the request was not fulfilled."""
+
+    status: StatusEvent | None = None
+    error: str = ""
+
+
+class Control:
+    """Answers requests on a socket that only this user can reach.
+
+    Parameters
+    ----------
+    address : str
+        ``ipc://`` and an absolute path.
+
+    Raises
+    ------
+    AddressError
+        The address is not allowed, in use, or cannot be bound.
+    """
+
+    def __init__(self, address: str) -> None:
+        check_control_address(address)
+        self.address = address
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.REP)
+        self._socket.linger = LINGER_MS
+        self._socket.maxmsgsize = MAX_REQUEST_BYTES
+        self._socket.rcvhwm = REQUESTS_A_TURN
+        try:
+            self._guard = bind(self._socket, address)
+        except AddressError:
+            self._context.destroy(linger=0)
+            raise
+
+    def serve(self, fulfil: Callable[[Command], StatusEvent]) -> None:
+        """Answer what has been asked since the last call, without ever waiting.
+
+        Parameters
+        ----------
+        fulfil : callable
+            Does what a command says and gives the status after it, or raises `KwsdError`.
+        """
+        for _ in range(REQUESTS_A_TURN):
+            try:
+                frames = self._socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+            self._socket.send(msgspec.json.encode(_answer(frames, fulfil)))
+
+    def close(self) -> None:
+        """Let the last answer leave, close the socket and give up the address."""
+        self._socket.close()
+        self._context.term()
+        if self._guard:
+            self._guard.release()
+
+
+def ask(command: Command, address: str | None = None) -> StatusEvent:
+    """Send a request to a running daemon.
+
+    Parameters
+    ----------
+    command : str
+    address : str, optional
+        Of the control socket; the default one without it.
+
+    Returns
+    -------
+    StatusEvent
+        The daemon's status when it has fulfilled the request.
+
+    Raises
+    ------
+    AddressError
+        The address is no control socket's.
+    ControlError
+        No daemon answers, or it refuses.
+    """
+    address = address or control_address()
+    check_control_address(address)
+    _check_running(address)
+    with zmq.Context() as context, closing(context.socket(zmq.REQ)) as socket:
+        socket.linger = 0
+        socket.connect(address)
+        socket.send(msgspec.json.encode(Request(command)))
+        if not socket.poll(round(ANSWER_S * 1000)):
+            raise ControlError(f"the kwsd at {address} did not answer within {ANSWER_S:g} s")
+        return _status(socket.recv(), address)
+
+
+def _answer(frames: list[bytes], fulfil: Callable[[Command], StatusEvent]) -> Reply:
+    try:
+        request = msgspec.json.decode(b"".join(frames), type=Request)
+        return Reply(fulfil(request.command))
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        return Reply(error=f"this is no request: {error}")
+    except KwsdError as error:
+        return Reply(error=str(error))
+
+
+def _check_running(address: str) -> None:
+    """ZeroMQ waits for a daemon that is not there; a plain connection tells at once."""
+    with sockets.socket(sockets.AF_UNIX) as probe:
+        try:
+            probe.connect(address.removeprefix(IPC))
+        except OSError as error:
+            raise ControlError(f"no kwsd is running at {address}: {error.strerror}") from None
+
+
+def _status(body: bytes, address: str) -> StatusEvent:
+    try:
+        reply = msgspec.json.decode(body, type=Reply)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ControlError(f"what listens at {address} is no kwsd of this version: {error}") from None
+    if reply.status is None:
+        raise ControlError(reply.error)
+    return reply.status

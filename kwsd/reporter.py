@@ -1,0 +1,145 @@
+"""The reporter: makes events of what the daemon hears and how it is, counts them, and publishes them."""
+
+import logging
+import time
+import uuid
+from collections import Counter, deque
+
+import numpy as np
+
+from kwsd import events
+from kwsd.capture import Capture
+from kwsd.detector import Detection
+from kwsd.events import KeywordEvent, Quantiles, SampleRange, State, StatusEvent
+from kwsd.model import Model
+from kwsd.publisher import Publisher
+
+log = logging.getLogger(__name__)
+
+STATUS_S = 5.0
+"""Seconds from one status event to the next."""
+
+TIMED_WINDOWS = 750
+"""Windows whose processing times are kept: a minute of them at the hop of the bundled models."""
+
+
+class Reporter:
+    """Speaks for one run of the daemon.
+
+    Parameters
+    ----------
+    publisher : Publisher
+    model : Model
+        May be replaced between two events.
+    source : str
+        Name of what is listened to.
+    capture : Capture
+        Asked for its counts.
+
+    Attributes
+    ----------
+    state, reason : str
+        As in the latest status event.
+    windows, gaps : int
+        Counted by the daemon.
+    silent_s : float
+        Kept by the daemon.
+    events : Counter
+        Keyword events published so far, by keyword.
+    """
+
+    def __init__(self, publisher: Publisher, model: Model, source: str, capture: Capture) -> None:
+        self._publisher = publisher
+        self.model = model
+        self._source = source
+        self._capture = capture
+        self._run_id = uuid.uuid4().hex
+        self._started_s = time.monotonic()
+        self._due_s = self._started_s
+        self.state: State = "starting"
+        self.reason = ""
+        self.windows = 0
+        self.gaps = 0
+        self.silent_s = 0.0
+        self._processing_ms: deque[float] = deque(maxlen=TIMED_WINDOWS)
+        self.events: Counter[str] = Counter()
+
+    def enter(self, state: State, reason: str = "") -> None:
+        """Say, once, that the daemon's state or the reason for it is another."""
+        if (state, reason) == (self.state, self.reason):
+            return
+        self.state, self.reason = state, reason
+        log.log(logging.WARNING if reason else logging.INFO, "%s", f"{state}: {reason}" if reason else state)
+        self.publish_status()
+
+    def keep_informed(self) -> None:
+        """Publish the status when it is due, or somebody has just subscribed to it."""
+        if self._publisher.new_subscribers() or time.monotonic() >= self._due_s:
+            self.publish_status()
+
+    def publish_status(self) -> StatusEvent:
+        """Publish the status, and return it."""
+        now_s = time.monotonic()
+        self._due_s = now_s + STATUS_S
+        status = StatusEvent(
+            run=self._run_id,
+            seq=self._publisher.next_sequence(events.STATUS_TOPIC),
+            time=events.now(),
+            state=self.state,
+            reason=self.reason,
+            model=self.model.name,
+            keywords=list(self.model.keywords),
+            source=self._source,
+            uptime_s=round(now_s - self._started_s, 3),
+            windows=self.windows,
+            events=self.events.total(),
+            gaps=self.gaps,
+            events_by_keyword=dict(self.events),
+            silent_s=self.silent_s,
+            dropped_blocks=self._capture.dropped,
+            queued_blocks=self._capture.queued,
+            reconnects=self._capture.reconnects,
+            overruns=self._publisher.overruns,
+            inference_ms=self._quantiles(),
+        )
+        self._publisher.publish(status)
+        return status
+
+    def processed(self, windows: int, seconds: float) -> None:
+        """Count windows, and the seconds that it took to process them."""
+        if windows:
+            self.windows += windows
+            self._processing_ms.append(1000 * seconds / windows)
+
+    def publish_keyword(self, detection: Detection, arrived_s: float) -> None:
+        """Publish a detection.
+
+        Parameters
+        ----------
+        detection : Detection
+        arrived_s : float
+            ``time.monotonic()`` when the audio that decided had arrived.
+        """
+        sequence = self._publisher.next_sequence(events.KEYWORD_TOPIC + detection.keyword)
+        event = KeywordEvent(
+            id=f"{self._run_id}-{detection.keyword}-{sequence}",
+            run=self._run_id,
+            seq=sequence,
+            time=events.now(),
+            keyword=detection.keyword,
+            score=detection.score,
+            sample=detection.sample,
+            window=SampleRange(*detection.window),
+            model=self.model.name,
+            source=self._source,
+            latency_ms=round(1000 * (time.monotonic() - arrived_s), 3),
+        )
+        self._publisher.publish(event)
+        self.events[detection.keyword] += 1
+        log.info("%s (score %.2f)", detection.keyword, detection.score)
+
+    def _quantiles(self) -> Quantiles | None:
+        if not self._processing_ms:
+            return None
+        p50, p99 = np.quantile(self._processing_ms, [0.5, 0.99])
+        return Quantiles(round(float(p50), 3), round(float(p99), 3))

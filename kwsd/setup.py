@@ -1,0 +1,59 @@
+"""The setup: configuration and model of a running daemon, which can be read anew while it runs."""
+
+from collections.abc import Callable
+
+from kwsd.config import Config
+from kwsd.errors import ConfigError
+from kwsd.log import set_up_logging
+from kwsd.model import Model, load_model
+
+LASTING = ("device", "address", "control")
+"""Keys whose values last as long as the daemon: what they name is open."""
+
+
+class Setup:
+    """Configuration and model.
+
+    Parameters
+    ----------
+    read_config : callable
+        Gives the configuration, now and whenever it is to be read anew.
+
+    Attributes
+    ----------
+    config : Config
+    model : Model
+
+    Raises
+    ------
+    ConfigError, ModelError
+        The configuration or its model is bad.
+    """
+
+    def __init__(self, read_config: Callable[[], Config]) -> None:
+        self._read_config = read_config
+        self.config = read_config()
+        set_up_logging(self.config.log_level)
+        self.model = _load(self.config)
+
+    def reload(self) -> None:
+        """Read both anew; when either is bad, both stay as they were.
+
+        Raises
+        ------
+        ConfigError, ModelError
+            As above, or a value differs that lasts as long as the daemon.
+        """
+        config = self._read_config()
+        for key in LASTING:
+            if getattr(config, key) != getattr(self.config, key):
+                raise ConfigError(f"{key} cannot change while the daemon runs: restart it")
+        self.model = _load(config)
+        self.config = config
+        set_up_logging(config.log_level)
+
+
+def _load(config: Config) -> Model:
+    model = load_model(config.model, config.labels)
+    model.set_thresholds(config.thresholds)
+    return model

@@ -1,0 +1,29 @@
+"""Silence of zeros: a microphone always hears some noise, so nothing but zeros means that it is none, or muted."""
+
+from kwsd.frontend import SAMPLE_RATE, Float32
+
+SILENT_S = 10.0
+"""Seconds of zeros after which the source is suspect: a pause in a call or a song can be digital silence too."""
+
+
+class Silence:
+    """Counts how long a stream has held nothing but zeros; its clock is the stream itself."""
+
+    def __init__(self) -> None:
+        self._samples = 0
+
+    def feed(self, samples: Float32) -> None:
+        """Take the next samples, shape (n,)."""
+        self._samples = 0 if samples.any() else self._samples + len(samples)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of zeros up to now."""
+        return self._samples / SAMPLE_RATE
+
+    @property
+    def reason(self) -> str:
+        """What is probably wrong, in one sentence; empty when nothing is."""
+        if self.seconds < SILENT_S:
+            return ""
+        return "the source delivers nothing but zeros: it is muted, or the wrong one"
