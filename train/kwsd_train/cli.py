@@ -162,6 +162,24 @@ def tune(
 
 
 @app.command()
+def mine(
+    data: Annotated[Path, typer.Option(help="The data folder; its training part is searched.")],
+    model: ModelName = "default",
+    threshold: Annotated[float, typer.Option(min=0.01, max=1, help="Score of a keyword in a single window.")] = 0.3,
+    out: Annotated[Path | None, typer.Option(help="A new folder; mined/ in the data folder without it.")] = None,
+) -> None:
+    """Collect what a model takes for keywords in speech and noise without any, to train on."""
+    from kwsd.model import load_model
+    from kwsd_train import mine as mining
+    from kwsd_train.dataset import recording_paths
+
+    paths = [path for kind in ("speech", "noise") for path in recording_paths(data / kind, ["training"])]
+    folder = out or data / "mined"
+    number = mining.write(mining.mine(load_model(model), paths, threshold, _say), folder)
+    _say(f"wrote {number} windows from {len(paths)} recordings to {folder}")
+
+
+@app.command()
 def predict(
     file: Annotated[Path, typer.Argument(help="A sound file of any rate; its first second counts.")],
     model: ModelName = "default",

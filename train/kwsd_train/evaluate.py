@@ -105,7 +105,7 @@ def evaluate(model: Model, data: Path, split: str, *, strict: bool = False) -> t
     check_split(split)
     folders = word_names(data)
     words = folders if set(model.labels) & RESERVED_LABELS else [word for word in folders if word in model.keywords]
-    clips = load_clips(data, words=words, strict=strict).of(split)
+    clips = load_clips(data, words=words, part=split, strict=strict)
     if not np.isin(clips.words, model.keywords).any():
         raise UsageError(f"{data} has no {split} clip of a keyword of model {model.name}")
     if SILENCE in model.labels:

@@ -61,7 +61,7 @@ class Sources:
             return read_marked(self.positives) or self._streams_of_own_clips(self.positives, keywords)
         if not self.data:
             raise UsageError("give --data, or --positives with recordings of the keywords")
-        clips, rooms = load_clips(self.data).of(self.split), audio_files(self.data / "rir")
+        clips, rooms = load_clips(self.data, part=self.split), audio_files(self.data / "rir")
         noise = self._recordings(self.data / "noise")
         return Builder(clips, keywords, noise, rooms, self.per_keyword, self.seed).streams()
 
