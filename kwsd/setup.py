@@ -34,7 +34,7 @@ class Setup:
         self._read_config = read_config
         self.config = read_config()
         set_up_logging(self.config.log_level)
-        self.model = _load(self.config)
+        self.model = configured_model(self.config)
 
     def reload(self) -> None:
         """Read both anew; when either is bad, both stay as they were.
@@ -48,12 +48,19 @@ class Setup:
         for key in LASTING:
             if getattr(config, key) != getattr(self.config, key):
                 raise ConfigError(f"{key} cannot change while the daemon runs: restart it")
-        self.model = _load(config)
+        self.model = configured_model(config)
         self.config = config
         set_up_logging(config.log_level)
 
 
-def _load(config: Config) -> Model:
+def configured_model(config: Config) -> Model:
+    """The model that a configuration names, with its thresholds.
+
+    Raises
+    ------
+    ModelError
+        There is no such model, it must not be used, or a threshold is for a word that it does not know.
+    """
     model = load_model(config.model, config.labels)
     model.set_thresholds(config.thresholds)
     return model
