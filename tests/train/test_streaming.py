@@ -37,7 +37,8 @@ def test_without_hours_nothing_is_known_of_a_rate() -> None:
 
 
 def test_figures_of_a_marked_recording_add_up(clips: Path) -> None:
-    found = streaming.report(MODEL, Sources(None, positives=FOLDER, negatives=clips / "house"))
+    sources = Sources(None, positives=FOLDER, negatives=clips / "house")
+    found = streaming.report(MODEL, sources, hear(MODEL, sources))
     figures = found.streams["demo"]
     assert figures.missed.of == sum(share.of for share in figures.missed_by_word.values())
     assert figures.missed.count == sum(share.count for share in figures.missed_by_word.values())
@@ -53,7 +54,8 @@ def test_word_folders_of_the_user_become_one_clean_stream(clips: Path) -> None:
 
 
 def test_the_table_names_every_stream_word_and_kind(clips: Path) -> None:
-    found = streaming.report(MODEL, Sources(None, positives=FOLDER, negatives=clips / "house"))
+    sources = Sources(None, positives=FOLDER, negatives=clips / "house")
+    found = streaming.report(MODEL, sources, hear(MODEL, sources))
     shown = streaming.table(found)
     for name in ("demo", "own", "down", "yes", "latency median", "false alarms"):
         assert name in shown

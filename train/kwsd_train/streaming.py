@@ -196,9 +196,9 @@ def hear(model: Model, sources: Sources) -> Trials:
     return Trials(list(model.keywords), heard, scored)
 
 
-def report(model: Model, sources: Sources) -> StreamReport:
+def report(model: Model, sources: Sources, found: Trials) -> StreamReport:
     """Figures of a model with its own detector settings."""
-    found, settings = hear(model, sources), model.detector
+    settings = model.detector
     return StreamReport(
         model=model.name,
         split=sources.split,
