@@ -2,11 +2,13 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from kwsd import load_model
 from kwsd.cli.demo import FOLDER
-from kwsd.errors import UsageError
+from kwsd.errors import AudioDataError, UsageError
 from kwsd_train import streaming
 from kwsd_train.streaming import Sources, garwood, hear
 
@@ -71,6 +73,19 @@ def test_the_table_names_every_stream_word_and_kind(clips: Path) -> None:
 def test_missing_recordings_are_asked_for(sources: Sources, message: str) -> None:
     with pytest.raises(UsageError, match=message):
         hear(MODEL, sources)
+
+
+def test_marks_that_name_no_keyword_are_refused(clips: Path, tmp_path: Path) -> None:
+    (tmp_path / "own.flac").write_bytes((FOLDER / "demo.flac").read_bytes())
+    (tmp_path / "own.csv").write_text("word,start_s,end_s\nbanana,1,2\n")
+    with pytest.raises(UsageError, match="no keyword of model default is spoken"):
+        hear(MODEL, Sources(None, positives=tmp_path, negatives=clips / "house"))
+
+
+def test_a_recording_of_the_user_at_another_rate_is_named(tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "evening.wav", np.zeros(44_100, np.float32), 44_100)
+    with pytest.raises(AudioDataError, match=r"evening\.wav has 44100 Hz"):
+        hear(MODEL, Sources(None, positives=FOLDER, negatives=tmp_path))
 
 
 def test_an_unknown_split_is_refused() -> None:
