@@ -8,6 +8,7 @@ import zmq
 
 from kwsd import address as addresses
 from kwsd import events
+from kwsd.curve import Door, ServerKeys
 from kwsd.errors import AddressError
 from kwsd.events import Event
 
@@ -21,7 +22,9 @@ class Publisher:
     Parameters
     ----------
     address : str
-        ``ipc://`` and an absolute path, or ``tcp://`` on loopback.
+        ``ipc://`` and an absolute path, or ``tcp://``; beyond loopback only with keys.
+    keys : ServerKeys, optional
+        Only their clients get anything.
 
     Attributes
     ----------
@@ -35,8 +38,8 @@ class Publisher:
         The address is not allowed, in use, or cannot be bound.
     """
 
-    def __init__(self, address: str) -> None:
-        addresses.check_address(address)
+    def __init__(self, address: str, keys: ServerKeys | None = None) -> None:
+        addresses.check_address(address, curve=keys is not None)
         self.address = address
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.XPUB)
@@ -46,9 +49,11 @@ class Publisher:
         self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
         self.overruns = 0
         self._sequences: Counter[str] = Counter()
+        self._door = Door(self._socket, keys) if keys else None
         try:
             self._guard = addresses.bind(self._socket, address)
         except AddressError:
+            self._close_door()
             self._context.destroy(linger=0)
             raise
 
@@ -85,9 +90,19 @@ class Publisher:
             found |= message[:1] == b"\x01" and events.STATUS_TOPIC.encode().startswith(message[1:])
         return found
 
+    def admit(self, keys: ServerKeys | None) -> None:
+        """From now on let these clients in; connections that exist last."""
+        if self._door and keys:
+            self._door.clients = keys.clients
+
     def close(self) -> None:
         """Let the last events leave, close the socket and give up the address."""
         self._socket.close()
+        self._close_door()
         self._context.term()
         if self._guard:
             self._guard.release()
+
+    def _close_door(self) -> None:
+        if self._door:
+            self._door.close()

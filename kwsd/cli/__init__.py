@@ -8,6 +8,7 @@ import typer
 from kwsd.cli.config import config
 from kwsd.cli.demo import demo
 from kwsd.cli.devices import devices
+from kwsd.cli.keys import keys
 from kwsd.cli.listen import listen
 from kwsd.cli.models import models
 from kwsd.cli.mute import mute
@@ -27,6 +28,7 @@ app = typer.Typer(
 )
 for command in (run, listen, status, mute, unmute, reload, stop, scan, devices, models, config, demo):
     app.command()(command)
+app.add_typer(keys, name="keys")
 
 
 def _print_version(wanted: bool) -> None:

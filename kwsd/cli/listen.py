@@ -4,6 +4,7 @@ import math
 import sys
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,6 +21,10 @@ def listen(
     connect: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="The daemon's event address, if not the default.")
     ] = None,
+    key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="This client's secret key, for a daemon with CURVE.")
+    ] = None,
+    server_key: Annotated[Path | None, typer.Option(metavar="FILE", help="The daemon's public key.")] = None,
     keyword: Annotated[list[str] | None, typer.Option(help="Only this keyword. May be repeated.")] = None,
     count: Annotated[int | None, typer.Option(min=1, help="Stop after so many keyword events.")] = None,
     timeout: Annotated[float | None, typer.Option(min=0, metavar="S", help="Stop after S seconds.")] = None,
@@ -29,11 +34,15 @@ def listen(
     Waits for a daemon that is not running yet. Exit code 75 when --timeout passes before --count events came.
     """
     from kwsd.client import Subscription
+    from kwsd.curve import client_keys
     from kwsd.errors import NoEventError, UsageError
     from kwsd.events import KeywordEvent
 
+    if (key is None) != (server_key is None):
+        raise UsageError("--key and --server-key go together")
+    keys = client_keys(key, server_key) if key and server_key else None
     try:
-        subscription = Subscription(connect, keyword)
+        subscription = Subscription(connect, keyword, keys)
     except ValueError as error:
         raise UsageError(str(error)) from None
     with subscription:
