@@ -20,11 +20,10 @@ COMMAND = [
     "--load=module-null-sink sink_name=speaker rate=48000 channels=1",
 ]
 
-# The distribution's own file loads the plugins, and with them the type "pulse".
+# In place of all configuration of ALSA, so that sound cards and files like /etc/asound.conf play no part.
 ASOUND_CONF = """\
-</usr/share/alsa/alsa.conf>
-pcm.!default { type pulse }
-ctl.!default { type pulse }
+pcm.default { type pulse }
+ctl.default { type pulse }
 """
 
 

@@ -14,9 +14,10 @@ from kwsd_train.recipe import Augmentation
 
 Rng = np.random.Generator
 
+HALF_WORD = (0.3, 0.5)
 ENERGY_FRAME = 160  # samples, 10 ms
 OUTSIDE = 0.1
-"""Share of a keyword's energy that may lie outside the window: with more missing, "now" and "no" cannot be told apart."""
+"""Share of a keyword's energy that may lie before the window, or after it; with more gone, it is another word."""
 
 
 class Augmenter:
@@ -31,7 +32,9 @@ class Augmenter:
         Room impulse responses.
     """
 
-    def __init__(self, settings: Augmentation, noise: Sequence[Int16], speech: Sequence[Int16], rooms: Sequence[Path]) -> None:
+    def __init__(
+        self, settings: Augmentation, noise: Sequence[Int16], speech: Sequence[Int16], rooms: Sequence[Path]
+    ) -> None:
         self.settings = settings
         self.noise = noise
         self.speech = speech
@@ -67,8 +70,8 @@ class Augmenter:
     def cut_word(self, clip: Float32, rng: Rng) -> Float32:
         """A window that holds only the first or the last 30 to 50 % of a word, as a stream shows it."""
         first, last = word_span(clip, OUTSIDE / 2)
-        seen = round(rng.uniform(0.3, 0.5) * (last - first))
-        return shift(clip, WINDOW_SAMPLES - (first + seen)) if rng.random() < 0.5 else shift(clip, -(last - seen))
+        seen = round(rng.uniform(*HALF_WORD) * (last - first))
+        return shift(clip, int(rng.choice([WINDOW_SAMPLES - (first + seen), seen - last])))
 
 
 def word_span(clip: Float32, outside: float) -> tuple[int, int]:
@@ -105,6 +108,6 @@ def mix(signal: Float32, noise: Float32, snr_db: float) -> Float32:
 
 def random_crop(recordings: Sequence[Int16], rng: Rng) -> Float32:
     """One second from anywhere in any recording, each recording as likely as the next."""
-    recording = recordings[rng.integers(len(recordings))]
+    recording = recordings[int(rng.integers(len(recordings)))]
     start = int(rng.integers(max(len(recording) - WINDOW_SAMPLES, 0) + 1))
     return shift(as_float(recording[start : start + WINDOW_SAMPLES]), 0)

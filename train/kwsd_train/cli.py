@@ -28,7 +28,9 @@ Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first file t
 @app.command()
 def download(
     archive: Annotated[str, typer.Argument(help="mini (182 MB, eight words) or speech-commands (2.4 GB, 35 words).")],
-    cache: Annotated[Path | None, typer.Option(help="Where archives are kept; the XDG cache folder without it.")] = None,
+    cache: Annotated[
+        Path | None, typer.Option(help="Where archives are kept; the XDG cache folder without it.")
+    ] = None,
 ) -> None:
     """Fetch the tutorial's recordings or the whole Speech Commands data set, and print the folder.
 
@@ -93,6 +95,7 @@ def evaluate(
     stream: Annotated[bool, typer.Option("--stream", help="Measure in streams; see docs/tuning.md.")] = False,
     per_keyword: PerKeyword = 50,
     seed: StreamSeed = 0,
+    write: Annotated[bool, typer.Option("--write", help="Put the figures into the bundle.")] = False,
     json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     strict: Strict = False,
 ) -> None:
@@ -102,7 +105,7 @@ def evaluate(
     """
     import msgspec
 
-    from kwsd.model import load_model
+    from kwsd.model import find_model, load_model
 
     if stream:
         from kwsd_train import streaming
@@ -116,6 +119,10 @@ def evaluate(
 
     figures, clips = measure(load_model(model), data, split, strict=strict)
     _name_skipped(clips)
+    if write:
+        from kwsd_train import card
+
+        card.note(find_model(model), card.CLIPS, figures)
     print(msgspec.json.encode(figures).decode() if json else table(figures))
 
 

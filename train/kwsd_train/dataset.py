@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from kwsd.errors import AudioDataError, UsageError
 from kwsd.frontend import SAMPLE_RATE, WINDOW_SAMPLES
-from kwsd_train.split import Split, official_splits, random_splits, speaker, split_of_speaker
+from kwsd_train.split import Split, official_splits, random_splits, speaker
 
 Int16 = NDArray[np.int16]
 SUFFIXES = frozenset({".wav", ".flac"})
@@ -77,7 +77,9 @@ def word_names(data: Path) -> list[str]:
     return [name for name in names if name not in NO_WORDS]
 
 
-def load_clips(data: Path, *, words: Iterable[str] = (), split: str = "official", seed: int = 0, strict: bool = False) -> Clips:
+def load_clips(
+    data: Path, *, words: Iterable[str] = (), split: str = "official", seed: int = 0, strict: bool = False
+) -> Clips:
     """Read a tree of word folders.
 
     Parameters
@@ -102,11 +104,12 @@ def load_clips(data: Path, *, words: Iterable[str] = (), split: str = "official"
     folder = words_folder(data)
     wanted = list(words) or word_names(data)
     paths = [path for word in wanted for path in audio_files(folder / word)]
-    kept, samples, skipped = _read_all(paths, strict)
+    kept, samples, skipped = _read_all(paths, strict=strict)
     missing = set(wanted) - {path.parent.name for path in kept}
     if missing or not kept:
         raise UsageError(f"{folder} has no usable clip of {', '.join(sorted(missing)) or 'any word'}")
-    splits = random_splits(len(kept), seed) if split == "random" else official_splits(folder, kept)
+    speakers = [speaker(path.stem) for path in kept]
+    splits = random_splits(len(kept), seed) if split == "random" else official_splits(folder, kept, speakers)
     rows = np.stack([_fit_window(clip) for clip in samples])
     return Clips(kept, np.array([path.parent.name for path in kept]), np.array(splits), rows, skipped)
 
@@ -114,17 +117,18 @@ def load_clips(data: Path, *, words: Iterable[str] = (), split: str = "official"
 def load_recordings(folder: Path, splits: Iterable[Split], *, strict: bool = False) -> list[Int16]:
     """Recordings of any length below a folder, of speakers or files of the given splits.
 
-    The folder of a file names its speaker (``speech/<speaker>/<file>``); a file directly in `folder` is a speaker of its
-    own. The same rule that splits the words splits these, unless a ``validation_list.txt`` or ``testing_list.txt`` in
-    `folder` names a file.
+    The folder of a file names its speaker, ``speech/<speaker>/<file>``; a file directly in `folder` has one of its own.
+    They are split as words are; see `kwsd_train.split.official_splits`.
     """
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}")
     wanted = set(splits)
     paths = audio_files(folder)
-    listed = official_splits(folder, paths) if any(folder.glob("*_list.txt")) else [_split_of(folder, p) for p in paths]
-    chosen = [path for path, split in zip(paths, listed, strict=True) if split in wanted]
-    _, samples, _ = _read_all(chosen, strict)
+    speakers = [path.stem if path.parent == folder else path.parent.name for path in paths]
+    chosen = [
+        path for path, split in zip(paths, official_splits(folder, paths, speakers), strict=True) if split in wanted
+    ]
+    _, samples, _ = _read_all(chosen, strict=strict)
     if not samples:
         raise UsageError(f"{folder} has no usable recording")
     return samples
@@ -171,7 +175,7 @@ def _is_cut(path: Path) -> bool:
     return head[:4] == b"RIFF" and path.stat().st_size < 8 + int.from_bytes(head[4:], "little")
 
 
-def _read_all(paths: list[Path], strict: bool) -> tuple[list[Path], list[Int16], list[Skipped]]:
+def _read_all(paths: list[Path], *, strict: bool) -> tuple[list[Path], list[Int16], list[Skipped]]:
     kept, samples, skipped = [], [], []
     for path in paths:
         try:
@@ -188,7 +192,3 @@ def _fit_window(samples: Int16) -> Int16:
     row = np.zeros(WINDOW_SAMPLES, np.int16)
     row[: len(samples)] = samples[:WINDOW_SAMPLES]
     return row
-
-
-def _split_of(folder: Path, path: Path) -> Split:
-    return split_of_speaker(speaker(path.stem) if path.parent == folder else path.parent.name)

@@ -1,6 +1,5 @@
 """The two upstream archives of recordings: fetched once, checked, unpacked and kept."""
 
-import os
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -80,7 +79,13 @@ def download(name: str, cache: Path | None = None, archives: dict[str, Archive] 
     unpack = pooch.Unzip(extract_dir=unpacked) if file.endswith(".zip") else pooch.Untar(extract_dir=unpacked)
     try:
         pooch.retrieve(
-            archive.url, f"sha256:{archive.sha256}", file, folder, processor=unpack, downloader=_fetch, progressbar=False
+            archive.url,
+            f"sha256:{archive.sha256}",
+            file,
+            folder,
+            processor=unpack,
+            downloader=_fetch,
+            progressbar=False,
         )
     except requests.RequestException as error:
         raise AudioDataError(f"cannot download {archive.url}: {_reason(error)}; what has arrived is kept") from None
@@ -105,11 +110,12 @@ def _fetch(url: str, output_file: str, _pooch: object) -> None:
             appending = response.status_code == requests.codes.partial_content
             with part.open("ab" if appending else "wb") as file:
                 _copy(response, file, have if appending else 0)
-    os.replace(part, output_file)
+    part.replace(output_file)
 
 
 def _copy(response: requests.Response, file: IO[bytes], have: int) -> None:
-    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
+    name = TextColumn("{task.description}")
+    columns = (name, BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     length = int(response.headers.get("Content-Length", 0))
     with Progress(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task(str(response.url).rsplit("/", 1)[1], completed=have, total=have + length or None)
@@ -119,7 +125,7 @@ def _copy(response: requests.Response, file: IO[bytes], have: int) -> None:
 
 
 def _reason(error: requests.RequestException) -> str:
-    if isinstance(error, requests.HTTPError):
+    if error.response is not None:
         return f"the server answers {error.response.status_code} {error.response.reason}"
     if isinstance(error, requests.Timeout):
         return "the server does not answer"

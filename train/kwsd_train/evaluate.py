@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from kwsd.bundle import RESERVED_LABELS
 from kwsd.errors import UsageError
-from kwsd.frontend import WINDOW_SAMPLES, Float32
+from kwsd.frontend import SAMPLE_RATE, WINDOW_SAMPLES, Float32
 from kwsd.model import Model
 from kwsd_train.dataset import Clips, audio_files, load_clips, read_recording, word_names, words_folder
 from kwsd_train.features import as_float
 from kwsd_train.split import check_split
 
 SILENCE = "_silence_"
+SILENCE_EVERY = 10 * SAMPLE_RATE
 Z95 = 1.959964  # the normal distribution's 97.5 % point
 
 
@@ -127,6 +128,7 @@ def report(words: NDArray[np.str_], scores: Float32, labels: Sequence[str], spli
     """
     names = np.array(labels)
     keywords = [label for label in labels if label not in RESERVED_LABELS]
+    others = sorted(set(words.tolist()) - set(keywords))
     found = names[scores.argmax(1)]
     truth = np.where(np.isin(words, names), words, "_unknown_")
     shown = list(labels) if set(labels) & RESERVED_LABELS else keywords
@@ -136,7 +138,7 @@ def report(words: NDArray[np.str_], scores: Float32, labels: Sequence[str], spli
         accuracy=closed_set(words, scores, labels),
         per_word={word: _closed(words, scores, labels, word) for word in keywords if (words == word).any()},
         full=wilson(int((found == truth).sum()), len(truth)) if len(shown) > len(keywords) else None,
-        rejected={word: _rejected(found[words == word], keywords) for word in sorted(set(words.tolist()) - set(keywords))},
+        rejected={word: _rejected(found[words == word], keywords) for word in others},
         labels=shown,
         confusion=[[int(((truth == row) & (found == column) & known).sum()) for column in shown] for row in shown],
     )
@@ -158,9 +160,17 @@ def table(figures: Report) -> str:
         lines.append(f"{figures.split}, all labels: {_percent(figures.full)}")
     lines += ["", "keyword", *(f"  {word:<12}{_percent(share)}" for word, share in figures.per_word.items())]
     if figures.rejected and figures.full:
-        lines += ["", "no keyword, rejected", *(f"  {word:<12}{_percent(share)}" for word, share in figures.rejected.items())]
+        lines += [
+            "",
+            "no keyword, rejected",
+            *(f"  {word:<12}{_percent(share)}" for word, share in figures.rejected.items()),
+        ]
     wide = max(len(label) for label in figures.labels) + 2
-    lines += ["", "true label, by recognised label", " " * wide + "".join(f"{label:>{wide}}" for label in figures.labels)]
+    lines += [
+        "",
+        "true label, by recognised label",
+        " " * wide + "".join(f"{label:>{wide}}" for label in figures.labels),
+    ]
     for label, row in zip(figures.labels, figures.confusion, strict=True):
         lines.append(f"{label:<{wide}}" + "".join(f"{number:>{wide}}" for number in row))
     return "\n".join(lines) + "\n"
@@ -168,7 +178,8 @@ def table(figures: Report) -> str:
 
 def _with_silences(clips: Clips, folder: Path) -> Clips:
     recordings = [read_recording(path) for path in audio_files(folder / "_background_noise_")]
-    seconds = [row[i : i + WINDOW_SAMPLES] for row in recordings for i in range(0, len(row) - WINDOW_SAMPLES, 10 * WINDOW_SAMPLES)]
+    starts = [(row, start) for row in recordings for start in range(0, len(row) - WINDOW_SAMPLES, SILENCE_EVERY)]
+    seconds = [row[start : start + WINDOW_SAMPLES] for row, start in starts]
     silences = np.stack([np.zeros(WINDOW_SAMPLES, np.int16), *seconds])
     words = np.concatenate([clips.words, [SILENCE] * len(silences)])
     return replace(clips, words=words, samples=np.concatenate([clips.samples, silences]))

@@ -45,6 +45,6 @@ def table(clips: Clips) -> str:
     """Clips by word and split, as lines of text."""
     lines = [f"{'word':<12}" + "".join(f"{split:>12}" for split in SPLITS)]
     by_split = {split: clips.of(split).counts() for split in SPLITS}
-    for word in clips.counts():
-        lines.append(f"{word:<12}" + "".join(f"{by_split[split].get(word, 0):>12}" for split in SPLITS))
+    rows = [[by_split[split].get(word, 0) for split in SPLITS] for word in clips.counts()]
+    lines += [f"{word:<12}" + "".join(f"{n:>12}" for n in row) for word, row in zip(clips.counts(), rows, strict=True)]
     return "\n".join(lines)

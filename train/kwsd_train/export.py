@@ -1,22 +1,23 @@
 """A trained network becomes a bundle that kwsd runs."""
 
+import contextlib
+import io
 import shutil
 from pathlib import Path
 from typing import Any
 
 import keras
 import msgspec
-import numpy as np
 import tensorflow as tf
 
 from kwsd import bundle, frontend
 from kwsd.bundle import Bundle, FrontEnd
 from kwsd.errors import OutputError
+from kwsd_train import card
 from kwsd_train.fit import load_network, read_settings
 
 HOP_SAMPLES = 1280  # 80 ms: the detector's median delay is a hop or two
 LICENCE = "Apache-2.0"
-ATTRIBUTION = ["Speech Commands data set v0.02, Pete Warden, Google (arXiv:1804.03209), CC BY 4.0"]
 
 
 class TutorialModule(tf.Module):  # type: ignore[misc]
@@ -40,7 +41,7 @@ class TutorialModule(tf.Module):  # type: ignore[misc]
     def __call__(self, x: Any) -> dict[str, Any]:
         """Recognise a WAV file by its path (scalar string), or waveforms (n, 16000), float32."""
         if x.dtype == tf.string:
-            audio, _ = tf.audio.decode_wav(tf.io.read_file(x), desired_channels=1, desired_samples=frontend.WINDOW_SAMPLES)
+            audio, _ = tf.audio.decode_wav(tf.io.read_file(x), 1, frontend.WINDOW_SAMPLES)
             x = tf.squeeze(audio, axis=-1)[tf.newaxis]
         spectrograms = tf.abs(tf.signal.stft(x, frame_length=frontend.FRAME_LENGTH, frame_step=frontend.FRAME_STEP))
         logits = self.network(spectrograms, training=False)
@@ -48,7 +49,7 @@ class TutorialModule(tf.Module):  # type: ignore[misc]
         return {"predictions": logits, "class_ids": class_ids, "class_names": tf.gather(self.labels, class_ids)}
 
 
-def export(run: Path, folder: Path, *, saved_model: bool = False, metrics: dict[str, Any] | None = None) -> Bundle:
+def export(run: Path, folder: Path, *, saved_model: bool = False) -> Bundle:
     """Write the bundle of a run.
 
     Parameters
@@ -58,9 +59,8 @@ def export(run: Path, folder: Path, *, saved_model: bool = False, metrics: dict[
     folder : Path
         The bundle; an older one is replaced.
     saved_model : bool
-        Add ``saved_model/``, with the tutorial's two signatures.
-    metrics : dict, optional
-        Figures for ``bundle.json``.
+        Add ``saved_model/``, with the tutorial's two signatures. The LiteRT file then keeps the weights in float32, so
+        that both are the same network; otherwise they are rounded to float16.
 
     Raises
     ------
@@ -69,7 +69,7 @@ def export(run: Path, folder: Path, *, saved_model: bool = False, metrics: dict[
     """
     settings, network = read_settings(run), load_network(run)
     _make_room(folder)
-    (folder / bundle.NETWORK).write_bytes(convert(network))
+    (folder / bundle.NETWORK).write_bytes(convert(network, float16=not saved_model))
     if saved_model:
         tf.saved_model.save(TutorialModule(network, settings.labels), str(folder / bundle.SAVED_MODEL))
     keywords = [label for label in settings.labels if label not in bundle.RESERVED_LABELS]
@@ -79,24 +79,36 @@ def export(run: Path, folder: Path, *, saved_model: bool = False, metrics: dict[
         front_end=FrontEnd(),
         hop_samples=HOP_SAMPLES,
         detector=settings.recipe.detector.settings(keywords),
-        files={str(path.relative_to(folder)): bundle.record(path) for path in sorted(folder.rglob("*")) if path.is_file()},
+        files={path.relative_to(folder).as_posix(): bundle.record(path) for path in _files(folder)},
         licence=LICENCE,
-        attribution=ATTRIBUTION,
+        attribution=settings.recipe.attribution,
         training=msgspec.to_builtins(msgspec.structs.replace(settings, data=Path(settings.data).name)),
-        metrics=metrics or {},
     )
-    bundle.write_manifest(written, folder)
+    card.write(written, folder)
     return bundle.read_bundle(folder)
 
 
-def convert(network: keras.Model) -> bytes:
-    """The network with a softmax as a LiteRT file: float32 (1, 124, 129) to probabilities, weights stored in float16."""
+def convert(network: keras.Model, *, float16: bool) -> bytes:
+    """The network with a softmax as a LiteRT file: float32 (1, 124, 129) to probabilities.
+
+    Parameters
+    ----------
+    network : keras.Model
+    float16 : bool
+        Store the weights in half the space, rounded; all arithmetic stays float32.
+    """
     single = keras.Input(batch_shape=(1, frontend.FRAMES, frontend.BINS), dtype="float32", name="spectrogram")
     model = keras.Model(single, keras.layers.Softmax()(network(single, training=False)))
     converter = tf.lite.TFLiteConverter.from_keras_model(model)
-    converter.optimizations = [tf.lite.Optimize.DEFAULT]
-    converter.target_spec.supported_types = [tf.float16]
-    return bytes(converter.convert())
+    if float16:
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+        converter.target_spec.supported_types = [tf.float16]
+    with contextlib.redirect_stdout(io.StringIO()):  # Keras prints the signature
+        return bytes(converter.convert())
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
 def _make_room(folder: Path) -> None:

@@ -12,13 +12,10 @@ A run folder holds::
 """
 
 import hashlib
-import os
 import platform
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -26,24 +23,17 @@ import keras
 import msgspec
 import numpy as np
 import tensorflow as tf
-from numpy.typing import NDArray
 
 from kwsd.errors import OutputError, UsageError
 from kwsd.frontend import Float32
 from kwsd_train import networks, plots
-from kwsd_train.augment import Augmenter, random_crop
-from kwsd_train.dataset import Clips, audio_files, load_clips, load_recordings, word_names
+from kwsd_train.dataset import Clips, load_clips, word_names
 from kwsd_train.evaluate import closed_set, report, write_report
-from kwsd_train.features import as_float, spectrograms
-from kwsd_train.mixture import SILENCE, UNKNOWN, Examples
-from kwsd_train.recipe import Mixture, Optimizer, Recipe
+from kwsd_train.feed import arrays, make_feed
+from kwsd_train.mixture import SILENCE, UNKNOWN, Int64
+from kwsd_train.recipe import Optimizer, Recipe
 
 SETTINGS, HISTORY, NETWORK = "settings.json", "history.json", "network.keras"
-TUTORIAL_SHUFFLE = 10_000
-VALIDATION_OTHERS = 600
-"""Windows of running speech, and of silence, that validation adds to the clips."""
-
-Int64 = NDArray[np.int64]
 Say = Callable[[str], None]
 
 
@@ -71,8 +61,8 @@ class RunSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def new_id(recipe: Recipe) -> str:
-    """Name of a new run's folder: the recipe's, and the time."""
-    return f"{recipe.name}-{datetime.now():%Y%m%d-%H%M%S}"
+    """Name of a new run's folder: the recipe's, and the time (UTC)."""
+    return f"{recipe.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
 
 
 def start(recipe: Recipe, data: Path, run: Path, say: Say, *, strict: bool = False) -> None:
@@ -83,7 +73,7 @@ def start(recipe: Recipe, data: Path, run: Path, say: Say, *, strict: bool = Fal
     OutputError
         The run folder exists already or cannot be made.
     """
-    clips = _load(recipe, data, strict)
+    clips = _load(recipe, data, strict=strict)
     for skipped in clips.skipped:
         say(f"skipped: {skipped.reason}")
     try:
@@ -138,7 +128,7 @@ def label_names(recipe: Recipe, data: Path) -> list[str]:
     return [SILENCE, UNKNOWN, *keywords] if recipe.mixture else keywords
 
 
-def _load(recipe: Recipe, data: Path, strict: bool) -> Clips:
+def _load(recipe: Recipe, data: Path, *, strict: bool) -> Clips:
     words = recipe.keywords if recipe.mixture is None else word_names(data)
     missing = set(recipe.keywords) - set(word_names(data))
     if missing:
@@ -150,19 +140,24 @@ def _train(run: Path, clips: Clips, say: Say) -> None:
     settings = read_settings(run)
     recipe = settings.recipe
     keras.utils.set_random_seed(recipe.seed)
-    source = _augmented if recipe.mixture else _fixed
-    batches, steps, validation, examples = source(settings, clips)
+    feed = make_feed(recipe, Path(settings.data), settings.labels, clips)
     checkpoint = last_checkpoint(run)
     first = int(checkpoint.stem.removeprefix("epoch-")) if checkpoint else 0
     if checkpoint:
         say(f"going on after epoch {first}")
         network = keras.models.load_model(checkpoint)
     else:
-        network = networks.build(recipe.network, len(settings.labels), examples)
-        network.compile(_optimizer(recipe.optimizer, steps, recipe.epochs), _loss(), metrics=["accuracy"])
-    after_epoch = AfterEpoch(run, settings, validation, _read_history(run)[:first], say)
+        network = networks.build(recipe.network, len(settings.labels), feed.examples)
+        network.compile(_optimizer(recipe.optimizer, feed.steps, recipe.epochs), _loss(), metrics=["accuracy"])
+    after_epoch = AfterEpoch(run, settings, feed.validation, _read_history(run)[:first], say)
     network.fit(
-        batches(first), steps_per_epoch=steps, initial_epoch=first, epochs=recipe.epochs, verbose=0, callbacks=[after_epoch]
+        feed.batches(first),
+        steps_per_epoch=feed.steps,
+        initial_epoch=first,
+        epochs=recipe.epochs,
+        shuffle=False,  # the batches come shuffled
+        verbose=0,
+        callbacks=[after_epoch],
     )
     network.save(run / NETWORK)
     _finish(run, settings, clips, network, after_epoch.history)
@@ -172,12 +167,17 @@ class AfterEpoch(keras.callbacks.Callback):  # type: ignore[misc]
     """Validates, notes the figures, keeps a checkpoint, and stops when validation gets no better."""
 
     def __init__(
-        self, run: Path, settings: RunSettings, validation: tuple[Float32, Int64], history: list[dict[str, float]], say: Say
+        self,
+        run: Path,
+        settings: RunSettings,
+        validation: tuple[Float32, Int64],
+        history: list[dict[str, float]],
+        say: Say,
     ) -> None:
         super().__init__()
         self.run, self.settings, self.validation, self.history, self.say = run, settings, validation, history, say
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+    def on_epoch_begin(self, _epoch: int, _logs: dict[str, float] | None = None) -> None:
         """Note the time."""
         self._begun = time.monotonic()
 
@@ -188,7 +188,8 @@ class AfterEpoch(keras.callbacks.Callback):  # type: ignore[misc]
         self.history.append(figures)
         _replace(self.run / HISTORY, _json(self.history))
         self._checkpoint(epoch + 1)
-        self.say(f"epoch {epoch + 1}/{self.params['epochs']}: " + ", ".join(f"{k} {v:.4g}" for k, v in figures.items() if k != "epoch"))
+        said = ", ".join(f"{name} {value:.4g}" for name, value in figures.items() if name != "epoch")
+        self.say(f"epoch {epoch + 1}/{self.params['epochs']}: {said}")
         patience = self.settings.recipe.patience
         if patience and epoch - int(np.argmin([row["val_loss"] for row in self.history])) >= patience:
             self.model.stop_training = True
@@ -212,45 +213,6 @@ class AfterEpoch(keras.callbacks.Callback):  # type: ignore[misc]
             older.unlink()
 
 
-def _fixed(settings: RunSettings, clips: Clips) -> tuple[Callable[[int], Any], int, tuple[Float32, Int64], Float32]:
-    size, labels = settings.recipe.batch_size, settings.labels
-    training, validation = (_arrays(clips.of(split), labels) for split in ("training", "validation"))
-    order = np.random.default_rng(settings.recipe.seed).permutation(len(training[1]))  # the files are sorted by word
-    examples = tf.data.Dataset.from_tensor_slices((training[0][order], training[1][order]))
-    batches = examples.batch(size).cache().shuffle(TUTORIAL_SHUFFLE).repeat()
-    return lambda _: batches.prefetch(tf.data.AUTOTUNE), -(-len(training[1]) // size), validation, training[0]
-
-
-def _augmented(settings: RunSettings, clips: Clips) -> tuple[Callable[[int], Any], int, tuple[Float32, Int64], Float32]:
-    recipe, data = settings.recipe, Path(settings.data)
-    assert recipe.mixture and recipe.augmentation  # the recipe has both or none
-    noise, speech = (load_recordings(data / kind, ["training"]) for kind in ("noise", "speech"))
-    augmenter = Augmenter(recipe.augmentation, noise, speech, audio_files(data / "rir"))
-    examples = Examples(clips.of("training"), settings.labels, recipe.mixture, augmenter)
-    validation = _validation(settings, clips.of("validation"), data)
-
-    def batches(first: int) -> Iterator[tuple[Float32, Int64]]:
-        for epoch in count(first):
-            yield from examples.batches(epoch, recipe.batch_size, recipe.seed)
-
-    return batches, examples.steps(recipe.batch_size), validation, validation[0]
-
-
-def _validation(settings: RunSettings, clips: Clips, data: Path) -> tuple[Float32, Int64]:
-    rng = np.random.default_rng(settings.recipe.seed)
-    noise, speech = (load_recordings(data / kind, ["validation"]) for kind in ("noise", "speech"))
-    others = np.stack([random_crop(kind, rng) for kind in (speech, noise) for _ in range(VALIDATION_OTHERS)])
-    inputs, truth = _arrays(clips, settings.labels)
-    unknown, silence = (np.full(VALIDATION_OTHERS, settings.labels.index(label)) for label in (UNKNOWN, SILENCE))
-    return np.concatenate([inputs, spectrograms(others)]), np.concatenate([truth, unknown, silence])
-
-
-def _arrays(clips: Clips, labels: list[str]) -> tuple[Float32, Int64]:
-    known = {label: index for index, label in enumerate(labels)}
-    truth = np.array([known.get(word, known.get(UNKNOWN, -1)) for word in clips.words.tolist()])
-    return spectrograms(as_float(clips.samples)), truth
-
-
 def _optimizer(settings: Optimizer, steps: int, epochs: int) -> keras.optimizers.Optimizer:
     if not settings.weight_decay and not settings.warmup_epochs:
         return keras.optimizers.Adam(settings.learning_rate)
@@ -267,7 +229,7 @@ def _loss() -> keras.losses.Loss:
 
 
 def _settings(recipe: Recipe, data: Path, clips: Clips) -> RunSettings:
-    versions = {"python": platform.python_version(), "tensorflow": tf.__version__, "keras": keras.__version__, "numpy": np.__version__}
+    versions = {module.__name__: module.__version__ for module in (tf, keras, np)}
     return RunSettings(
         recipe=recipe,
         data=str(data.resolve()),
@@ -276,7 +238,7 @@ def _settings(recipe: Recipe, data: Path, clips: Clips) -> RunSettings:
         clips={split: clips.of(split).counts() for split in ("training", "validation", "testing")},
         listing_sha256=_listing(clips),
         skipped=[skipped.reason for skipped in clips.skipped],
-        versions=versions,
+        versions={"python": platform.python_version()} | versions,
     )
 
 
@@ -285,9 +247,11 @@ def _listing(clips: Clips) -> str:
     return hashlib.sha256("\n".join(names).encode()).hexdigest()
 
 
-def _finish(run: Path, settings: RunSettings, clips: Clips, network: keras.Model, history: list[dict[str, float]]) -> None:
+def _finish(
+    run: Path, settings: RunSettings, clips: Clips, network: keras.Model, history: list[dict[str, float]]
+) -> None:
     split = "testing" if settings.recipe.split == "random" else "validation"
-    inputs, truth = _arrays(clips.of(split), settings.labels)
+    inputs, _ = arrays(clips.of(split), settings.labels)
     scores = keras.ops.convert_to_numpy(keras.ops.softmax(network.predict(inputs, batch_size=256, verbose=0)))
     write_report(run, report(clips.of(split).words, scores, settings.labels, split))
     plots.curves(history, run / "curves.png")
@@ -305,4 +269,4 @@ def _json(value: Any) -> bytes:
 def _replace(path: Path, content: bytes) -> None:
     unfinished = path.with_suffix(".unfinished")
     unfinished.write_bytes(content)
-    os.replace(unfinished, path)
+    unfinished.replace(path)

@@ -33,6 +33,20 @@ class TcResnet(Settings, frozen=True, tag="tc-resnet"):
     mask_frames: Count = 16
 
 
+class BcResnet(Settings, frozen=True, tag="bc-resnet"):
+    """The broadcasted residual network; see `kwsd_train.networks.bc_resnet`.
+
+    Parameters
+    ----------
+    scale : float
+        Of the channels: the paper's tau, from 1 to 8.
+    """
+
+    scale: Annotated[float, msgspec.Meta(ge=1)] = 1.0
+    mask_bands: Count = 0
+    mask_frames: Count = 0
+
+
 class Optimizer(Settings, frozen=True):
     """Adam where neither decay nor warm-up is given, else AdamW with a linear warm-up and a cosine to zero.
 
@@ -124,12 +138,14 @@ class Recipe(Settings, frozen=True):
     mixture, augmentation : tables or None
         Present together: the network learns `_silence_` and `_unknown_` too, from freshly augmented examples every
         epoch. Absent: the clips as they are, the same in every epoch.
+    attribution : list of str
+        Whose recordings these are, and under which licence, for the bundle.
     patience : int or None
         Epochs without a lower validation loss after which training stops.
     """
 
     name: str
-    network: Tutorial | TcResnet
+    network: Tutorial | TcResnet | BcResnet
     epochs: Positive
     batch_size: Positive
     seed: int = 0
@@ -140,6 +156,7 @@ class Recipe(Settings, frozen=True):
     mixture: Mixture | None = None
     augmentation: Augmentation | None = None
     detector: Detector = Detector()
+    attribution: list[str] = []
 
     def __post_init__(self) -> None:
         if (self.mixture is None) != (self.augmentation is None):
@@ -175,7 +192,8 @@ def find_recipe(name: str) -> Path:
         return path
     known = recipe_names()
     if name not in known:
-        raise ConfigError(f"there is no recipe {name!r}; the package has {', '.join(known)}, and a file name ends in .toml")
+        names = ", ".join(known)
+        raise ConfigError(f"there is no recipe {name!r}; the package has {names}, and a file name ends in .toml")
     return _folder() / f"{name}.toml"
 
 

@@ -13,11 +13,12 @@ Split = Literal["training", "validation", "testing"]
 SPLITS: tuple[Split, ...] = ("training", "validation", "testing")
 LISTS: dict[str, Split] = {"validation_list.txt": "validation", "testing_list.txt": "testing"}
 MAX_CLIPS_PER_WORD = 2**27 - 1
+VALIDATION_PERCENT, TESTING_PERCENT = 10, 10
 
 
 def speaker(name: str) -> str:
     """The part of a clip's name that says who spoke: what comes before ``_nohash_``, or the whole name."""
-    return name.split("_nohash_")[0]
+    return name.partition("_nohash_")[0]
 
 
 def split_of_speaker(who: str) -> Split:
@@ -26,25 +27,30 @@ def split_of_speaker(who: str) -> Split:
     The rule, constants included, is `which_set` in the README of the Speech Commands data set (arXiv:1804.03209,
     section 7.1): the SHA-1 of the speaker decides, so that more clips never move a speaker.
     """
-    digest = int(hashlib.sha1(who.encode()).hexdigest(), 16)
+    digest = int(hashlib.sha1(who.encode(), usedforsecurity=False).hexdigest(), 16)
     percent = (digest % (MAX_CLIPS_PER_WORD + 1)) * (100.0 / MAX_CLIPS_PER_WORD)
-    if percent < 10:
+    if percent < VALIDATION_PERCENT:
         return "validation"
-    return "testing" if percent < 20 else "training"
+    return "testing" if percent < VALIDATION_PERCENT + TESTING_PERCENT else "training"
 
 
-def official_splits(folder: Path, paths: Sequence[Path]) -> list[Split]:
-    """Split of each clip: as the lists in `folder` say where they name it, else by its speaker.
+def official_splits(folder: Path, paths: Sequence[Path], speakers: Sequence[str]) -> list[Split]:
+    """Split of each recording: as the lists in `folder` say where they name it, else by its speaker.
 
     Parameters
     ----------
     folder : Path
-        The tree of word folders, with or without ``validation_list.txt`` and ``testing_list.txt``.
+        Of words or of recordings, with or without ``validation_list.txt`` and ``testing_list.txt``.
     paths : sequence of Path
         Files below `folder`.
+    speakers : sequence of str
+        Who speaks in each.
     """
     listed = _read_lists(folder)
-    return [listed.get(_key(path.relative_to(folder)), split_of_speaker(speaker(path.stem))) for path in paths]
+    return [
+        listed.get(_key(path.relative_to(folder)), split_of_speaker(who))
+        for path, who in zip(paths, speakers, strict=True)
+    ]
 
 
 def random_splits(count: int, seed: int) -> list[Split]:

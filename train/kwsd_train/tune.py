@@ -8,16 +8,16 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from kwsd import bundle
 from kwsd.bundle import DetectorSettings
-from kwsd.errors import OutputError, UsageError
+from kwsd.errors import UsageError
+from kwsd_train import card
 from kwsd_train.evaluate import Share, wilson
 from kwsd_train.streaming import FalseAlarms, Trials
 
-SMOOTHING_WINDOWS = (1, 2, 3, 4, 5, 7, 9)
-HITS = (1, 2, 3, 4)
-THRESHOLDS = [float(t) for t in np.round(1 / (1 + np.exp(-np.linspace(7, -1, 41))), 4)]
-"""Evenly spaced log odds from 0.999 to 0.27: near one, where the false alarms thin out, they lie close together."""
+SMOOTHING_WINDOWS = (1, 2, 3, 4, 5, 6)
+HITS = (1, 2, 3)
+THRESHOLDS = [float(t) for t in np.round(1 / (1 + np.exp(-np.linspace(9, -1, 41))), 5)]
+"""Evenly spaced log odds from 0.9999 to 0.27: near one, where the false alarms thin out, they lie close together."""
 FARTHEST = 20.0
 """A curve ends at this many times the wanted rate of false alarms."""
 LATENCY_P95_S = 0.5
@@ -128,14 +128,9 @@ def write(folder: Path, point: Point) -> None:
     OutputError
         The bundle cannot be written.
     """
-    old = bundle.read_bundle(folder)
     figures = msgspec.to_builtins(point)
     del figures["settings"]
-    tuned = msgspec.structs.replace(old, detector=point.settings, metrics=old.metrics | {"tuning": figures})
-    try:
-        bundle.write_manifest(tuned, folder)
-    except OSError as error:
-        raise OutputError(f"cannot write {folder / bundle.MANIFEST}: {error.strerror}") from None
+    card.note(folder, card.TUNING, figures, point.settings)
 
 
 def table(point: Point) -> str:

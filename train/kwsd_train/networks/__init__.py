@@ -3,16 +3,16 @@
 import keras
 
 from kwsd.frontend import Float32
-from kwsd_train.networks import tc_resnet, tutorial
-from kwsd_train.recipe import TcResnet, Tutorial
+from kwsd_train.networks import bc_resnet, tc_resnet, tutorial
+from kwsd_train.recipe import BcResnet, TcResnet, Tutorial
 
 
-def build(settings: Tutorial | TcResnet, labels: int, examples: Float32) -> keras.Model:
+def build(settings: Tutorial | TcResnet | BcResnet, labels: int, examples: Float32) -> keras.Model:
     """Build the network of a recipe.
 
     Parameters
     ----------
-    settings : Tutorial or TcResnet
+    settings : Tutorial, TcResnet or BcResnet
     labels : int
         Number of outputs.
     examples : ndarray, shape (n, 124, 129), float32
@@ -20,4 +20,6 @@ def build(settings: Tutorial | TcResnet, labels: int, examples: Float32) -> kera
     """
     if isinstance(settings, Tutorial):
         return tutorial.build(labels, examples)
+    if isinstance(settings, BcResnet):
+        return bc_resnet.build(settings, labels)
     return tc_resnet.build(settings, labels)

@@ -43,7 +43,7 @@ class SpecAugment(layers.Layer):  # type: ignore[misc]
         self.bands, self.frames = bands, frames
         self.seeds = keras.random.SeedGenerator(0)
 
-    def call(self, features: Any, training: bool = False) -> Any:
+    def call(self, features: Any, *, training: bool = False) -> Any:
         """Mask features (n, frames, bands)."""
         if not training:
             return features
