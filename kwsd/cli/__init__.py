@@ -15,6 +15,7 @@ from kwsd.cli.mute import mute
 from kwsd.cli.reload import reload
 from kwsd.cli.run import run
 from kwsd.cli.scan import scan
+from kwsd.cli.service import service
 from kwsd.cli.status import status
 from kwsd.cli.stop import stop
 from kwsd.cli.unmute import unmute
@@ -29,6 +30,7 @@ app = typer.Typer(
 for command in (run, listen, status, mute, unmute, reload, stop, scan, devices, models, config, demo):
     app.command()(command)
 app.add_typer(keys, name="keys")
+app.add_typer(service, name="service")
 
 
 def _print_version(wanted: bool) -> None:
