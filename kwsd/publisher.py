@@ -15,6 +15,12 @@ from kwsd.events import Event
 LINGER_MS = 1000
 """How long closing waits for the last events to leave: a stopping daemon must be gone within two seconds."""
 
+MAX_TOPIC_BYTES = 1024
+"""ZeroMQ cuts the connection of whoever subscribes to a longer topic: there is none."""
+
+SUBSCRIPTIONS_A_TURN = 1000
+"""Subscriptions taken between two blocks: a flood of them must not hold up the audio."""
+
 
 class Publisher:
     """Publishes events to any number of subscribers, without ever waiting for one.
@@ -44,6 +50,7 @@ class Publisher:
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.XPUB)
         self._socket.linger = LINGER_MS
+        self._socket.maxmsgsize = MAX_TOPIC_BYTES
         self._socket.ipv6 = addresses.is_ipv6(address)
         # Without it a second subscriber to the same topic would go unnoticed and get no status at once.
         self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
@@ -85,7 +92,9 @@ class Publisher:
     def new_subscribers(self) -> bool:
         """Whether anybody has subscribed to the status since the last call."""
         found = False
-        while self._socket.poll(0):
+        for _ in range(SUBSCRIPTIONS_A_TURN):
+            if not self._socket.poll(0):
+                break
             message = self._socket.recv()
             found |= message[:1] == b"\x01" and events.STATUS_TOPIC.encode().startswith(message[1:])
         return found
