@@ -33,19 +33,10 @@ def listen(
 
     Waits for a daemon that is not running yet. Exit code 75 when --timeout passes before --count events came.
     """
-    from kwsd.client import Subscription
-    from kwsd.curve import client_keys
-    from kwsd.errors import NoEventError, UsageError
+    from kwsd.errors import NoEventError
     from kwsd.events import KeywordEvent
 
-    if (key is None) != (server_key is None):
-        raise UsageError("--key and --server-key go together")
-    keys = client_keys(key, server_key) if key and server_key else None
-    try:
-        subscription = Subscription(connect, keyword, keys)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
-    with subscription:
+    with _subscription(connect, keyword, key, server_key) as subscription:
         printed = 0
         for body, event in _messages(subscription, timeout):
             if not isinstance(event, KeywordEvent):
@@ -62,6 +53,22 @@ def listen(
         raise NoEventError(f"{printed} of {count} events came within {timeout:g} seconds")
 
 
+def _subscription(
+    address: str | None, keywords: list[str] | None, key: Path | None, server_key: Path | None
+) -> "Subscription":
+    from kwsd.client import Subscription
+    from kwsd.curve import client_keys
+    from kwsd.errors import UsageError
+
+    if (key is None) != (server_key is None):
+        raise UsageError("--key and --server-key go together")
+    keys = client_keys(key, server_key) if key and server_key else None
+    try:
+        return Subscription(address, keywords, keys)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+
+
 def _messages(subscription: "Subscription", timeout_s: float | None) -> Iterator[tuple[bytes, "Event"]]:
     from kwsd.events import decode
 
@@ -75,9 +82,7 @@ _seen: dict[str, str] = {}
 
 def _say_status(status: "StatusEvent") -> None:
     """Say a daemon's state on standard error when it is new."""
-    if _seen.get(status.run) != status.state:
-        _seen[status.run] = status.state
-        print(
-            f"kwsd is {status.state} ({status.source}, model {status.model}: {' '.join(status.keywords)})",
-            file=sys.stderr,
-        )
+    state = f"{status.state}: {status.reason}" if status.reason else status.state
+    if _seen.get(status.run) != state:
+        _seen[status.run] = state
+        print(f"kwsd is {state} ({status.source}, model {status.model}: {' '.join(status.keywords)})", file=sys.stderr)
