@@ -4,13 +4,35 @@ The names here are the whole Python interface: `load_model` and `Spotter` for pr
 `subscribe` for programs that listen to a running daemon.
 """
 
-from kwsd.client import subscribe
-from kwsd.detector import Detection
-from kwsd.errors import KwsdError
-from kwsd.events import KeywordEvent, StatusEvent
-from kwsd.model import Model, load_model
-from kwsd.spotter import Spotter
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kwsd.client import subscribe
+    from kwsd.detector import Detection
+    from kwsd.errors import KwsdError
+    from kwsd.events import KeywordEvent, StatusEvent
+    from kwsd.model import Model, load_model
+    from kwsd.spotter import Spotter
 
 __version__ = "0.1.0"
 
 __all__ = ["Detection", "KeywordEvent", "KwsdError", "Model", "Spotter", "StatusEvent", "load_model", "subscribe"]
+
+_HOMES = {
+    "Detection": "detector",
+    "KeywordEvent": "events",
+    "KwsdError": "errors",
+    "Model": "model",
+    "Spotter": "spotter",
+    "StatusEvent": "events",
+    "load_model": "model",
+    "subscribe": "client",
+}
+
+
+def __getattr__(name: str) -> object:
+    # On demand, so that `kwsd --help` need not load numpy and ZeroMQ.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"kwsd.{_HOMES[name]}"), name)

@@ -195,7 +195,7 @@ def _private_folder(folder: Path) -> None:
     if found.st_uid != os.geteuid():
         raise AddressError(f"the folder {folder} of the socket belongs to another user")
     if stat.S_IMODE(found.st_mode) & 0o022:
-        raise AddressError(f"the folder {folder} of the socket can be written by other users: chmod go-w it")
+        raise AddressError(f"the folder {folder} of the socket can be written by other users: name one of your own")
 
 
 def _locked(lock: Path, path: Path) -> IO[bytes]:

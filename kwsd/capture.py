@@ -71,7 +71,7 @@ class Capture:
     """
 
     def __init__(self, source: Source, reopen: Callable[[], Source]) -> None:
-        self._source = source
+        self.source = source
         self._reopen = reopen
         self._queue: Queue[Item] = Queue(BACKLOG_BLOCKS)
         self._closed = threading.Event()
@@ -97,7 +97,7 @@ class Capture:
     def close(self) -> None:
         """Stop the source and the thread; a thread stuck in a dead device is left behind."""
         self._closed.set()
-        self._source.close()
+        self.source.close()
         self._thread.join(timeout=1)
 
     def _run(self) -> None:
@@ -116,10 +116,10 @@ class Capture:
             self._put(End(error))
 
     def _fetch(self) -> None:
-        for block in self._source.blocks():
+        for block in self.source.blocks():
             self.active_s = time.monotonic()
             arrival = Arrival(block, self.active_s)
-            if self._source.live:
+            if self.source.live:
                 self._put_or_drop(arrival)
             else:
                 self._put(arrival)
@@ -130,7 +130,7 @@ class Capture:
             delay_s = min(2 * delay_s, LAST_RETRY_S)
             self.active_s = time.monotonic()
             try:
-                self._source = self._reopen()
+                self.source = self._reopen()
             except AudioUnavailableError as error:
                 log.debug("not back yet: %s", error)
             else:

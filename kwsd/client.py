@@ -11,6 +11,7 @@ import zmq
 from kwsd import events
 from kwsd.address import default_address, is_ipv6
 from kwsd.curve import ClientKeys
+from kwsd.errors import EventError
 from kwsd.events import KeywordEvent
 
 
@@ -78,11 +79,15 @@ class Subscription:
         ----------
         timeout_s : float, optional
             Seconds to wait; for ever without it.
+
+        Raises
+        ------
+        EventError
+            What publishes there is no kwsd.
         """
         end_s = math.inf if timeout_s is None else time.monotonic() + timeout_s
         while self._socket.poll(_milliseconds_until(end_s)):
-            topic, body = self._socket.recv_multipart()
-            message = Message(topic.decode(), body)
+            message = _message(self._socket.recv_multipart())
             if self._wanted(message.topic):
                 return message
         return None
@@ -95,6 +100,14 @@ class Subscription:
     def _wanted(self, topic: str) -> bool:
         """ZeroMQ matches topics by prefix: who asks for "on" also receives "one"."""
         return self._topics is None or topic == events.STATUS_TOPIC or topic in self._topics
+
+
+def _message(frames: list[bytes]) -> Message:
+    try:
+        topic, body = frames
+        return Message(topic.decode(), body)
+    except ValueError:
+        raise EventError("what arrived is no event: it has other frames than a topic and a body") from None
 
 
 def _milliseconds_until(end_s: float) -> int | None:

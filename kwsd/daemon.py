@@ -53,7 +53,9 @@ class Daemon:
     def __init__(self, setup: Setup, publisher: Publisher, control: Control, notifier: Notifier) -> None:
         self._setup = setup
         self._source = open_source(setup.config.device)
-        self._capture = Capture(self._source, lambda: open_source(setup.config.device, again=True))
+        # Another device may have the same index by then, but not the same name.
+        device = self._source.name if setup.config.device.isdecimal() else setup.config.device
+        self._capture = Capture(self._source, lambda: open_source(device, again=True))
         self._reporter = Reporter(publisher, setup.model, self._source.name, self._capture)
         self._publisher = publisher
         self._control = control
@@ -116,9 +118,8 @@ class Daemon:
     def _process(self, arrival: Arrival) -> None:
         samples, gap = arrival.block
         if gap or self._reporter.state == "lost":
-            self._reporter.gaps += 1
+            self._reporter.lose_audio(self._capture.source.name)
             self._spotter.reset()
-            log.warning("audio was lost: the window begins anew")
         self._silence.feed(samples)
         self._reporter.silent_s = self._silence.seconds
         self._reporter.enter("muted" if self._muted else "listening", self._silence.reason)

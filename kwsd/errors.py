@@ -16,7 +16,8 @@
     ├── EventError            76  what arrived is no event of this version (EX_PROTOCOL)
     └── ConfigError           78  a configuration that does not say what it means (EX_CONFIG)
 
-The numbers are those of ``sysexits.h``, which systemd and shells know by name.
+From 65 on the numbers are those of ``sysexits.h``, which systemd and shells know by name. Ctrl+C ends a command that is
+not a daemon with 130.
 """
 
 from typing import ClassVar

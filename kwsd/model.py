@@ -191,10 +191,11 @@ def find_model(path_or_name: str) -> Path:
 
 
 def installed_models() -> dict[str, Path]:
-    """Bundles that can be asked for by name: the user's own first, then those that came with kwsd."""
+    """Bundles that can be asked for by name: those that came with kwsd, and the user's own, which go first."""
     package = Path(__file__).parent
-    # In a source tree the bundles lie beside the package; in an installation, inside it.
-    shelves = [package.parent / "models", package / "models", platformdirs.user_data_path("kwsd") / "models"]
+    # In an installation the bundles lie inside the package; in a source tree, beside it.
+    ours = package / "models" if (package / "models").is_dir() else package.parent / "models"
+    shelves = [ours, platformdirs.user_data_path("kwsd") / "models"]
     found = {
         manifest.parent.name: manifest.parent for shelf in shelves for manifest in shelf.glob(f"*/{bundle.MANIFEST}")
     }

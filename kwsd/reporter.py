@@ -19,6 +19,9 @@ log = logging.getLogger(__name__)
 STATUS_S = 5.0
 """Seconds from one status event to the next."""
 
+GAP_S = 60.0
+"""Seconds from one line about gaps in the log to the next: an overrunning device makes fifty a second."""
+
 TIMED_WINDOWS = 750
 """Windows whose processing times are kept: a minute of them at the hop of the bundled models."""
 
@@ -56,6 +59,7 @@ class Reporter:
         self._run_id = uuid.uuid4().hex
         self._started_s = time.monotonic()
         self._due_s = self._started_s
+        self._silent_until_s = self._started_s
         self.state: State = "starting"
         self.reason = ""
         self.windows = 0
@@ -71,6 +75,15 @@ class Reporter:
         self.state, self.reason = state, reason
         log.log(logging.WARNING if reason else logging.INFO, "%s", f"{state}: {reason}" if reason else state)
         self.publish_status()
+
+    def lose_audio(self, source: str) -> None:
+        """Count a gap, after which `source` is listened to; say it, but not for each of many."""
+        self.gaps += 1
+        self._source = source
+        now_s = time.monotonic()
+        if now_s >= self._silent_until_s:
+            self._silent_until_s = now_s + GAP_S
+            log.warning("audio was lost: the window begins anew on %s (gap %d)", source, self.gaps)
 
     def keep_informed(self) -> None:
         """Publish the status when it is due, or somebody has just subscribed to it."""

@@ -37,7 +37,7 @@ class Setup:
         self._read_config = read_config
         self.config = read_config()
         set_up_logging(self.config.log_level)
-        self.model = _load(self.config)
+        self.model = configured_model(self.config)
         self.keys = _keys(self.config)
 
     def reload(self) -> None:
@@ -54,11 +54,18 @@ class Setup:
                 raise ConfigError(f"{key} cannot change while the daemon runs: restart it")
         if (keys := _keys(config)) and self.keys and keys.pair != self.keys.pair:
             raise ConfigError("the server key cannot change while the daemon runs: restart it")
-        self.model, self.keys, self.config = _load(config), keys, config
+        self.model, self.keys, self.config = configured_model(config), keys, config
         set_up_logging(config.log_level)
 
 
-def _load(config: Config) -> Model:
+def configured_model(config: Config) -> Model:
+    """The model that a configuration names, with its thresholds.
+
+    Raises
+    ------
+    ModelError
+        There is no such model, it must not be used, or a threshold is for a word that it does not know.
+    """
     model = load_model(config.model, config.labels)
     model.set_thresholds(config.thresholds)
     return model

@@ -47,8 +47,16 @@ class Spotter:
         Parameters
         ----------
         samples : ndarray, shape (n,), float32 in [-1, 1], 16 kHz mono
-            Any n.
+            Any n. What lies outside is clipped; what is not a number is taken as silence.
+
+        Raises
+        ------
+        ValueError
+            The samples have another shape or type.
         """
+        if samples.ndim != 1 or samples.dtype != np.float32:
+            raise ValueError(f"samples are {samples.dtype} {samples.shape}, not float32 (n,)")
+        samples = np.nan_to_num(samples).clip(-1, 1)
         detections = []
         while len(samples):
             block = samples[: self._missing]

@@ -292,7 +292,9 @@ def test_a_typo_in_the_configuration_is_refused_with_the_file_and_the_word(kwsd:
 def test_an_address_that_cannot_be_bound_is_refused(kwsd: Command, address: str) -> None:
     with Publisher(address):
         done = kwsd.run("run", "--device", "-", "--address", address)
-    assert sentence(done, 73).startswith(f"another kwsd holds {address}: stop it, or give this one other addresses")
+    assert sentence(done, 73) == (
+        f"another kwsd holds {address}: stop it, or give this one other addresses (--address, --control)"
+    )
     done = kwsd.run("run", "--device", "-", "--address", f"ipc:///{107 * 'x'}")
     assert sentence(done, 73).endswith("has 108 bytes, a socket's may have 107")
 
@@ -346,7 +348,7 @@ def test_the_demo_shows_what_it_hears_while_it_listens(kwsd: Command) -> None:
         start_new_session=True,
     )
     kwsd.started.append(demo)
-    assert "10 words: go stop left" in demo.stdout.readline()
+    assert "10 words in noise: go stop left" in demo.stdout.readline()
     assert "published in" in demo.stdout.readline()
     # As the terminal does at Ctrl+C: to all processes of the session.
     os.killpg(demo.pid, signal.SIGINT)
@@ -380,9 +382,10 @@ def publisher(address: str) -> Iterator[Publisher]:
 
 
 def listening(kwsd: Command, publisher: Publisher, *arguments: str) -> subprocess.Popen[str]:
-    process = kwsd.start("listen", *arguments)
+    process = kwsd.start("listen", *arguments, TZ="UTC")
     while not publisher.new_subscribers():
         assert process.poll() is None
+    assert process.stderr.readline() == f"waiting for kwsd at {publisher.address}\n"
     return process
 
 
@@ -404,12 +407,13 @@ def test_people_see_time_keyword_and_score(kwsd: Command, publisher: Publisher) 
 
 def test_too_few_events_in_the_time_allowed_are_exit_code_75(kwsd: Command, address: str) -> None:
     done = kwsd.run("listen", "--connect", address, "--count", "2", "--timeout", "0.1")
-    assert sentence(done, 75) == "0 of 2 events came within 0.1 seconds"
+    assert (done.returncode, done.stdout) == (75, "")
+    assert done.stderr == f"waiting for kwsd at {address}\nkwsd: 0 of 2 events came within 0.1 seconds\n"
 
 
 def test_without_a_count_the_time_allowed_is_just_an_end(kwsd: Command, address: str) -> None:
     done = kwsd.run("listen", "--connect", address, "--timeout", "0")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", f"waiting for kwsd at {address}\n")
 
 
 def test_an_interrupted_subscriber_ends_quietly(kwsd: Command, publisher: Publisher) -> None:
@@ -445,5 +449,5 @@ def test_an_event_of_another_version_is_said_in_one_sentence(kwsd: Command, runt
         later.send_multipart([b"kwsd.keyword.go", encode(keyword("go")).replace(b'"v":1', b'"v":2')])
         _, stderr = process.communicate()
     assert process.returncode == 76
-    assert stderr.startswith("kwsd: what arrived is no event of version 1: ")
-    assert stderr.count("\n") == 1
+    assert stderr.startswith(f"waiting for kwsd at {address}\nkwsd: what arrived is no event of version 1: ")
+    assert stderr.count("\n") == 2

@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from types import ModuleType
 
+import pytest
+
 import kwsd
 
 HEAVY = {"tensorflow", "keras", "kwsd_train", "matplotlib", "audiomentations", "pooch"}
@@ -43,7 +45,10 @@ def test_a_daemon_on_a_file_loads_nothing_of_training_and_no_sound_card(runtime:
     assert not (HEAVY | {"sounddevice"}) & loaded
 
 
-def test_all_names_what_the_package_exports() -> None:
-    public = {name for name, value in vars(kwsd).items() if name[0] != "_" and not isinstance(value, ModuleType)}
-    assert set(kwsd.__all__) == public
-    assert sorted(kwsd.__all__) == kwsd.__all__
+def test_all_names_what_the_package_exports_and_nothing_else() -> None:
+    for name in kwsd.__all__:
+        assert getattr(kwsd, name).__module__.startswith("kwsd.")
+    others = {name for name, value in vars(kwsd).items() if name[0] != "_" and not isinstance(value, ModuleType)}
+    assert others <= {*kwsd.__all__, "import_module", "TYPE_CHECKING"}
+    with pytest.raises(AttributeError, match="module 'kwsd' has no attribute 'Spotty'"):
+        kwsd.Spotty  # noqa: B018

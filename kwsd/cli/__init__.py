@@ -21,6 +21,9 @@ from kwsd.cli.stop import stop
 from kwsd.cli.unmute import unmute
 from kwsd.errors import KwsdError, OutputError
 
+INTERRUPTED = 130
+"""Exit code of a program that Ctrl+C ended, by the convention of shells: 128 and the number of the signal."""
+
 app = typer.Typer(
     name="kwsd",
     help="Spot keywords in the microphone's audio and publish them as events over ZeroMQ.",
@@ -54,6 +57,8 @@ def main() -> None:
     """Run the command line; an error of ours becomes one sentence and its exit code."""
     try:
         app()
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
     except KwsdError as error:
         from kwsd.log import say_error
 

@@ -31,19 +31,25 @@ def listen(
 ) -> None:
     """Print keyword events of a running daemon.
 
-    Waits for a daemon that is not running yet. Exit code 75 when --timeout passes before --count events came.
+    Listens where the configuration says that the daemon publishes, and waits for one that is not running yet. Exit
+    code 75 when --timeout passes before --count events came.
     """
     from kwsd.errors import NoEventError
     from kwsd.events import KeywordEvent
 
     with _subscription(connect, keyword, key, server_key) as subscription:
-        printed = 0
+        printed, state = 0, f"waiting for kwsd at {subscription.address}"
+        print(state, file=sys.stderr)
         for body, event in _messages(subscription, timeout):
             if not isinstance(event, KeywordEvent):
-                _say_status(event)
+                if _said(event) != state:
+                    state = _said(event)
+                    print(state, file=sys.stderr)
                 continue
             sys.stdout.write(
-                body.decode() + "\n" if json else f"{event.time:%H:%M:%S}  {event.keyword:<10} {event.score:.2f}\n"
+                body.decode() + "\n"
+                if json
+                else f"{event.time.astimezone():%H:%M:%S}  {event.keyword:<10} {event.score:.2f}\n"
             )
             sys.stdout.flush()
             printed += 1
@@ -57,6 +63,7 @@ def _subscription(
     address: str | None, keywords: list[str] | None, key: Path | None, server_key: Path | None
 ) -> "Subscription":
     from kwsd.client import Subscription
+    from kwsd.config import load_config
     from kwsd.curve import client_keys
     from kwsd.errors import UsageError
 
@@ -64,7 +71,7 @@ def _subscription(
         raise UsageError("--key and --server-key go together")
     keys = client_keys(key, server_key) if key and server_key else None
     try:
-        return Subscription(address, keywords, keys)
+        return Subscription(address or load_config().config.address, keywords, keys)
     except ValueError as error:
         raise UsageError(str(error)) from None
 
@@ -77,12 +84,7 @@ def _messages(subscription: "Subscription", timeout_s: float | None) -> Iterator
         yield message.body, decode(message.body)
 
 
-_seen: dict[str, str] = {}
-
-
-def _say_status(status: "StatusEvent") -> None:
-    """Say a daemon's state on standard error when it is new."""
-    state = f"{status.state}: {status.reason}" if status.reason else status.state
-    if _seen.get(status.run) != state:
-        _seen[status.run] = state
-        print(f"kwsd is {state} ({status.source}, model {status.model}: {' '.join(status.keywords)})", file=sys.stderr)
+def _said(status: "StatusEvent") -> str:
+    """A daemon's state in words."""
+    about = f"{status.source}, model {status.model}: {' '.join(status.keywords)}"
+    return f"kwsd is {status.state} ({status.reason or about})"

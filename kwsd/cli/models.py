@@ -9,12 +9,18 @@ import typer
 def models(
     json: Annotated[bool, typer.Option("--json", help="One JSON object a model.")] = False,
 ) -> None:
-    """List the installed models with their keywords."""
+    """List the installed models with their keywords; one that must not be used is named on standard error."""
     from kwsd.bundle import read_bundle
+    from kwsd.errors import ModelError
+    from kwsd.log import say_error
     from kwsd.model import installed_models
 
     for name, folder in installed_models().items():
-        bundle = read_bundle(folder)
+        try:
+            bundle = read_bundle(folder)
+        except ModelError as error:
+            say_error(str(error))
+            continue
         if json:
             print(
                 jsonlib.dumps(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+MINUTES_FOR_A_RATE = 6
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -25,17 +27,20 @@ def scan(
     labels: Annotated[
         str | None, typer.Option(help="Labels of a SavedModel that does not hold them: a,b,c in order.")
     ] = None,
+    config: Annotated[Path | None, typer.Option(help="Configuration file, instead of the usual places.")] = None,
 ) -> None:
-    """Find keywords in sound files, by the same pipeline as the daemon.
+    """Find keywords in sound files, by the same pipeline and the same configuration as the daemon.
 
     A file that cannot be used is named, the others are scanned all the same, and the exit code is 65. Several files end
     with a line on standard error that says how often there was a detection.
     """
+    from kwsd.config import load_config
     from kwsd.errors import AudioDataError
     from kwsd.log import say_error
-    from kwsd.model import load_model
+    from kwsd.setup import configured_model
 
-    loaded = load_model(model, labels.split(",") if labels else ())
+    flags = {"model": model, "labels": labels.split(",") if labels else None}
+    loaded = configured_model(load_config(flags, config).config)
     found, seconds, failed = 0, 0.0, False
     for file in files:
         scanner = Scanner(file, loaded)
@@ -47,11 +52,17 @@ def scan(
             say_error(str(error))
             failed = True
         seconds += scanner.seconds
-    if len(files) > 1 and seconds:
-        hours = seconds / 3600
-        print(f"{found} detections in {hours:.2f} h of audio, {found / hours:.1f} an hour", file=sys.stderr)
+    if len(files) > 1:
+        print(_summary(found, seconds), file=sys.stderr)
     if failed:
         raise typer.Exit(AudioDataError.exit_code)
+
+
+def _summary(found: int, seconds: float) -> str:
+    """How often there was a detection; a rate only where there is enough audio for one."""
+    if seconds < MINUTES_FOR_A_RATE * 60:
+        return f"{found} detections in {seconds:.0f} s of audio"
+    return f"{found} detections in {seconds / 3600:.2f} h of audio, {found * 3600 / seconds:.1f} an hour"
 
 
 class Scanner:

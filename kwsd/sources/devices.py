@@ -49,10 +49,18 @@ def rescan() -> None:
     """Look for devices anew: PortAudio does so only when it starts. No stream may be open.
 
     The names are private to sounddevice, whose author recommends them for this (python-sounddevice issue 125).
+
+    Raises
+    ------
+    AudioUnavailableError
+        The sound system does not let PortAudio start.
     """
     sounddevice = portaudio()
-    sounddevice._terminate()  # noqa: SLF001
-    sounddevice._initialize()  # noqa: SLF001
+    try:
+        sounddevice._terminate()  # noqa: SLF001
+        sounddevice._initialize()  # noqa: SLF001
+    except sounddevice.PortAudioError as error:
+        raise AudioUnavailableError(f"PortAudio cannot look for devices: {error.args[0]}") from None
 
 
 def input_devices() -> list[Device]:
@@ -64,17 +72,11 @@ def input_devices() -> list[Device]:
         There is none, or no PortAudio.
     """
     sounddevice = portaudio()
-    found = [
-        Device(
-            int(info["index"]),
-            info["name"],
-            info["max_input_channels"],
-            round(info["default_samplerate"]),
-            default=False,
-        )
-        for info in sounddevice.query_devices()
-        if info["max_input_channels"] > 0
-    ]
+    try:
+        listed = sounddevice.query_devices()
+    except sounddevice.PortAudioError as error:
+        raise AudioUnavailableError(f"PortAudio cannot list devices: {error.args[0]}") from None
+    found = [_device(info) for info in listed if info["max_input_channels"] > 0]
     if not found:
         raise AudioUnavailableError(
             "there is no input device: connect a microphone, or start a sound server"
@@ -104,6 +106,11 @@ def find_device(wanted: str) -> Device:
     if len(matching) > 1:
         raise AudioUnavailableError(f"{wanted!r} could mean several input devices: {_listed(matching)}")
     return matching[0]
+
+
+def _device(info: dict[str, Any]) -> Device:
+    index, channels, rate = int(info["index"]), info["max_input_channels"], round(info["default_samplerate"])
+    return Device(index, info["name"], channels, rate, default=False)
 
 
 def _matching(devices: list[Device], wanted: str) -> list[Device]:

@@ -10,8 +10,8 @@ from kwsd.bundle import Bundle, DetectorSettings
 from kwsd.errors import OutputError
 from kwsd_train.evaluate import Report, Share
 
-CLIPS, TUNING = "clips", "tuning"
-"""Names of the figures in ``bundle.json``: of ``evaluate``, and of ``tune``."""
+CLIPS, STREAM, TUNING = "clips", "stream", "tuning"
+"""Names of the figures in ``bundle.json``: of ``evaluate``, of ``evaluate --stream``, and of ``tune``."""
 WEAKEST = 3
 GENERAL_FAILURES = (
     "- The recordings of words are by adults at a computer, mostly. Children, strong accents and speech from across a",
@@ -52,6 +52,7 @@ def text(description: Bundle) -> str:
         *_training(description),
         *_clips(description),
         *_tuning(description),
+        *_streams(description),
         ["## Where it fails", "", *_failures(description)],
         [
             "## Licence",
@@ -125,6 +126,20 @@ def _tuning(description: Bundle) -> list[list[str]]:
         "The settings were chosen on these recordings, so expect a little worse on others.",
     ]
     return [lines]
+
+
+def _streams(description: Bundle) -> list[list[str]]:
+    figures = description.metrics.get(STREAM)
+    if figures is None:
+        return []
+    lines = [
+        f"Words missed in streams of {figures['split']} speakers, at a common level:",
+        "",
+        "| | missed | 95 % interval | words |",
+        "|---|---|---|---|",
+    ]
+    rows = [(name, msgspec.convert(stream["missed"], Share)) for name, stream in figures["streams"].items()]
+    return [lines + [_row(name, missed) for name, missed in rows]]
 
 
 def _failures(description: Bundle) -> list[str]:

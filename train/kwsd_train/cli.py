@@ -10,6 +10,7 @@ from kwsd.errors import KwsdError, UsageError
 
 if TYPE_CHECKING:
     from kwsd_train.dataset import Clips
+    from kwsd_train.streaming import Sources
 
 app = typer.Typer(
     name="kwsd-train",
@@ -96,6 +97,7 @@ def evaluate(
     per_keyword: PerKeyword = 50,
     seed: StreamSeed = 0,
     write: Annotated[bool, typer.Option("--write", help="Put the figures into the bundle.")] = False,
+    page: Annotated[Path | None, typer.Option("--report", help="With --stream: an HTML page for all of it.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     strict: Strict = False,
 ) -> None:
@@ -108,12 +110,12 @@ def evaluate(
     from kwsd.model import find_model, load_model
 
     if stream:
-        from kwsd_train import streaming
+        from kwsd_train.streaming import Sources
 
-        sources = streaming.Sources(data, split=split, per_keyword=per_keyword, seed=seed)
-        found = streaming.report(load_model(model), sources)
-        print(msgspec.json.encode(found).decode() if json else streaming.table(found))
+        _evaluate_stream(model, Sources(data, split=split, per_keyword=per_keyword, seed=seed), page, write, json)
         return
+    if page:
+        raise UsageError("--report goes with --stream")
     from kwsd_train.evaluate import evaluate as measure
     from kwsd_train.evaluate import table
 
@@ -124,6 +126,25 @@ def evaluate(
 
         card.note(find_model(model), card.CLIPS, figures)
     print(msgspec.json.encode(figures).decode() if json else table(figures))
+
+
+def _evaluate_stream(name: str, sources: "Sources", page: Path | None, write: bool, json: bool) -> None:
+    import msgspec
+
+    from kwsd.model import find_model, load_model
+    from kwsd_train import card, streaming
+
+    model = load_model(name)
+    trials = streaming.hear(model, sources)
+    figures = streaming.report(model, sources, trials)
+    if page:
+        from kwsd_train.page import write as write_page
+
+        write_page(page, model, sources, trials, figures)
+        _say(f"wrote {page}")
+    if write:
+        card.note(find_model(name), card.STREAM, figures)
+    print(msgspec.json.encode(figures).decode() if json else streaming.table(figures))
 
 
 @app.command()
@@ -159,6 +180,24 @@ def tune(
         tuning.write(find_model(model), point)
         _say(f"wrote {find_model(model)}")
     print(msgspec.json.encode(point).decode() if json else tuning.table(point))
+
+
+@app.command()
+def mine(
+    data: Annotated[Path, typer.Option(help="The data folder; its training part is searched.")],
+    model: ModelName = "default",
+    threshold: Annotated[float, typer.Option(min=0.01, max=1, help="Score of a keyword in a single window.")] = 0.3,
+    out: Annotated[Path | None, typer.Option(help="A new folder; mined/ in the data folder without it.")] = None,
+) -> None:
+    """Collect what a model takes for keywords in speech and noise without any, to train on."""
+    from kwsd.model import load_model
+    from kwsd_train import mine as mining
+    from kwsd_train.dataset import recording_paths
+
+    paths = [path for kind in ("speech", "noise") for path in recording_paths(data / kind, ["training"])]
+    folder = out or data / "mined"
+    number = mining.write(mining.mine(load_model(model), paths, threshold, _say), folder)
+    _say(f"wrote {number} windows from {len(paths)} recordings to {folder}")
 
 
 @app.command()

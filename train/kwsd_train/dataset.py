@@ -15,7 +15,7 @@ from kwsd_train.split import Split, official_splits, random_splits, speaker
 
 Int16 = NDArray[np.int16]
 SUFFIXES = frozenset({".wav", ".flac"})
-NO_WORDS = frozenset({"speech", "noise", "rir"})
+NO_WORDS = frozenset({"speech", "noise", "rir", "mined"})
 """Folders of a data folder that hold no words."""
 
 
@@ -78,7 +78,12 @@ def word_names(data: Path) -> list[str]:
 
 
 def load_clips(
-    data: Path, *, words: Iterable[str] = (), split: str = "official", seed: int = 0, strict: bool = False
+    data: Path,
+    *,
+    words: Iterable[str] = (),
+    part: str = "all",
+    random_seed: int | None = None,
+    strict: bool = False,
 ) -> Clips:
     """Read a tree of word folders.
 
@@ -88,9 +93,10 @@ def load_clips(
         A folder of word folders, or a folder that has one named ``speech_commands``.
     words : iterable of str
         Folders to read; none for all.
-    split : {"official", "random"}
-    seed : int
-        Of the random split.
+    part : {"training", "validation", "testing", "all"}
+        Clips to read.
+    random_seed : int, optional
+        Seed of the tutorial's random split; the official one without it.
     strict : bool
         Raise at the first file that cannot be used, instead of skipping it.
 
@@ -104,18 +110,28 @@ def load_clips(
     folder = words_folder(data)
     wanted = list(words) or word_names(data)
     paths = [path for word in wanted for path in audio_files(folder / word)]
-    kept, samples, skipped = _read_all(paths, strict=strict)
-    missing = set(wanted) - {path.parent.name for path in kept}
+    speakers = [speaker(path.stem) for path in paths]
+    splits = official_splits(folder, paths, speakers) if random_seed is None else random_splits(len(paths), random_seed)
+    split_of = {path: name for path, name in zip(paths, splits, strict=True) if part in {name, "all"}}
+    kept, samples, skipped = _read_all(list(split_of), strict=strict)
+    missing = set(wanted) - {path.parent.name for path in set(paths) - {file.path for file in skipped}}
     if missing or not kept:
         raise UsageError(f"{folder} has no usable clip of {', '.join(sorted(missing)) or 'any word'}")
-    speakers = [speaker(path.stem) for path in kept]
-    splits = random_splits(len(kept), seed) if split == "random" else official_splits(folder, kept, speakers)
+    words_of_kept, splits_of_kept = [path.parent.name for path in kept], [split_of[path] for path in kept]
     rows = np.stack([_fit_window(clip) for clip in samples])
-    return Clips(kept, np.array([path.parent.name for path in kept]), np.array(splits), rows, skipped)
+    return Clips(kept, np.array(words_of_kept), np.array(splits_of_kept), rows, skipped)
 
 
 def load_recordings(folder: Path, splits: Iterable[Split], *, strict: bool = False) -> list[Int16]:
-    """Recordings of any length below a folder, of speakers or files of the given splits.
+    """Recordings of any length below a folder, of speakers or files of the given splits; see `recording_paths`."""
+    _, samples, _ = _read_all(recording_paths(folder, splits), strict=strict)
+    if not samples:
+        raise UsageError(f"{folder} has no usable recording")
+    return samples
+
+
+def recording_paths(folder: Path, splits: Iterable[Split]) -> list[Path]:
+    """Files of recordings below a folder, of speakers or files of the given splits.
 
     The folder of a file names its speaker, ``speech/<speaker>/<file>``; a file directly in `folder` has one of its own.
     They are split as words are; see `kwsd_train.split.official_splits`.
@@ -125,13 +141,8 @@ def load_recordings(folder: Path, splits: Iterable[Split], *, strict: bool = Fal
     wanted = set(splits)
     paths = audio_files(folder)
     speakers = [path.stem if path.parent == folder else path.parent.name for path in paths]
-    chosen = [
-        path for path, split in zip(paths, official_splits(folder, paths, speakers), strict=True) if split in wanted
-    ]
-    _, samples, _ = _read_all(chosen, strict=strict)
-    if not samples:
-        raise UsageError(f"{folder} has no usable recording")
-    return samples
+    found = official_splits(folder, paths, speakers)
+    return [path for path, split in zip(paths, found, strict=True) if split in wanted]
 
 
 def audio_files(folder: Path) -> list[Path]:

@@ -73,7 +73,7 @@ def wilson(count: int, of: int) -> Share:
     share, spread = count / of, Z95**2 / of
     middle = (share + spread / 2) / (1 + spread)
     half = Z95 * np.sqrt(share * (1 - share) / of + spread / of / 4) / (1 + spread)
-    return Share(count, of, share, float(middle - half), float(middle + half))
+    return Share(count, of, share, max(0.0, float(middle - half)), min(1.0, float(middle + half)))
 
 
 def closed_set(words: NDArray[np.str_], scores: Float32, labels: Sequence[str]) -> Share:
@@ -105,7 +105,7 @@ def evaluate(model: Model, data: Path, split: str, *, strict: bool = False) -> t
     check_split(split)
     folders = word_names(data)
     words = folders if set(model.labels) & RESERVED_LABELS else [word for word in folders if word in model.keywords]
-    clips = load_clips(data, words=words, strict=strict).of(split)
+    clips = load_clips(data, words=words, part=split, strict=strict)
     if not np.isin(clips.words, model.keywords).any():
         raise UsageError(f"{data} has no {split} clip of a keyword of model {model.name}")
     if SILENCE in model.labels:

@@ -15,6 +15,7 @@ from kwsd_train.dataset import Clips, audio_files, load_recordings
 from kwsd_train.features import as_float, spectrograms
 from kwsd_train.mixture import SILENCE, UNKNOWN, Examples, Int64
 from kwsd_train.recipe import Augmentation, Recipe
+from kwsd_train.split import SPLITS
 
 TUTORIAL_SHUFFLE = 10_000
 VALIDATION_OTHERS = 600
@@ -47,7 +48,9 @@ def make_feed(recipe: Recipe, data: Path, labels: list[str], clips: Clips) -> Fe
     """The data that a recipe asks for."""
     if not (recipe.mixture and recipe.augmentation):
         return _fixed(recipe, labels, clips)
-    examples = Examples(clips.of("training"), labels, recipe.mixture, _augmenter(recipe.augmentation, data))
+    mined = load_recordings(data / "mined", SPLITS) if recipe.mixture.mined else []
+    augmenter = _augmenter(recipe.augmentation, data)
+    examples = Examples(clips.of("training"), labels, recipe.mixture, augmenter, mined)
     validation = _validation(recipe, data, labels, clips.of("validation"))
     steps = examples.steps(recipe.batch_size)
     return Feed(lambda first: _batches(examples, recipe, first), steps, validation, validation[0])

@@ -133,7 +133,8 @@ def _load(recipe: Recipe, data: Path, *, strict: bool) -> Clips:
     missing = set(recipe.keywords) - set(word_names(data))
     if missing:
         raise UsageError(f"{data} has no folder for {', '.join(sorted(missing))}")
-    return load_clips(data, words=words, split=recipe.split, seed=recipe.seed, strict=strict)
+    random_seed = recipe.seed if recipe.split == "random" else None
+    return load_clips(data, words=words, random_seed=random_seed, strict=strict)
 
 
 def _train(run: Path, clips: Clips, say: Say) -> None:

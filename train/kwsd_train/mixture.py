@@ -1,7 +1,7 @@
 """What a network is shown in an epoch: keywords and everything that is none, drawn and augmented afresh."""
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from kwsd.frontend import WINDOW_SAMPLES, Float32
 from kwsd_train.augment import Augmenter, Rng, random_crop
-from kwsd_train.dataset import Clips
+from kwsd_train.dataset import Clips, Int16
 from kwsd_train.features import as_float, spectrograms
 from kwsd_train.recipe import Mixture
 
@@ -28,6 +28,7 @@ class Kind(IntEnum):
     HALF_WORD = 1
     SPEECH = 2
     SILENCE = 3
+    MINED = 4
 
 
 @dataclass(frozen=True)
@@ -50,13 +51,18 @@ class Examples:
         `_silence_`, `_unknown_` and the keywords.
     mixture : Mixture
     augmenter : Augmenter
+    mined : sequence of ndarray, int16
+        Windows that an earlier model took for keywords.
     """
 
-    def __init__(self, clips: Clips, labels: list[str], mixture: Mixture, augmenter: Augmenter) -> None:
+    def __init__(
+        self, clips: Clips, labels: list[str], mixture: Mixture, augmenter: Augmenter, mined: Sequence[Int16] = ()
+    ) -> None:
         self.clips = clips
         self.labels = labels
         self.mixture = mixture
         self.augmenter = augmenter
+        self.mined = mined
 
     def batches(self, epoch: int, size: int, seed: int) -> Iterator[tuple[Float32, Int64]]:
         """Spectrograms (size, 124, 129) and labels (size,) of an epoch, which depend on `seed` and `epoch` alone."""
@@ -74,8 +80,9 @@ class Examples:
         words = np.concatenate([self._draw_word(word, rng) for word in sorted(set(self.clips.words.tolist()))])
         keywords = np.flatnonzero(np.isin(self.clips.words, self.labels))
         halves = rng.choice(keywords, mixture.half_words)
-        kinds = np.repeat(list(Kind), [len(words), mixture.half_words, mixture.speech_crops, mixture.silences])
-        clips = np.concatenate([words, halves, np.zeros(mixture.speech_crops + mixture.silences, np.int64)])
+        others = [mixture.speech_crops, mixture.silences, mixture.mined]
+        kinds = np.repeat(list(Kind), [len(words), mixture.half_words, *others])
+        clips = np.concatenate([words, halves, np.zeros(sum(others), np.int64)])
         unknown, silence = self.labels.index(UNKNOWN), self.labels.index(SILENCE)
         labels = np.where(kinds == Kind.SILENCE, silence, unknown)
         labels[: len(words)] = [self._label(word) for word in self.clips.words[words]]
@@ -86,8 +93,9 @@ class Examples:
         """One window: shape (16000,)."""
         if kind is Kind.SILENCE:
             return self._silence(rng)
-        if kind is Kind.SPEECH:
-            return self.augmenter(random_crop(self.augmenter.speech, rng), rng)
+        if kind in {Kind.SPEECH, Kind.MINED}:
+            recordings = self.augmenter.speech if kind is Kind.SPEECH else self.mined
+            return self.augmenter(random_crop(recordings, rng), rng)
         word = self.augmenter.change_speed(as_float(self.clips.samples[clip]), rng)
         place = self.augmenter.cut_word if kind is Kind.HALF_WORD else self.augmenter.shift_word
         return self.augmenter(place(word, rng), rng)

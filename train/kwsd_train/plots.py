@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -71,7 +71,7 @@ def curves(history: Sequence[dict[str, float]], path: Path) -> None:
     figure.savefig(path)
 
 
-def det(curve: Sequence["Point"], chosen: "Point", path: Path) -> None:
+def det(curve: Sequence["Point"], chosen: "Point", file: Path | BinaryIO) -> None:
     """The DET curve of each keyword, and of all together with the chosen point."""
     figure = Figure(figsize=(8, 6), layout="constrained")
     axes = figure.subplots()
@@ -86,10 +86,10 @@ def det(curve: Sequence["Point"], chosen: "Point", path: Path) -> None:
     axes.set(xlabel="false alarms an hour", ylabel="miss rate", xlim=(0, None), ylim=(0, 1))
     axes.legend()
     axes.grid(alpha=0.3)
-    figure.savefig(path)
+    figure.savefig(file)
 
 
-def confusion(figures: "Report", path: Path) -> None:
+def confusion(figures: "Report", file: Path | BinaryIO) -> None:
     """The confusion matrix as a heat map with counts."""
     figure = Figure(figsize=(8, 7), layout="constrained")
     axes = figure.subplots()
@@ -102,4 +102,4 @@ def confusion(figures: "Report", path: Path) -> None:
     for y, row in enumerate(figures.confusion):
         for x, number in enumerate(row):
             axes.text(x, y, str(number), ha="center", va="center", color="white" if number > middle else "black")
-    figure.savefig(path)
+    figure.savefig(file)

@@ -77,6 +77,8 @@ class Mixture(Settings, frozen=True):
         Clips of each other word at most.
     speech_crops, half_words, silences : int
         Windows of running speech, of the first or last part of a keyword, and of noise or nothing.
+    mined : int
+        Windows that an earlier model took for keywords, from the folder ``mined`` of the data; see `kwsd_train.mine`.
     """
 
     per_keyword: Positive
@@ -84,6 +86,7 @@ class Mixture(Settings, frozen=True):
     speech_crops: Count
     half_words: Count
     silences: Count
+    mined: Count = 0
 
 
 class Augmentation(Settings, frozen=True):

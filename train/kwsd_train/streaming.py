@@ -61,20 +61,20 @@ class Sources:
             return read_marked(self.positives) or self._streams_of_own_clips(self.positives, keywords)
         if not self.data:
             raise UsageError("give --data, or --positives with recordings of the keywords")
-        clips, rooms = load_clips(self.data).of(self.split), audio_files(self.data / "rir")
+        clips, rooms = load_clips(self.data, part=self.split), audio_files(self.data / "rir")
         noise = self._recordings(self.data / "noise")
         return Builder(clips, keywords, noise, rooms, self.per_keyword, self.seed).streams()
 
     def recordings(self) -> dict[str, list[Int16]]:
         """Recordings without keywords, by kind."""
         if self.negatives:
-            return {"own": load_recordings(self.negatives, SPLITS)}
+            return {"own": load_recordings(self.negatives, SPLITS, strict=True)}
         if not self.data:
             raise UsageError("give --data, or --negatives with recordings without the keywords")
         return {kind: self._recordings(self.data / kind) for kind in NEGATIVES}
 
     def _streams_of_own_clips(self, folder: Path, keywords: Sequence[str]) -> Iterable[Stream]:
-        return Builder(load_clips(folder), keywords, [], [], self.per_keyword, self.seed).streams()
+        return Builder(load_clips(folder, strict=True), keywords, [], [], self.per_keyword, self.seed).streams()
 
     def _recordings(self, folder: Path) -> list[Int16]:
         return load_recordings(folder, [name for name in SPLITS if self.split in {name, "all"}])
@@ -189,16 +189,26 @@ def garwood(count: int, hours: float) -> Rate:
 
 
 def hear(model: Model, sources: Sources) -> Trials:
-    """Run a model over streams of keywords, and over recordings without any."""
+    """Run a model over streams of keywords, and over recordings without any.
+
+    Raises
+    ------
+    UsageError
+        A kind of recordings is missing, or no keyword is spoken in any.
+    AudioDataError
+        One of the user's own recordings cannot be used.
+    """
     streams, negatives = sources.streams(model.keywords), sources.recordings()
     heard = [_hear(model, stream) for stream in streams]
+    if not any(trial.spoken for trial in heard):
+        raise UsageError(f"no keyword of model {model.name} is spoken: its keywords are {' '.join(model.keywords)}")
     scored = {kind: score(model, map(as_float, recordings)) for kind, recordings in negatives.items()}
     return Trials(list(model.keywords), heard, scored)
 
 
-def report(model: Model, sources: Sources) -> StreamReport:
+def report(model: Model, sources: Sources, found: Trials) -> StreamReport:
     """Figures of a model with its own detector settings."""
-    found, settings = hear(model, sources), model.detector
+    settings = model.detector
     return StreamReport(
         model=model.name,
         split=sources.split,

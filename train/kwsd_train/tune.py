@@ -72,19 +72,28 @@ def sweep(trials: Trials, settings: DetectorSettings, per_hour: float, say: Call
     curves = []
     for windows, hits in product(SMOOTHING_WINDOWS, HITS):
         kept = msgspec.structs.replace(settings, smoothing_windows=windows, hits=hits)
-        curves.append(list(_curve(trials, kept, FARTHEST * per_hour)))
+        curves.append(list(curve(trials, kept, FARTHEST * per_hour)))
         found = best(curves[-1:], per_hour)
         missed = f"{found.missed.share:.1%} missed" if found else "never good enough"
         say(f"smoothing_windows {windows}, hits {hits}: {missed}")
     return curves
 
 
+def curve(trials: Trials, settings: DetectorSettings, farthest: float) -> Iterator[Point]:
+    """Points from the highest threshold down, the same for all keywords, to a number of false alarms an hour."""
+    for threshold in THRESHOLDS:
+        point = measure(trials, msgspec.structs.replace(settings, thresholds=dict.fromkeys(trials.keywords, threshold)))
+        yield point
+        if point.false_alarms.all.per_hour > farthest:
+            return
+
+
 def best(curves: Sequence[Curve], per_hour: float) -> Point | None:
     """The point with the fewest missed words, and of several such with the least delay, within the wanted rate."""
     allowed = [
         point
-        for curve in curves
-        for point in curve
+        for points in curves
+        for point in points
         if point.false_alarms.all.per_hour <= per_hour and point.latency_p95_s <= LATENCY_P95_S
     ]
     return min(allowed, key=lambda point: (point.missed.share, point.latency_median_s), default=None)
@@ -147,11 +156,3 @@ def table(point: Point) -> str:
     for word, share in point.missed_by_word.items():
         lines.append(f"{word:<14}{share.share:>8.1%}  {point.false_alarms.by_word[word].per_hour:.2f}")
     return "\n".join(lines) + "\n"
-
-
-def _curve(trials: Trials, settings: DetectorSettings, farthest: float) -> Iterator[Point]:
-    for threshold in THRESHOLDS:
-        point = measure(trials, msgspec.structs.replace(settings, thresholds=dict.fromkeys(trials.keywords, threshold)))
-        yield point
-        if point.false_alarms.all.per_hour > farthest:
-            return

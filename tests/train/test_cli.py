@@ -1,0 +1,72 @@
+"""The command ``kwsd-train`` as its user meets it."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from kwsd_train.cli import app
+
+Run = Callable[..., subprocess.Popen[str]]
+COMMANDS = sorted(command.callback.__name__ for command in app.registered_commands if command.callback)
+
+
+def test_every_command_explains_itself_without_loading_tensorflow() -> None:
+    code = (
+        "import sys; from typer.testing import CliRunner; from kwsd_train.cli import app\n"
+        f"for command in {COMMANDS}: assert CliRunner().invoke(app, [command, '--help']).exit_code == 0\n"
+        "assert not {'tensorflow', 'keras', 'matplotlib', 'audiomentations', 'pooch'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_missing_library_is_one_sentence_that_says_what_to_install() -> None:
+    code = (
+        "import sys; sys.modules['tensorflow'] = sys.modules['keras'] = sys.modules['pooch'] = None\n"
+        "sys.argv = ['kwsd-train', 'download', 'mini']; from kwsd_train.cli import main; main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "kwsd-train: this command needs pooch: install it with  pip install 'kwsd[train]'\n"
+
+
+def test_predict_prints_the_label_with_the_highest_score_first(kwsd_train: Run, clips: Path, tmp_path: Path) -> None:
+    clip = min((clips / "yes").iterdir())
+    stdout, stderr = kwsd_train("predict", clip, "--chart", tmp_path / "scores.png").communicate()
+    assert stdout.startswith("yes "), stderr
+    assert len(stdout.splitlines()) == 10
+    assert (tmp_path / "scores.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_explore_draws_the_tutorial_s_figures(kwsd_train: Run, data: Path, tmp_path: Path) -> None:
+    stdout, stderr = kwsd_train("explore", "--data", data, "--out", tmp_path / "figures").communicate()
+    assert stdout.splitlines()[0].split() == ["word", "training", "validation", "testing"], stderr
+    assert "yes                    2           2           0" in stdout
+    names = {path.name for path in (tmp_path / "figures").iterdir()}
+    assert names == {"waveforms.png", "waveform-and-spectrogram.png", "spectrograms.png"}
+
+
+def test_evaluate_prints_one_json_object(kwsd_train: Run, clips: Path) -> None:
+    stdout, stderr = kwsd_train("evaluate", "--data", clips, "--split", "validation", "--json").communicate()
+    assert json.loads(stdout)["accuracy"]["of"] == 32, stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["fit"], 2, "give either --data for a new run or --resume for an old one"),
+        (["evaluate", "--data", "nowhere"], 2, "there is no data folder nowhere"),
+        (["evaluate", "--data", "nowhere", "--model", "none"], 66, "there is no model 'none'"),
+        (["predict", "nothing.wav"], 65, "cannot read nothing.wav: No such file or directory"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(kwsd_train: Run, arguments: list[str], code: int, sentence: str) -> None:
+    process = kwsd_train(*arguments)
+    stdout, stderr = process.communicate()
+    assert process.returncode == code
+    assert stdout == ""
+    assert stderr.startswith(f"kwsd-train: {sentence}")
+    assert len(stderr.splitlines()) == 1

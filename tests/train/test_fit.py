@@ -1,0 +1,125 @@
+"""Training: what a run leaves behind, that it can be killed, and that it can be repeated."""
+
+import json
+import signal
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+
+from kwsd.errors import OutputError, UsageError
+from kwsd_train import fit
+from kwsd_train.recipe import Recipe
+
+pytestmark = [
+    # Keras 3.15 saves models by a numpy interface that is going away.
+    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"),
+    # So are modules of Python that audiomentations imports by way of audioread.
+    pytest.mark.filterwarnings("ignore:.* slated for removal in Python 3.13:DeprecationWarning"),
+]
+
+Run = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture(scope="session")
+def finished(tutorial: Recipe, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of the tutorial's recipe on two words."""
+    run = tmp_path_factory.mktemp("runs") / "finished"
+    fit.start(tutorial, data, run, print)
+    return run
+
+
+def history(run: Path) -> list[dict[str, float]]:
+    rows: list[dict[str, float]] = json.loads((run / fit.HISTORY).read_bytes())
+    return rows
+
+
+def test_a_run_leaves_settings_figures_and_pictures(finished: Path) -> None:
+    names = {path.name for path in finished.iterdir()}
+    assert names == {
+        "settings.json",
+        "history.json",
+        "epoch-002.keras",
+        "network.keras",
+        "report.json",
+        "report.txt",
+        "curves.png",
+        "confusion.png",
+    }
+    assert "keywords alone" in (finished / "report.txt").read_text()
+
+
+def test_the_settings_say_what_was_trained_on(finished: Path, tutorial: Recipe) -> None:
+    settings = fit.read_settings(finished)
+    assert settings.recipe == tutorial
+    assert settings.labels == ["no", "yes"]
+    assert settings.clips["training"] == settings.clips["validation"] == {"no": 2, "yes": 2}
+    assert set(settings.versions) == {"python", "tensorflow", "keras", "numpy"}
+
+
+def test_every_epoch_has_its_figures(finished: Path) -> None:
+    rows = history(finished)
+    assert [row["epoch"] for row in rows] == [1, 2]
+    assert all({"loss", "accuracy", "val_loss", "val_accuracy", "seconds"} <= set(row) for row in rows)
+
+
+def test_the_same_seed_gives_the_same_network(finished: Path, tutorial: Recipe, data: Path, tmp_path: Path) -> None:
+    fit.start(tutorial, data, tmp_path / "again", print)
+    first, second = (fit.load_network(run).get_weights()[-2] for run in (finished, tmp_path / "again"))
+    np.testing.assert_allclose(first, second, rtol=0, atol=1e-6)
+
+
+def test_training_stops_when_validation_gets_no_better(tutorial: Recipe, data: Path, tmp_path: Path) -> None:
+    hopeless = msgspec.structs.replace(
+        tutorial, epochs=30, patience=1, optimizer=msgspec.structs.replace(tutorial.optimizer, learning_rate=1.0)
+    )
+    fit.start(hopeless, data, tmp_path / "run", print)
+    losses = [row["val_loss"] for row in history(tmp_path / "run")]
+    assert len(losses) < 30
+    assert np.argmin(losses) == len(losses) - 2
+
+
+def test_a_run_that_was_killed_goes_on_after_its_last_finished_epoch(
+    streaming_file: Path, data: Path, tmp_path: Path, kwsd_train: Run
+) -> None:
+    recipe = tmp_path / "tiny.toml"
+    recipe.write_text(streaming_file.read_text().replace("epochs = 2", "epochs = 12"))
+    first = kwsd_train("fit", "--recipe", recipe, "--data", data, "--runs", tmp_path / "runs")
+    assert first.stderr
+    assert any(line.startswith("epoch 3/12") for line in first.stderr)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    (run,) = (tmp_path / "runs").iterdir()
+    checkpoint = fit.last_checkpoint(run)
+    assert checkpoint
+    before = history(run)[: int(checkpoint.stem[-3:])]
+    assert 3 <= len(before) < 12
+
+    second = kwsd_train("fit", "--resume", run)
+    stdout, stderr = second.communicate()
+    assert second.returncode == 0, stderr
+    assert stdout == f"{run}\n"
+    assert f"going on after epoch {len(before)}" in stderr
+    rows = history(run)
+    assert rows[: len(before)] == before
+    assert [row["epoch"] for row in rows] == list(range(1, 13))
+    assert (run / fit.NETWORK).exists()
+
+
+def test_a_streaming_run_is_validated_on_keywords_alone_too(streaming: Recipe, data: Path, tmp_path: Path) -> None:
+    fit.start(streaming, data, tmp_path / "run", print)
+    assert all(0 <= row["val_keywords"] <= 1 for row in history(tmp_path / "run"))
+    assert fit.read_settings(tmp_path / "run").labels == ["_silence_", "_unknown_", "no", "yes"]
+
+
+def test_a_run_folder_is_never_overwritten(finished: Path, tutorial: Recipe, data: Path) -> None:
+    with pytest.raises(OutputError, match="cannot make the run folder"):
+        fit.start(tutorial, data, finished, print)
+
+
+def test_a_folder_that_is_no_run_cannot_be_resumed(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is no run folder"):
+        fit.resume(tmp_path, print)
