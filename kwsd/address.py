@@ -45,18 +45,26 @@ def control_address(events: str = "") -> str:
     return f"{IPC}{folder}/control.sock"
 
 
-def check_address(address: str) -> None:
+def check_address(address: str, *, curve: bool = False) -> None:
     """Refuse an address that kwsd must not or cannot publish on.
+
+    Parameters
+    ----------
+    address : str
+    curve : bool
+        Whether only clients with a listed key get anything there.
 
     Raises
     ------
     AddressError
-        Neither ipc nor tcp, a path that is too long or relative, or a tcp host beyond loopback.
+        Neither ipc nor tcp, a path that is too long or relative, CURVE on ipc, or no CURVE on tcp beyond loopback.
     """
+    if curve and not address.startswith(TCP):
+        raise AddressError(f"CURVE is for addresses that begin with {TCP}, not for {address!r}")
     if address.startswith(IPC):
         _check_path(address.removeprefix(IPC))
     elif address.startswith(TCP):
-        _check_host(address)
+        _check_host(address, curve=curve)
     else:
         raise AddressError(f"event address {address!r} begins neither with {IPC} nor with {TCP}")
 
@@ -163,7 +171,7 @@ def _check_path(path: str) -> None:
         raise AddressError(f"address needs an absolute path after {IPC}, not {path!r}")
 
 
-def _check_host(address: str) -> None:
+def _check_host(address: str, *, curve: bool) -> None:
     host, _, port = address.removeprefix(TCP).rpartition(":")
     if not port.isdecimal() or not 0 < int(port) < 1 << 16:
         raise AddressError(f"event address {address} does not end in a port")
@@ -171,9 +179,10 @@ def _check_host(address: str) -> None:
         loopback = host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         loopback = False
-    if not loopback:
+    if not loopback and not curve:
         raise AddressError(
-            f"event address {address} is not a loopback address: events would be open to the whole network"
+            f"event address {address} is not a loopback address: without [curve] in the configuration events would be"
+            " open to the whole network"
         )
 
 

@@ -10,6 +10,7 @@ import zmq
 
 from kwsd import events
 from kwsd.address import default_address, is_ipv6
+from kwsd.curve import ClientKeys
 from kwsd.errors import EventError
 from kwsd.events import KeywordEvent
 
@@ -37,15 +38,22 @@ class Subscription:
         The default address without it.
     keywords : sequence of str, optional
         Only events of these keywords; all without it. The status comes in any case.
+    keys : ClientKeys, optional
+        For a daemon with CURVE; see `kwsd.curve.client_keys`.
     """
 
-    def __init__(self, address: str | None = None, keywords: Sequence[str] | None = None) -> None:
+    def __init__(
+        self, address: str | None = None, keywords: Sequence[str] | None = None, keys: ClientKeys | None = None
+    ) -> None:
         self.address = address or default_address()
         self._topics = None if keywords is None else {events.KEYWORD_TOPIC + word for word in keywords}
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.SUB)
         self._socket.linger = 0
         self._socket.ipv6 = is_ipv6(self.address)
+        if keys:
+            self._socket.curve_publickey, self._socket.curve_secretkey = keys.pair
+            self._socket.curve_serverkey = keys.server
         for topic in self._topics or [events.KEYWORD_TOPIC]:
             self._socket.subscribe(topic)
         # Last, so that the status that answers it means that the other subscriptions are in place.

@@ -21,6 +21,21 @@ Text = Annotated[str, msgspec.Meta(pattern=r"\A[^\0]*\Z")]
 Threshold = Annotated[float, msgspec.Meta(gt=0, le=1)]
 
 
+class Curve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Encryption of events over tcp, and the clients that may have them.
+
+    Parameters
+    ----------
+    server_key : str
+        File with the daemon's secret key.
+    clients : str
+        Folder with the public key of each client, in files that end in ``.key``.
+    """
+
+    server_key: Text
+    clients: Text
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a daemon does.
 
@@ -39,6 +54,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Keyword to threshold, over those of the model.
     control : str
         Where the daemon is controlled, on ipc; beside the event socket when empty.
+    curve : Curve, optional
+        Needed on a tcp address that others than this machine can reach.
     """
 
     device: Text = "default"
@@ -48,6 +65,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     thresholds: dict[str, Threshold] = {}
     control: Text = ""
+    curve: Curve | None = None
 
 
 class Effective(NamedTuple):

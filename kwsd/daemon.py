@@ -57,6 +57,7 @@ class Daemon:
         device = self._source.name if setup.config.device.isdecimal() else setup.config.device
         self._capture = Capture(self._source, lambda: open_source(device, again=True))
         self._reporter = Reporter(publisher, setup.model, self._source.name, self._capture)
+        self._publisher = publisher
         self._control = control
         self._notifier = notifier
         self._spotter = Spotter(setup.model)
@@ -173,6 +174,7 @@ class Daemon:
             raise
         finally:
             self._notifier.ready(f"listening on {self._source.name}")
+        self._publisher.admit(self._setup.keys)
         self._reporter.model = self._setup.model
         self._spotter.use(self._setup.model)
         log.info("reloaded: model %s", self._setup.model.name)
@@ -193,7 +195,8 @@ def run_daemon(read_config: Callable[[], Config]) -> None:
     """
     setup = Setup(read_config)
     events = setup.config.address or default_address()
-    with Publisher(events) as publisher, closing(Control(setup.config.control or control_address(events))) as control:
+    steered = setup.config.control or control_address(events)
+    with Publisher(events, setup.keys) as publisher, closing(Control(steered)) as control:
         daemon = Daemon(setup, publisher, control, Notifier())
         log.info("publishing on %s, controlled on %s", publisher.address, control.address)
         _obey_signals(daemon)

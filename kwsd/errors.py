@@ -8,6 +8,7 @@
     ├── ModelError            66  a model that is missing or must not be used (EX_NOINPUT)
     ├── AudioUnavailableError 69  no PortAudio, no device, or not the one asked for (EX_UNAVAILABLE)
     ├── ControlError          69  a daemon that is not there, or refuses what it is asked (EX_UNAVAILABLE)
+    ├── ServiceError          69  systemd is not there, or refuses what it is asked (EX_UNAVAILABLE)
     ├── AddressError          73  an address that cannot be bound (EX_CANTCREAT)
     ├── OutputError           74  a file or folder that cannot be written (EX_IOERR)
     ├── AudioLostError        75  a device that went away; starting again may help (EX_TEMPFAIL)
@@ -54,6 +55,12 @@ class AudioUnavailableError(KwsdError):
 
 class ControlError(KwsdError):
     """A daemon that is not there, or refuses what it is asked."""
+
+    exit_code = 69
+
+
+class ServiceError(KwsdError):
+    """There is no systemd, or it refuses what it is asked."""
 
     exit_code = 69
 

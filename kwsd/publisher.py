@@ -8,11 +8,18 @@ import zmq
 
 from kwsd import address as addresses
 from kwsd import events
+from kwsd.curve import Door, ServerKeys
 from kwsd.errors import AddressError
 from kwsd.events import Event
 
 LINGER_MS = 1000
 """How long closing waits for the last events to leave: a stopping daemon must be gone within two seconds."""
+
+MAX_TOPIC_BYTES = 1024
+"""ZeroMQ cuts the connection of whoever subscribes to a longer topic: there is none."""
+
+SUBSCRIPTIONS_A_TURN = 1000
+"""Subscriptions taken between two blocks: a flood of them must not hold up the audio."""
 
 
 class Publisher:
@@ -21,7 +28,9 @@ class Publisher:
     Parameters
     ----------
     address : str
-        ``ipc://`` and an absolute path, or ``tcp://`` on loopback.
+        ``ipc://`` and an absolute path, or ``tcp://``; beyond loopback only with keys.
+    keys : ServerKeys, optional
+        Only their clients get anything.
 
     Attributes
     ----------
@@ -35,20 +44,23 @@ class Publisher:
         The address is not allowed, in use, or cannot be bound.
     """
 
-    def __init__(self, address: str) -> None:
-        addresses.check_address(address)
+    def __init__(self, address: str, keys: ServerKeys | None = None) -> None:
+        addresses.check_address(address, curve=keys is not None)
         self.address = address
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.XPUB)
         self._socket.linger = LINGER_MS
+        self._socket.maxmsgsize = MAX_TOPIC_BYTES
         self._socket.ipv6 = addresses.is_ipv6(address)
         # Without it a second subscriber to the same topic would go unnoticed and get no status at once.
         self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
         self.overruns = 0
         self._sequences: Counter[str] = Counter()
+        self._door = Door(self._socket, keys) if keys else None
         try:
             self._guard = addresses.bind(self._socket, address)
         except AddressError:
+            self._close_door()
             self._context.destroy(linger=0)
             raise
 
@@ -80,14 +92,26 @@ class Publisher:
     def new_subscribers(self) -> bool:
         """Whether anybody has subscribed to the status since the last call."""
         found = False
-        while self._socket.poll(0):
+        for _ in range(SUBSCRIPTIONS_A_TURN):
+            if not self._socket.poll(0):
+                break
             message = self._socket.recv()
             found |= message[:1] == b"\x01" and events.STATUS_TOPIC.encode().startswith(message[1:])
         return found
 
+    def admit(self, keys: ServerKeys | None) -> None:
+        """From now on let these clients in; connections that exist last."""
+        if self._door and keys:
+            self._door.clients = keys.clients
+
     def close(self) -> None:
         """Let the last events leave, close the socket and give up the address."""
         self._socket.close()
+        self._close_door()
         self._context.term()
         if self._guard:
             self._guard.release()
+
+    def _close_door(self) -> None:
+        if self._door:
+            self._door.close()

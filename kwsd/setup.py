@@ -3,11 +3,12 @@
 from collections.abc import Callable
 
 from kwsd.config import Config
+from kwsd.curve import ServerKeys, server_keys
 from kwsd.errors import ConfigError
 from kwsd.log import set_up_logging
 from kwsd.model import Model, load_model
 
-LASTING = ("device", "address", "control")
+LASTING = ("device", "address", "control", "curve")
 """Keys whose values last as long as the daemon: what they name is open."""
 
 
@@ -23,6 +24,8 @@ class Setup:
     ----------
     config : Config
     model : Model
+    keys : ServerKeys or None
+        For a publisher with CURVE.
 
     Raises
     ------
@@ -35,6 +38,7 @@ class Setup:
         self.config = read_config()
         set_up_logging(self.config.log_level)
         self.model = configured_model(self.config)
+        self.keys = _keys(self.config)
 
     def reload(self) -> None:
         """Read both anew; when either is bad, both stay as they were.
@@ -48,8 +52,9 @@ class Setup:
         for key in LASTING:
             if getattr(config, key) != getattr(self.config, key):
                 raise ConfigError(f"{key} cannot change while the daemon runs: restart it")
-        self.model = configured_model(config)
-        self.config = config
+        if (keys := _keys(config)) and self.keys and keys.pair != self.keys.pair:
+            raise ConfigError("the server key cannot change while the daemon runs: restart it")
+        self.model, self.keys, self.config = configured_model(config), keys, config
         set_up_logging(config.log_level)
 
 
@@ -64,3 +69,7 @@ def configured_model(config: Config) -> Model:
     model = load_model(config.model, config.labels)
     model.set_thresholds(config.thresholds)
     return model
+
+
+def _keys(config: Config) -> ServerKeys | None:
+    return server_keys(config.curve) if config.curve else None

@@ -8,6 +8,7 @@ import numpy as np
 
 from kwsd import events
 from kwsd.client import Subscription
+from kwsd.curve import ClientKeys
 from kwsd.events import KeywordEvent, StatusEvent
 
 
@@ -21,15 +22,28 @@ class Running:
         For its sockets.
     options : str
         More of its command line.
+    address : str
+        For its events, if not in the folder.
+    keys : ClientKeys, optional
+        For a daemon with CURVE.
     environment : str
         More of its environment.
     """
 
-    def __init__(self, program: str, folder: Path, *options: str, **environment: str) -> None:
-        self.events = f"ipc://{folder}/events.sock"
+    def __init__(
+        self,
+        program: str,
+        folder: Path,
+        *options: str,
+        address: str = "",
+        keys: ClientKeys | None = None,
+        **environment: str,
+    ) -> None:
+        address = address or f"ipc://{folder}/events.sock"
         self.control = f"ipc://{folder}/control.sock"
-        self.subscription = Subscription(self.events)
-        command = [program, "run", "--device", "-", "--address", self.events, *options]
+        # Every interface is one to listen on, not one to connect to.
+        self.subscription = Subscription(address.replace("0.0.0.0", "127.0.0.1"), keys=keys)  # noqa: S104
+        command = [program, "run", "--device", "-", "--address", address, "--control", self.control, *options]
         self._log = folder / "log"
         with self._log.open("w") as log:
             self.process = subprocess.Popen(command, env=os.environ | environment, stdin=subprocess.PIPE, stderr=log)

@@ -49,6 +49,7 @@ def test_a_flag_goes_over_the_environment_over_the_file_over_the_default(file: C
         "log_level": str(path),
         "thresholds": "default",
         "control": "default",
+        "curve": "default",
     }
 
 

@@ -136,6 +136,20 @@ def test_a_stuck_subscriber_is_counted_and_another_loses_nothing(runtime: Path) 
     assert sent > 1000
 
 
+def test_whoever_subscribes_to_a_monstrous_topic_is_cut_off_and_others_are_served(runtime: Path) -> None:
+    address = f"ipc://{runtime}/events.sock"
+    with Publisher(address) as publisher, zmq.Context() as context, closing(context.socket(zmq.SUB)) as monster:
+        monster.subscribe(b"x" * 100_000)
+        with monster.get_monitor_socket(zmq.EVENT_DISCONNECTED) as monitor:
+            monster.connect(address)
+            assert monitor.poll(30_000)
+            monster.disable_monitor()
+        with Subscription(address) as reader:
+            wait_for_subscriber(publisher)
+            publisher.publish(STATUS)
+            assert reader.receive(timeout_s=30)
+
+
 def wait_for_subscriber(publisher: Publisher) -> None:
     while not publisher.new_subscribers():
         pass

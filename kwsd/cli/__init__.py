@@ -8,12 +8,14 @@ import typer
 from kwsd.cli.config import config
 from kwsd.cli.demo import demo
 from kwsd.cli.devices import devices
+from kwsd.cli.keys import keys
 from kwsd.cli.listen import listen
 from kwsd.cli.models import models
 from kwsd.cli.mute import mute
 from kwsd.cli.reload import reload
 from kwsd.cli.run import run
 from kwsd.cli.scan import scan
+from kwsd.cli.service import service
 from kwsd.cli.status import status
 from kwsd.cli.stop import stop
 from kwsd.cli.unmute import unmute
@@ -30,6 +32,8 @@ app = typer.Typer(
 )
 for command in (run, listen, status, mute, unmute, reload, stop, scan, devices, models, config, demo):
     app.command()(command)
+app.add_typer(keys, name="keys")
+app.add_typer(service, name="service")
 
 
 def _print_version(wanted: bool) -> None:

@@ -25,7 +25,9 @@ def config(
         print(jsonlib.dumps({key: {"value": value, "origin": effective.origins[key]} for key, value in values.items()}))
         return
     for key, value in values.items():
-        print(f"{key} = {_toml(value)}  # {effective.origins[key]}")
+        # TOML has no word for a table that is not there.
+        mark = "# " if value is None else ""
+        print(f"{mark}{key} = {_toml(value)}  # {effective.origins[key]}")
 
 
 def _toml(value: object) -> str:

@@ -1,0 +1,97 @@
+"""The service: kwsd's systemd unit in a user's session, installed and removed as the documentation describes."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import platformdirs
+
+from kwsd.errors import OutputError, ServiceError
+
+UNIT = "kwsd.service"
+
+
+def install() -> Path:
+    """Install the unit, start it now and at every login.
+
+    Returns
+    -------
+    Path
+        Of the unit.
+
+    Raises
+    ------
+    OutputError
+        The unit cannot be written.
+    ServiceError
+        There is no systemd, or it cannot start the unit.
+    """
+    path = unit_path()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(unit(Path(sys.executable).with_name("kwsd")), "utf-8")
+    except OSError as error:
+        raise OutputError(f"cannot write {path}: {error.strerror}") from None
+    systemctl("daemon-reload")
+    systemctl("enable", "--now", UNIT)
+    return path
+
+
+def uninstall() -> Path:
+    """Stop the unit and remove it; a unit that is not there is no error.
+
+    Returns
+    -------
+    Path
+        Where the unit was.
+
+    Raises
+    ------
+    OutputError
+        The unit cannot be removed.
+    ServiceError
+        There is no systemd, or it cannot stop the unit.
+    """
+    path = unit_path()
+    if path.exists():
+        systemctl("disable", "--now", UNIT)
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(f"cannot remove {path}: {error.strerror}") from None
+    systemctl("daemon-reload")
+    return path
+
+
+def unit_path() -> Path:
+    """Where a user's own units are (systemd.unit(5))."""
+    return platformdirs.user_config_path("systemd") / "user" / UNIT
+
+
+def unit(program: Path) -> str:
+    """The bundled unit, for a kwsd that is installed at `program`."""
+    package = Path(__file__).parent
+    # In a source tree the units lie beside the package; in an installation, inside it.
+    shelves = [package.parent / "systemd", package / "systemd"]
+    text = next(shelf / UNIT for shelf in shelves if (shelf / UNIT).exists()).read_text("utf-8")
+    # A percent sign begins a specifier, and quotes keep spaces together (systemd.service(5), "Command lines").
+    quoted = f'"{program}"'.replace("%", "%%")
+    return text.replace("ExecStart=%h/.local/bin/kwsd", f"ExecStart={quoted}")
+
+
+def systemctl(*arguments: str) -> None:
+    """Let the user's service manager do something.
+
+    Raises
+    ------
+    ServiceError
+        There is none, or it refuses.
+    """
+    command = ["systemctl", "--user", *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    except FileNotFoundError:
+        raise ServiceError("there is no systemctl: this machine does not run systemd") from None
+    if done.returncode:
+        reason = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise ServiceError(f"{' '.join(command)}: {reason[0]}")
