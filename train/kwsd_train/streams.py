@@ -28,7 +28,7 @@ LEVEL = 10 ** (-26 / 20)
 """Root mean square of every word: 26 dB below full scale, the level of telephone speech in ITU-T P.830."""
 NOISE_CROP = 10 * SAMPLE_RATE
 FADE = SAMPLE_RATE // 100
-VOICE_OUTSIDE = 0.05
+VOICE_OUTSIDE = 0.02
 """Share of a word's energy that may follow the place where its voice is said to end."""
 
 
