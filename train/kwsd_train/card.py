@@ -117,7 +117,7 @@ def _tuning(description: Bundle) -> list[list[str]]:
     lines = [
         "## In a stream",
         "",
-        "At the detector settings of `bundle.json`, with 95 % intervals:",
+        "At the detector settings of `bundle.json`, with 95 % intervals, over all of the streams below:",
         "",
         f"- {found};",
         f"- {fired}, in {alarms['hours']:.1f} h of recordings without the words;",
