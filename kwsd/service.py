@@ -76,7 +76,7 @@ def unit(program: Path) -> str:
     text = next(shelf / UNIT for shelf in shelves if (shelf / UNIT).exists()).read_text("utf-8")
     # A percent sign begins a specifier, and quotes keep spaces together (systemd.service(5), "Command lines").
     quoted = f'"{program}"'.replace("%", "%%")
-    return text.replace("ExecStart=%h/.local/bin/kwsd", f"ExecStart={quoted}")
+    return text.replace("%h/.local/bin/kwsd", quoted)
 
 
 def systemctl(*arguments: str) -> None:
