@@ -24,7 +24,9 @@ def examples(data: Path, streaming: Recipe) -> Examples:
     assert streaming.mixture
     noise, speech = (load_recordings(data / kind, ["training"]) for kind in ("noise", "speech"))
     augmenter = Augmenter(streaming.augmentation, noise, speech, audio_files(data / "rir"))
-    return Examples(load_clips(data).of("training"), [SILENCE, UNKNOWN, "no", "yes"], streaming.mixture, augmenter)
+    return Examples(
+        load_clips(data).of("training"), [SILENCE, UNKNOWN, "no", "yes"], streaming.mixture, augmenter, mined=speech
+    )
 
 
 def words(folder: Path) -> Float32:
