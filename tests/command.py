@@ -19,7 +19,8 @@ class Command:
         self.program = program
         self.home = home
         own = ("HOME", "XDG_CONFIG_HOME", "XDG_CONFIG_DIRS", "XDG_DATA_HOME", "XDG_RUNTIME_DIR")
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("KWSD_", "NOTIFY_"))}
+        foreign = ("KWSD_", "NOTIFY_", "PYTHON")
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         self.environment = inherited | dict.fromkeys(own, str(home))
         self.started: list[subprocess.Popen[str]] = []
 

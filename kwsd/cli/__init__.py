@@ -1,6 +1,9 @@
 """The command ``kwsd``. Each command is a module of this folder, named like it."""
 
+import io
+import os
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -55,6 +58,9 @@ def options(
 
 def main() -> None:
     """Run the command line; an error of ours becomes one sentence and its exit code."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A reader has each line at once, and a disk that is full is noticed while there is still somebody to say so.
+        sys.stdout.reconfigure(line_buffering=True)
     try:
         app()
     except KeyboardInterrupt:
@@ -68,4 +74,6 @@ def main() -> None:
         from kwsd.log import say_error
 
         say_error(f"cannot go on: {error.strerror}")
+        # At its end Python would try once more to write what could not be written.
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  open until the process ends
         sys.exit(OutputError.exit_code)

@@ -45,7 +45,8 @@ class PulseAudio:
         self.folder = folder
         asound = folder / "asound.conf"
         asound.write_text(ASOUND_CONF)
-        inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PULSE_", "KWSD_"))}
+        foreign = ("KWSD_", "PULSE_", "PYTHON")
+        inherited = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         self.environment = inherited | {
             "ALSA_CONFIG_PATH": str(asound),
             "HOME": str(folder),
