@@ -68,8 +68,9 @@ def export(run: Path, folder: Path, *, saved_model: bool = False) -> Bundle:
         `folder` holds something that is no bundle, or cannot be written.
     """
     settings, network = read_settings(run), load_network(run)
+    converted = convert(network, float16=not saved_model)
     _make_room(folder)
-    (folder / bundle.NETWORK).write_bytes(convert(network, float16=not saved_model))
+    (folder / bundle.NETWORK).write_bytes(converted)
     if saved_model:
         tf.saved_model.save(TutorialModule(network, settings.labels), str(folder / bundle.SAVED_MODEL))
     keywords = [label for label in settings.labels if label not in bundle.RESERVED_LABELS]

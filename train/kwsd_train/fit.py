@@ -90,9 +90,11 @@ def resume(run: Path, say: Say) -> None:
     Raises
     ------
     UsageError
-        The folder is no run, or the data has changed since it was started.
+        The folder is no run, the run is finished, or the data has changed since it was started.
     """
     settings = read_settings(run)
+    if (run / NETWORK).exists():
+        raise UsageError(f"{run} is finished: there is nothing to go on with")
     clips = _load(settings.recipe, Path(settings.data), strict=False)
     if _listing(clips) != settings.listing_sha256:
         raise UsageError(f"{settings.data} no longer holds the clips that {run} was started with")
