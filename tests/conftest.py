@@ -1,6 +1,7 @@
 """What several folders of tests need."""
 
 import signal
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -13,6 +14,9 @@ from hypothesis import settings
 
 from kwsd import Spotter, load_model
 from kwsd.cli.demo import FOLDER
+
+# A shell that runs a job in the background lets it ignore Ctrl+C, which the programs under test would inherit.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A slow machine is no defect: no example has to be done in time.
 settings.register_profile("kwsd", deadline=None)
