@@ -1,7 +1,6 @@
 """What several folders of tests need."""
 
 import signal
-import signal
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -21,9 +20,6 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # A slow machine is no defect: no example has to be done in time.
 settings.register_profile("kwsd", deadline=None)
 settings.load_profile("kwsd")
-
-# Where a shell has started the tests in the background, SIGINT is ignored, and would be by every program they start.
-signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

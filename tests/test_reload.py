@@ -81,7 +81,7 @@ def test_samples_and_windows_are_counted_on_across_a_reload(running: Running, st
         ("model = ", "is not valid TOML"),
         ('model = "/none"', "there is no model folder /none"),
         ("thresholds.maybe = 0.5", "has no keyword 'maybe'"),
-        ('device = "default"\ncontrol = "ipc:///elsewhere"', "control cannot change while the daemon runs"),
+        ('curve = {server_key = "/none", clients = "/none"}', "curve cannot change while the daemon runs"),
     ],
 )
 def test_a_bad_configuration_is_refused_in_one_line_and_the_old_one_stays(
