@@ -14,6 +14,9 @@ from kwsd.curve import ClientKeys
 from kwsd.errors import EventError
 from kwsd.events import KeywordEvent
 
+POLL_S = 0.2
+"""Longest wait inside ZeroMQ: a Ctrl+C that arrives just before a wait begins is seen after it."""
+
 
 class Message(NamedTuple):
     """One event as it was published.
@@ -86,9 +89,9 @@ class Subscription:
             What publishes there is no kwsd.
         """
         end_s = math.inf if timeout_s is None else time.monotonic() + timeout_s
-        while self._socket.poll(_milliseconds_until(end_s)):
-            message = _message(self._socket.recv_multipart())
-            if self._wanted(message.topic):
+        while self._socket.poll(_milliseconds_until(end_s)) or time.monotonic() < end_s:
+            message = self._received()
+            if message and self._wanted(message.topic):
                 return message
         return None
 
@@ -96,6 +99,9 @@ class Subscription:
         """Disconnect."""
         self._socket.close()
         self._context.term()
+
+    def _received(self) -> Message | None:
+        return _message(self._socket.recv_multipart()) if self._socket.poll(0) else None
 
     def _wanted(self, topic: str) -> bool:
         """ZeroMQ matches topics by prefix: who asks for "on" also receives "one"."""
@@ -110,8 +116,8 @@ def _message(frames: list[bytes]) -> Message:
         raise EventError("what arrived is no event: it has other frames than a topic and a body") from None
 
 
-def _milliseconds_until(end_s: float) -> int | None:
-    return None if end_s == math.inf else max(0, round(1000 * (end_s - time.monotonic())))
+def _milliseconds_until(end_s: float) -> int:
+    return max(0, round(1000 * min(POLL_S, end_s - time.monotonic())))
 
 
 def subscribe(address: str | None = None, keywords: Sequence[str] | None = None) -> Iterator[KeywordEvent]:

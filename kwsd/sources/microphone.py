@@ -85,6 +85,6 @@ class Microphone:
 
 def _reason(error: Any) -> str:  # noqa: ANN401  sounddevice has no type information
     """What the sound system says is wrong, or else what PortAudio makes of it, without its numbers."""
-    host_error = error.args[2:3]
-    text = host_error[0][2] if host_error else error.args[0].split(" [PaErrorCode")[0]
-    return str(text).removeprefix("Error opening InputStream: ")
+    of_host = error.args[2][2] if len(error.args) > 2 else ""  # noqa: PLR2004  the third is the host API's own error
+    of_portaudio = str(error.args[0]).split(" [PaErrorCode")[0].removeprefix("Error opening InputStream: ")
+    return str(of_host) or of_portaudio
