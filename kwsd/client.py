@@ -89,19 +89,18 @@ class Subscription:
             What publishes there is no kwsd.
         """
         end_s = math.inf if timeout_s is None else time.monotonic() + timeout_s
-        while self._socket.poll(_milliseconds_until(end_s)) or time.monotonic() < end_s:
-            message = self._received()
-            if message and self._wanted(message.topic):
-                return message
-        return None
+        while True:
+            if self._socket.poll(_milliseconds_until(end_s)):
+                message = _message(self._socket.recv_multipart())
+                if self._wanted(message.topic):
+                    return message
+            elif time.monotonic() >= end_s:
+                return None
 
     def close(self) -> None:
         """Disconnect."""
         self._socket.close()
         self._context.term()
-
-    def _received(self) -> Message | None:
-        return _message(self._socket.recv_multipart()) if self._socket.poll(0) else None
 
     def _wanted(self, topic: str) -> bool:
         """ZeroMQ matches topics by prefix: who asks for "on" also receives "one"."""

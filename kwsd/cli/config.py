@@ -1,15 +1,16 @@
 """``kwsd config``."""
 
 import json as jsonlib
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from kwsd.cli.options import ConfigFile
+
 
 def config(
     json: Annotated[bool, typer.Option("--json", help="One JSON object: key to value and origin.")] = False,
-    config: Annotated[Path | None, typer.Option(help="Configuration file, instead of the usual places.")] = None,
+    config: ConfigFile = None,
 ) -> None:
     """Print the configuration in force, and where each value came from."""
     import msgspec

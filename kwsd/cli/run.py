@@ -1,9 +1,10 @@
 """``kwsd run``."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from kwsd.cli.options import ConfigFile, Labels, ModelName
 
 
 def run(
@@ -13,12 +14,8 @@ def run(
             help="'default', an index, a part of a name, 'file:PATH', or '-' for raw 16-bit PCM, 16 kHz mono, on stdin."
         ),
     ] = None,
-    model: Annotated[
-        str | None, typer.Option(help="A bundle folder, an installed model's name, or a SavedModel folder.")
-    ] = None,
-    labels: Annotated[
-        str | None, typer.Option(help="Labels of a SavedModel that does not hold them: a,b,c in order.")
-    ] = None,
+    model: ModelName = None,
+    labels: Labels = None,
     address: Annotated[str | None, typer.Option(help="Where to publish: ipc:///PATH or tcp://127.0.0.1:PORT.")] = None,
     control: Annotated[
         str | None, typer.Option(help="Where to be controlled: ipc:///PATH; beside the events without it.")
@@ -27,7 +24,7 @@ def run(
         list[str] | None, typer.Option(help="WORD=NUMBER: over the model's threshold. May be repeated.")
     ] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
-    config: Annotated[Path | None, typer.Option(help="Configuration file, instead of the usual places.")] = None,
+    config: ConfigFile = None,
 ) -> None:
     """Listen, and publish an event for each keyword.
 

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kwsd.cli.options import ConfigFile, Labels, ModelName
+
 MINUTES_FOR_A_RATE = 6
 
 if TYPE_CHECKING:
@@ -21,13 +23,9 @@ def scan(
     json: Annotated[
         bool, typer.Option("--json", help="One JSON object a detection: file, time_s, keyword, score.")
     ] = False,
-    model: Annotated[
-        str | None, typer.Option(help="A bundle folder, an installed model's name, or a SavedModel folder.")
-    ] = None,
-    labels: Annotated[
-        str | None, typer.Option(help="Labels of a SavedModel that does not hold them: a,b,c in order.")
-    ] = None,
-    config: Annotated[Path | None, typer.Option(help="Configuration file, instead of the usual places.")] = None,
+    model: ModelName = None,
+    labels: Labels = None,
+    config: ConfigFile = None,
 ) -> None:
     """Find keywords in sound files, by the same pipeline and the same configuration as the daemon.
 

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kwsd.cli.connect import Connect
+from kwsd.cli.options import Connect
 
 
 def status(

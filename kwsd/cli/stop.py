@@ -2,7 +2,7 @@
 
 import sys
 
-from kwsd.cli.connect import Connect
+from kwsd.cli.options import Connect
 
 
 def stop(connect: Connect = None) -> None:

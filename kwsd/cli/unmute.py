@@ -2,7 +2,7 @@
 
 import sys
 
-from kwsd.cli.connect import Connect
+from kwsd.cli.options import Connect
 
 
 def unmute(connect: Connect = None) -> None:
