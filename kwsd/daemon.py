@@ -56,7 +56,7 @@ class Daemon:
         # Another device may have the same index by then, but not the same name.
         device = self._source.name if setup.config.device.isdecimal() else setup.config.device
         self._capture = Capture(self._source, lambda: open_source(device, again=True))
-        self._reporter = Reporter(publisher, setup.model, self._source.name, self._capture)
+        self._reporter = Reporter(publisher, setup.model, self._source.name, self._capture, notifier)
         self._publisher = publisher
         self._control = control
         self._notifier = notifier
@@ -76,7 +76,8 @@ class Daemon:
         AudioDataError
             The source's audio ended otherwise than it should; what was usable has been processed.
         """
-        self._notifier.ready(f"listening on {self._source.name}")
+        self._notifier.ready()
+        self._notifier.status(f"waiting for audio from {self._source.name}")
         log.info("listening on %s with model %s", self._source.name, self._reporter.model.name)
         try:
             self._loop()
@@ -173,7 +174,7 @@ class Daemon:
             log.error("the new configuration is refused, the old one stays: %s", error)  # noqa: TRY400  one line
             raise
         finally:
-            self._notifier.ready(f"listening on {self._source.name}")
+            self._notifier.ready()
         self._publisher.admit(self._setup.keys)
         self._reporter.model = self._setup.model
         self._spotter.use(self._setup.model)

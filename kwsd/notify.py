@@ -21,9 +21,13 @@ class Notifier:
         # A leading @ stands for the zero byte of an abstract socket (sd_notify(3)).
         self._path = "\0" + path[1:] if path.startswith("@") else path
 
-    def ready(self, status: str) -> None:
+    def ready(self) -> None:
         """The daemon is up."""
-        self._send(f"READY=1\nSTATUS={status}")
+        self._send("READY=1")
+
+    def status(self, text: str) -> None:
+        """How the daemon is, in one line for people: ``systemctl status`` shows it."""
+        self._send(f"STATUS={text}")
 
     def alive(self) -> None:
         """Audio was just processed."""

@@ -12,6 +12,7 @@ from kwsd.capture import Capture
 from kwsd.detector import Detection
 from kwsd.events import KeywordEvent, Quantiles, SampleRange, State, StatusEvent
 from kwsd.model import Model
+from kwsd.notify import Notifier
 from kwsd.publisher import Publisher
 
 log = logging.getLogger(__name__)
@@ -38,6 +39,8 @@ class Reporter:
         Name of what is listened to.
     capture : Capture
         Asked for its counts.
+    notifier : Notifier
+        Told each state, so that ``systemctl status`` shows it.
 
     Attributes
     ----------
@@ -51,8 +54,11 @@ class Reporter:
         Keyword events published so far, by keyword.
     """
 
-    def __init__(self, publisher: Publisher, model: Model, source: str, capture: Capture) -> None:
+    def __init__(
+        self, publisher: Publisher, model: Model, source: str, capture: Capture, notifier: Notifier
+    ) -> None:
         self._publisher = publisher
+        self._notifier = notifier
         self.model = model
         self._source = source
         self._capture = capture
@@ -73,7 +79,10 @@ class Reporter:
         if (state, reason) == (self.state, self.reason):
             return
         self.state, self.reason = state, reason
-        log.log(logging.WARNING if reason else logging.INFO, "%s", f"{state}: {reason}" if reason else state)
+        line = f"listening on {self._source}" if state == "listening" else state
+        line = f"{line}: {reason}" if reason else line
+        log.log(logging.WARNING if reason else logging.INFO, "%s", line)
+        self._notifier.status(line)
         self.publish_status()
 
     def lose_audio(self, source: str) -> None:

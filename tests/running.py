@@ -1,6 +1,7 @@
 """A daemon whose microphone is the test."""
 
 import os
+import socket
 import subprocess
 from pathlib import Path
 
@@ -90,3 +91,14 @@ class Running:
         self.log()
         self.process.stdin.close()
         self.subscription.close()
+
+
+def messages(manager: socket.socket) -> list[str]:
+    """What a service manager is told, until the daemon is about to go.
+
+    To be read while the daemon runs: few messages fit into the socket, and then the daemon waits.
+    """
+    said: list[str] = []
+    while "STATUS=stopping" not in said:
+        said.append(manager.recv(4096).decode())
+    return said

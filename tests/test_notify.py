@@ -3,11 +3,15 @@
 import os
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from command import Command
+from running import Running, messages
 
+from kwsd.control import ask
 from kwsd.notify import Notifier
 
 
@@ -25,15 +29,36 @@ def test_a_daemon_says_when_it_is_ready_while_it_works_and_when_it_stops(
 ) -> None:
     listening, name = manager
     daemon = kwsd.start("run", "--device", "-", NOTIFY_SOCKET=name)
-    assert listening.recv(4096) == b"READY=1\nSTATUS=listening on stdin"
+    assert listening.recv(4096) == b"READY=1"
+    assert listening.recv(4096) == b"STATUS=waiting for audio from stdin"
     daemon.stdin.write(1280 * "\0\0")
     daemon.stdin.flush()
+    assert listening.recv(4096) == b"STATUS=listening on stdin"
     assert listening.recv(4096) == b"WATCHDOG=1"
     daemon.stdin.close()
     while (message := listening.recv(4096)) == b"WATCHDOG=1":
         pass
     assert message == b"STOPPING=1"
+    assert listening.recv(4096) == b"STATUS=stopping"
     assert daemon.wait() == 0
+
+
+def test_the_service_manager_is_told_each_state_once_and_a_reload_changes_none(
+    program: str, runtime: Path, manager: tuple[socket.socket, str]
+) -> None:
+    listening, name = manager
+    with ThreadPoolExecutor() as pool:
+        said = pool.submit(messages, listening)
+        with closing(Running(program, runtime, NOTIFY_SOCKET=name)) as daemon:
+            for command in ("mute", "reload", "unmute", "stop"):
+                ask(command, daemon.control)
+    assert [message.removeprefix("STATUS=") for message in said.result() if message.startswith("STATUS=")] == [
+        "waiting for audio from stdin",
+        "listening on stdin",
+        "muted",
+        "listening on stdin",
+        "stopping",
+    ]
 
 
 def test_a_service_manager_that_is_gone_does_not_stop_the_daemon(kwsd: Command, runtime: Path) -> None:
@@ -45,6 +70,6 @@ def test_a_service_manager_that_is_gone_does_not_stop_the_daemon(kwsd: Command, 
 def test_nothing_is_said_where_nobody_asks(manager: tuple[socket.socket, str]) -> None:
     listening, _ = manager
     listening.settimeout(0)
-    Notifier({}).ready("listening")
+    Notifier({}).ready()
     with pytest.raises(BlockingIOError):
         listening.recv(4096)

@@ -5,6 +5,7 @@ import shutil
 import signal
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import msgspec
 import numpy as np
 import pytest
 import soundfile
-from running import Running
+from running import Running, messages
 
 from kwsd.bundle import MANIFEST, read_bundle, write_manifest
 from kwsd.control import ask
@@ -105,15 +106,17 @@ def test_a_damaged_model_is_refused_and_the_old_one_stays(running: Running, conf
 
 
 def test_the_service_manager_is_told_when_a_reload_begins_and_ends(program: str, runtime: Path, config: Path) -> None:
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, ThreadPoolExecutor() as pool:
         manager.bind(str(runtime / "notify"))
+        said = pool.submit(messages, manager)
         with closing(
             Running(program, runtime, "--config", str(config), NOTIFY_SOCKET=str(runtime / "notify"))
         ) as daemon:
             ask("reload", daemon.control)
             ask("stop", daemon.control)
-            said = iter(lambda: manager.recv(4096).decode(), "STOPPING=1")
-            before, reloading, after = [message for message in said if message != "WATCHDOG=1"]
-    assert before.startswith("READY=1\n")
+        before, reloading, after, stopping = [
+            message for message in said.result() if not message.startswith(("WATCHDOG=", "STATUS="))
+        ]
+    assert before == after == "READY=1"
     assert re.fullmatch(r"RELOADING=1\nMONOTONIC_USEC=\d+", reloading)
-    assert after == before
+    assert stopping == "STOPPING=1"

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -53,11 +54,31 @@ def test_a_sound_server_that_freezes_is_noticed_and_its_return_too(pulse: PulseA
     assert wait_for(events, "listening")["gaps"] == 1
 
 
+def test_the_service_manager_is_told_why_the_microphone_is_lost_and_when_it_is_back(
+    pulse: PulseAudio, program: str
+) -> None:
+    path = pulse.folder / "manager"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(path))
+        with pulse.client("env", f"NOTIFY_SOCKET={path}", program, "run"):
+            wait_for_line(manager, "STATUS=listening on default")
+            pulse.kill()
+            wait_for_line(manager, "STATUS=lost: input device default is gone: ")
+            pulse.start()
+            wait_for_line(manager, "STATUS=listening on default")
+
+
 def test_without_a_sound_server_the_daemon_says_what_is_missing(pulse: PulseAudio, program: str) -> None:
     pulse.kill()
     ended = subprocess.run([program, "run"], env=pulse.environment, capture_output=True, text=True, check=False)
     assert ended.stderr.startswith("kwsd: there is no input device")
     assert ended.returncode == 69
+
+
+def wait_for_line(manager: socket.socket, beginning: str) -> None:
+    """Until the service manager is told something."""
+    while not manager.recv(4096).decode().startswith(beginning):
+        pass
 
 
 def wait_for(subscription: Subscription, state: str) -> dict[str, Any]:
