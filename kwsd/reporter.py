@@ -54,9 +54,7 @@ class Reporter:
         Keyword events published so far, by keyword.
     """
 
-    def __init__(
-        self, publisher: Publisher, model: Model, source: str, capture: Capture, notifier: Notifier
-    ) -> None:
+    def __init__(self, publisher: Publisher, model: Model, source: str, capture: Capture, notifier: Notifier) -> None:
         self._publisher = publisher
         self._notifier = notifier
         self.model = model

@@ -3,6 +3,7 @@
 import io
 import os
 import sys
+import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -57,7 +58,19 @@ def options(
 
 
 def main() -> None:
-    """Run the command line; an error of ours becomes one sentence and its exit code."""
+    """Run the command line, and end the process."""
+    try:
+        _run_command()
+    except SystemExit as end:
+        if any(thread.daemon for thread in threading.enumerate()):
+            # A thread still reads from a device; the sound libraries' exit handlers would crash under it.
+            sys.stdout.flush()
+            os._exit(end.code if isinstance(end.code, int) else 0)
+        raise
+
+
+def _run_command() -> None:
+    """Run a command; an error of ours becomes one sentence and its exit code."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A reader has each line at once, and a disk that is full is noticed while there is still somebody to say so.
         sys.stdout.reconfigure(line_buffering=True)

@@ -54,6 +54,29 @@ def test_a_sound_server_that_freezes_is_noticed_and_its_return_too(pulse: PulseA
     assert wait_for(events, "listening")["gaps"] == 1
 
 
+def test_a_daemon_whose_device_hangs_can_be_stopped(pulse: PulseAudio, program: str) -> None:
+    with (
+        Subscription(f"ipc://{pulse.folder}/kwsd/events.sock") as subscription,
+        pulse.client(program, "run") as daemon,
+    ):
+        wait_for(subscription, "listening")
+        pulse.signal(signal.SIGSTOP)
+        wait_for(subscription, "lost")
+        daemon.terminate()
+        wait_for(subscription, "stopping")
+        assert daemon.wait(timeout=30) == 0
+
+
+def test_a_daemon_that_is_stopped_before_it_hears_anything_ends_well(pulse: PulseAudio, program: str) -> None:
+    with (
+        Subscription(f"ipc://{pulse.folder}/kwsd/events.sock") as subscription,
+        pulse.client(program, "run") as daemon,
+    ):
+        wait_for(subscription, "starting")
+        daemon.terminate()
+        assert daemon.wait() == 0
+
+
 def test_the_service_manager_is_told_why_the_microphone_is_lost_and_when_it_is_back(
     pulse: PulseAudio, program: str
 ) -> None:
