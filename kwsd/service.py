@@ -2,6 +2,8 @@
 
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import platformdirs
@@ -12,7 +14,7 @@ UNIT = "kwsd.service"
 
 
 def install() -> Path:
-    """Install the unit, start it now and at every login.
+    """Install the unit, or renew it; start it now and at every login.
 
     Returns
     -------
@@ -27,13 +29,13 @@ def install() -> Path:
         There is no systemd, or it cannot start the unit.
     """
     path = unit_path()
-    try:
+    with _file("write", path):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(unit(Path(sys.executable).with_name("kwsd")), "utf-8")
-    except OSError as error:
-        raise OutputError(f"cannot write {path}: {error.strerror}") from None
     systemctl("daemon-reload")
-    systemctl("enable", "--now", UNIT)
+    systemctl("enable", UNIT)
+    # A daemon that runs already is an older one, perhaps of another version.
+    systemctl("restart", UNIT)
     return path
 
 
@@ -55,10 +57,8 @@ def uninstall() -> Path:
     path = unit_path()
     if path.exists():
         systemctl("disable", "--now", UNIT)
-    try:
+    with _file("remove", path):
         path.unlink(missing_ok=True)
-    except OSError as error:
-        raise OutputError(f"cannot remove {path}: {error.strerror}") from None
     systemctl("daemon-reload")
     return path
 
@@ -93,5 +93,13 @@ def systemctl(*arguments: str) -> None:
     except FileNotFoundError:
         raise ServiceError("there is no systemctl: this machine does not run systemd") from None
     if done.returncode:
-        reason = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
-        raise ServiceError(f"{' '.join(command)}: {reason[0]}")
+        reason = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
+        raise ServiceError(f"{' '.join(command)}: {reason}")
+
+
+@contextmanager
+def _file(verb: str, path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"cannot {verb} {path}: {error.strerror}") from None

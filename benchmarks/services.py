@@ -1,0 +1,77 @@
+"""Times of the services under a real systemd: `docs/reliability.md` has the figures.
+
+Usage, as root, after `make test-systemd`:  .venv/bin/python benchmarks/services.py
+"""
+
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from statistics import median
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "systemd" / "container"))
+
+from booted import RUNTIME, Ear, Unit, booted, user_service
+
+
+def main() -> None:
+    """Print a table: what was measured, how often, median and worst, in seconds."""
+    with (
+        booted() as container,
+        user_service(container) as service,
+        Ear(container, f"{RUNTIME}/kwsd/events.sock") as ear,
+    ):
+        print("measured                                                runs  median   worst")
+        show("systemctl start, until active", 5, lambda: start(service))
+        show("start to the first audio", 5, lambda: hear(service, ear))
+        show("kill -9 to listening again", 5, lambda: recover(service, ear, "KILL"))
+        show("SIGSTOP to listening again, by the watchdog", 3, lambda: recover(service, ear, "STOP"))
+        show("systemctl stop", 5, lambda: stop(service, ear))
+
+
+def show(what: str, runs: int, measure: Callable[[], float]) -> None:
+    """Measure some times, and print a row of the table."""
+    times = [measure() for _ in range(runs)]
+    print(f"{what:55} {runs:4} {median(times):7.2f} {max(times):7.2f}", flush=True)
+
+
+def start(service: Unit) -> float:
+    """Time until ``systemctl start`` returns: the daemon is ready."""
+    service.systemctl("stop")
+    started_s = time.monotonic()
+    service.systemctl("start")
+    return time.monotonic() - started_s
+
+
+def hear(service: Unit, ear: Ear) -> float:
+    """Time until the daemon has its first audio."""
+    service.systemctl("stop")
+    ear.status("stopping")
+    started_s = time.monotonic()
+    service.systemctl("start")
+    ear.status("listening")
+    return time.monotonic() - started_s
+
+
+def recover(service: Unit, ear: Ear, signal: str) -> float:
+    """Time until another daemon has its first audio."""
+    run = ear.status("listening").run
+    started_s = time.monotonic()
+    service.systemctl("kill", f"--signal={signal}")
+    ear.status("listening", after_run=run)
+    return time.monotonic() - started_s
+
+
+def stop(service: Unit, ear: Ear) -> float:
+    """Time until ``systemctl stop`` returns, of a daemon that listens."""
+    service.systemctl("start")
+    ear.status("listening")
+    started_s = time.monotonic()
+    service.systemctl("stop")
+    ended_s = time.monotonic()
+    ear.status("stopping")
+    return ended_s - started_s
+
+
+if __name__ == "__main__":
+    main()

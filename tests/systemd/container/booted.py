@@ -1,0 +1,230 @@
+"""A machine of the tests' own: a real systemd, booted in a container, with the built wheel installed in it.
+
+`scripts/container-root` makes its root, which stays as it is: what a test changes is in memory and gone at the end.
+"""
+
+import os
+import re
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Self
+
+from kwsd import events
+from kwsd.client import Subscription
+from kwsd.events import KeywordEvent, StatusEvent
+
+TREE = Path(__file__).parents[3]
+ROOT = TREE / "build" / "container"
+VENV = "/usr/local/lib/kwsd"
+CLIPS = "/srv/clips"
+PROBE = "/srv/probe.py"
+USER = "anna"
+RUNTIME = "/run/user/1000"
+ANNA = ["runuser", f"--user={USER}", "--", "env", f"HOME=/home/{USER}", f"XDG_RUNTIME_DIR={RUNTIME}"]
+
+
+class Container:
+    """A booted container.
+
+    Parameters
+    ----------
+    wheel : Path
+        Is installed in it.
+    notify : Path
+        A socket to be made, on which the container says that it is up.
+
+    Attributes
+    ----------
+    files : Path
+        Its root, as the machine around it sees it.
+    units : Path
+        The installed units, inside the container.
+    """
+
+    def __init__(self, wheel: Path, notify: Path) -> None:
+        command = [
+            "systemd-nspawn",
+            "--quiet",
+            "--boot",
+            "--register=no",
+            "--keep-unit",
+            "--notify-ready=yes",
+            "--volatile=overlay",
+            "--private-network",
+            "--console=read-only",
+            f"--machine=kwsd-{os.getpid()}",
+            f"--directory={ROOT}",
+            f"--bind-ro={wheel.parent}:/srv/wheel",
+            f"--bind-ro={TREE / 'tests' / 'data' / 'clips'}:{CLIPS}",
+            f"--bind-ro={Path(__file__).with_name('probe.py')}:{PROBE}",
+        ]
+        said = ""
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+            manager.bind(str(notify))
+            manager.settimeout(60)
+            self._process = subprocess.Popen(
+                command,
+                env=os.environ | {"NOTIFY_SOCKET": str(notify)},
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+            )
+            while "READY=1" not in said:
+                said += manager.recv(4096).decode() + "\n"
+        [self._leader] = re.findall("^X_NSPAWN_LEADER_PID=([0-9]+)$", said, re.MULTILINE)
+        self.files = Path(f"/proc/{self._leader}/root")
+        self.root("systemctl", "is-system-running", "--wait")
+        self.root(f"{VENV}/bin/pip", "install", "--quiet", "--no-index", "--no-deps", f"/srv/wheel/{wheel.name}")
+        self.root("ln", "--symbolic", f"{VENV}/bin/kwsd", "/usr/local/bin/kwsd")
+        package = self.root(f"{VENV}/bin/python", "-c", "import kwsd; print(kwsd.__path__[0])").stdout.strip()
+        self.units = Path(package) / "systemd"
+        self.anna("systemctl", "--user", "is-system-running", "--wait")
+
+    def root(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command as root."""
+        done = subprocess.run(self._inside(*command), capture_output=True, text=True, check=False)
+        assert not (check and done.returncode), done
+        return done
+
+    def anna(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a command as the user in whose session the service is."""
+        return self.root(*ANNA, *command, check=check)
+
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        """Start a command as the user, with pipes from it."""
+        pipe = subprocess.PIPE
+        return subprocess.Popen(self._inside(*ANNA, *command), stdout=pipe, stderr=pipe, text=True)
+
+    def _inside(self, *command: str) -> list[str]:
+        return ["nsenter", f"--target={self._leader}", "--all", "--", *command]
+
+    def play(self, word: str) -> None:
+        """Play a recording of a word into the user's microphone, to its end."""
+        self.anna("paplay", str(self.clip(word)))
+
+    def clip(self, word: str) -> Path:
+        """A recording of a word, inside the container."""
+        return Path(CLIPS) / word / min((TREE / "tests" / "data" / "clips" / word).glob("*.flac")).name
+
+    def sync_journal(self) -> None:
+        """Let the journal take in all that was said."""
+        self.root("journalctl", "--sync")
+
+    def close(self) -> None:
+        """Shut the container down."""
+        self._process.terminate()
+        self._process.wait()
+
+
+class Unit:
+    """A unit of the container's, in the user's session or in the system.
+
+    Parameters
+    ----------
+    container : Container
+    name : str
+    user : bool
+    """
+
+    def __init__(self, container: Container, name: str, *, user: bool) -> None:
+        self._container = container
+        self._run = container.anna if user else container.root
+        self._manager = ["--user"] if user else []
+        self._name = name
+        folder = f"home/{USER}/.config/systemd/user" if user else "etc/systemd/system"
+        self._drop_in = container.files / folder / f"{name}.d" / "test.conf"
+
+    def systemctl(self, command: str, *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Let the service manager do something with the unit."""
+        return self._run("systemctl", *self._manager, "--no-pager", command, *options, self._name, check=check)
+
+    def show(self, property_: str) -> str:
+        """A property of the unit."""
+        return self.systemctl("show", "--value", f"--property={property_}").stdout.strip()
+
+    def log(self) -> list[str]:
+        """What the unit and its manager said since it was last forgotten."""
+        self._container.sync_journal()
+        shown = self._run("journalctl", *self._manager, "--no-pager", "--output=cat", f"--unit={self._name}")
+        return shown.stdout.splitlines()
+
+    def exposure(self) -> float:
+        """What ``systemd-analyze security`` makes of the unit, from 0 (safe) to 10."""
+        analyzed = self._run("systemd-analyze", *self._manager, "security", "--no-pager", self._name).stdout
+        return float(re.findall(r"Overall exposure level for \S+: ([0-9.]+) ", analyzed)[0])
+
+    def change(self, *lines: str) -> None:
+        """Replace the lines that this test adds to the unit."""
+        self._drop_in.parent.mkdir(parents=True, exist_ok=True)
+        self._drop_in.write_text("".join(f"{line}\n" for line in lines))
+        self._run("systemctl", *self._manager, "daemon-reload")
+
+
+class Ear:
+    """Hears what a daemon in the container publishes, across its restarts.
+
+    Parameters
+    ----------
+    container : Container
+    socket_path : str
+        Inside the container.
+    """
+
+    def __init__(self, container: Container, socket_path: str) -> None:
+        self._subscription = Subscription(f"ipc://{container.files}{socket_path}")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._subscription.close()
+
+    def status(self, state: str, *, after_run: str = "") -> StatusEvent:
+        """The next status with a state, of a process other than that of an earlier status."""
+        while True:
+            event = self._receive()
+            if isinstance(event, StatusEvent) and event.state == state and event.run != after_run:
+                return event
+
+    def keyword(self) -> str:
+        """The next keyword."""
+        while True:
+            event = self._receive()
+            if isinstance(event, KeywordEvent):
+                return event.keyword
+
+    def _receive(self) -> events.Event:
+        # Longer than the watchdog takes to find a daemon that hangs, and to end it.
+        message = self._subscription.receive(timeout_s=90)
+        assert message
+        return events.decode(message.body)
+
+
+@contextmanager
+def booted() -> Iterator[Container]:
+    """A container that lives as long as the context, with the wheel of this tree."""
+    [wheel] = (TREE / "build" / "wheel").glob("kwsd-*.whl")
+    with tempfile.TemporaryDirectory(prefix="kwsd-") as folder:
+        container = Container(wheel, Path(folder) / "notify")
+        try:
+            yield container
+        finally:
+            container.close()
+
+
+@contextmanager
+def user_service(container: Container) -> Iterator[Unit]:
+    """The service in the user's session, installed as the documentation says, and removed at the end."""
+    unit = Unit(container, "kwsd.service", user=True)
+    home = f"/home/{USER}/.config/kwsd", f"/home/{USER}/.config/systemd/user/kwsd.service.d"
+    container.anna("kwsd", "service", "install")
+    try:
+        yield unit
+    finally:
+        container.anna("systemctl", "--user", "start", "pulseaudio.socket")
+        container.anna("kwsd", "service", "uninstall")
+        container.root("rm", "--recursive", "--force", *home)
+        container.anna("systemctl", "--user", "daemon-reload")

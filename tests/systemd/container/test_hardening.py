@@ -1,0 +1,66 @@
+"""What the units forbid, tried inside them."""
+
+from collections.abc import Callable
+
+import pytest
+from booted import PROBE, Container, Ear, Unit
+
+pytestmark = pytest.mark.container
+
+IN_PLACE_OF_THE_DAEMON = [
+    "[Service]",
+    "Type=oneshot",
+    "Restart=no",
+    "WatchdogSec=0",
+    "ExecStart=",
+    f"ExecStart=/usr/bin/python3 {PROBE}",
+]
+SECCOMP = [
+    "RestrictAddressFamilies",
+    "MemoryDenyWriteExecute",
+    "RestrictNamespaces",
+    "RestrictSUIDSGID",
+    "LockPersonality",
+    "SystemCallFilter",
+]
+
+
+@pytest.fixture
+def probed(service: Unit) -> Callable[..., list[str]]:
+    """Findings of the probe, when it runs in the unit with some lines added."""
+
+    def probed(*lines: str) -> list[str]:
+        service.change(*IN_PLACE_OF_THE_DAEMON, *lines)
+        said = len(service.log())
+        service.systemctl("restart")
+        return service.log()[said:]
+
+    return probed
+
+
+def test_outside_the_unit_all_of_it_is_allowed(container: Container) -> None:
+    found = container.anna("systemd-run", "--user", "--quiet", "--wait", "--pipe", "/usr/bin/python3", PROBE).stdout
+    allowed = [f"{name} allowed" for name in [*SECCOMP, "ProtectHome"]]
+    assert found.splitlines() == [*allowed, "NoNewPrivileges False", "UMask 0o22"]
+
+
+def test_in_the_unit_what_needs_no_privileges_is_refused(probed: Callable[..., list[str]]) -> None:
+    found = probed()
+    assert {f"{name} refused" for name in SECCOMP} | {"NoNewPrivileges True", "UMask 0o77"} <= set(found)
+
+
+def test_with_a_user_namespace_the_home_is_read_only_and_the_daemon_hears(
+    container: Container, service: Unit, ear: Ear, probed: Callable[..., list[str]]
+) -> None:
+    assert "ProtectHome refused" in probed("PrivateUsers=yes")
+    service.change("[Service]", "PrivateUsers=yes")
+    service.systemctl("restart")
+    ear.status("listening")
+    container.play("stop")
+    assert ear.keyword() == "stop"
+
+
+# docs/security.md has these figures.
+def test_the_exposure_of_the_units_is_as_documented(service: Unit, system_service: Unit) -> None:
+    assert service.exposure() == 5.6
+    assert system_service.exposure() == 0.9

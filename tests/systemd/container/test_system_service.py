@@ -1,0 +1,62 @@
+"""The system unit, on a sound card that ALSA's file plugin plays: what is written to a pipe is what it hears."""
+
+import os
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import soundfile
+from booted import Container, Ear, Unit
+
+pytestmark = pytest.mark.container
+
+# PortAudio gets what kwsd asks for: float32, 16 kHz, mono. Without audio in the pipe a read waits, as on a real card.
+ASOUND_CONF = """\
+pcm.default { type file file /dev/null infile /run/microphone format raw slave.pcm { type null } }
+ctl.default { type hw card 0 }
+"""
+
+
+@pytest.fixture
+def microphone(container: Container, system_service: Unit) -> Iterator[int]:
+    """A pipe to be spoken into, as raw float32."""
+    (container.files / "etc" / "kwsd-asound.conf").write_text(ASOUND_CONF)
+    system_service.change("[Service]", "Environment=ALSA_CONFIG_PATH=/etc/kwsd-asound.conf")
+    container.root("mkfifo", "--mode=644", "/run/microphone")
+    # For reading too: the pipe lasts while nobody listens.
+    pipe = os.open(container.files / "run" / "microphone", os.O_RDWR)
+    try:
+        yield pipe
+    finally:
+        os.close(pipe)
+        container.root("rm", "/run/microphone")
+
+
+def test_the_system_service_becomes_active_and_publishes_what_the_sound_card_hears(
+    container: Container, system_service: Unit, microphone: int
+) -> None:
+    system_service.systemctl("start")
+    assert system_service.show("ActiveState") == "active"
+    with Ear(container, "/run/kwsd/events.sock") as ear:
+        os.write(microphone, np.zeros(1280, np.float32).tobytes())
+        ear.status("listening")
+        assert system_service.show("StatusText") == "listening on default"
+        clip = container.clip("stop")
+        samples, _ = soundfile.read(container.files / clip.relative_to("/"), dtype="float32")
+        # Less than the daemon's queue holds: it comes at once.
+        os.write(microphone, np.concatenate([samples, np.zeros(9600, np.float32)]).tobytes())
+        assert ear.keyword() == "stop"
+
+
+@pytest.mark.usefixtures("microphone")
+def test_the_system_service_is_nobody_in_particular_and_only_root_reaches_it(
+    container: Container, system_service: Unit
+) -> None:
+    system_service.systemctl("start")
+    status = (container.files / "proc" / system_service.show("MainPID") / "status").read_text()
+    [uid] = {line.split()[1] for line in status.splitlines() if line.startswith("Uid:")}
+    assert int(uid) >= 61184  # systemd.exec(5), DynamicUser=
+    assert container.root("kwsd", "status", "--connect", "ipc:///run/kwsd/control.sock").returncode == 0
+    refused = container.anna("kwsd", "status", "--connect", "ipc:///run/kwsd/control.sock", check=False)
+    assert refused.returncode == 69
+    system_service.systemctl("reload")
