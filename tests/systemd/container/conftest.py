@@ -35,3 +35,4 @@ def system_service(container: Container) -> Iterator[Unit]:
     unit = Unit(container, "kwsd-system.service", user=False)
     yield unit
     unit.systemctl("stop")
+    container.root("rm", "--recursive", "--force", "/etc/systemd/system/kwsd-system.service.d")

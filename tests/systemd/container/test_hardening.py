@@ -1,7 +1,5 @@
 """What the units forbid, tried inside them."""
 
-from collections.abc import Callable
-
 import pytest
 from booted import PROBE, Container, Ear, Unit
 
@@ -25,17 +23,12 @@ SECCOMP = [
 ]
 
 
-@pytest.fixture
-def probed(service: Unit) -> Callable[..., list[str]]:
-    """Findings of the probe, when it runs in the unit with some lines added."""
-
-    def probed(*lines: str) -> list[str]:
-        service.change(*IN_PLACE_OF_THE_DAEMON, *lines)
-        said = len(service.log())
-        service.systemctl("restart")
-        return service.log()[said:]
-
-    return probed
+def probe(unit: Unit, *lines: str) -> set[str]:
+    """Findings of the probe, when it runs in a unit with some lines added."""
+    unit.change(*IN_PLACE_OF_THE_DAEMON, *lines)
+    said = len(unit.log())
+    unit.systemctl("restart")
+    return set(unit.log()[said:])
 
 
 def test_outside_the_unit_all_of_it_is_allowed(container: Container) -> None:
@@ -44,15 +37,17 @@ def test_outside_the_unit_all_of_it_is_allowed(container: Container) -> None:
     assert found.splitlines() == [*allowed, "NoNewPrivileges False", "UMask 0o22"]
 
 
-def test_in_the_unit_what_needs_no_privileges_is_refused(probed: Callable[..., list[str]]) -> None:
-    found = probed()
-    assert {f"{name} refused" for name in SECCOMP} | {"NoNewPrivileges True", "UMask 0o77"} <= set(found)
+def test_in_the_units_what_needs_no_privileges_is_refused(service: Unit, system_service: Unit) -> None:
+    refused = {f"{name} refused" for name in SECCOMP} | {"NoNewPrivileges True", "UMask 0o77"}
+    assert refused <= probe(service)
+    assert refused | {"ProtectHome refused"} <= probe(system_service)
 
 
 def test_with_a_user_namespace_the_home_is_read_only_and_the_daemon_hears(
-    container: Container, service: Unit, ear: Ear, probed: Callable[..., list[str]]
+    container: Container, service: Unit, ear: Ear
 ) -> None:
-    assert "ProtectHome refused" in probed("PrivateUsers=yes")
+    assert "ProtectHome allowed" in probe(service)
+    assert "ProtectHome refused" in probe(service, "PrivateUsers=yes")
     service.change("[Service]", "PrivateUsers=yes")
     service.systemctl("restart")
     ear.status("listening")
