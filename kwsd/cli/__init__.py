@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from kwsd.cli.act import act
 from kwsd.cli.config import config
 from kwsd.cli.demo import demo
 from kwsd.cli.devices import devices
@@ -33,7 +34,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (run, listen, status, mute, unmute, reload, stop, scan, devices, models, config, demo):
+for command in (run, listen, act, status, mute, unmute, reload, stop, scan, devices, models, config, demo):
     app.command()(command)
 app.add_typer(keys, name="keys")
 app.add_typer(service, name="service")

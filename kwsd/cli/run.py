@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from kwsd.cli.options import ConfigFile, Labels, ModelName
+from kwsd.log import LogLevel
 
 
 def run(
@@ -23,7 +24,7 @@ def run(
     threshold: Annotated[
         list[str] | None, typer.Option(help="WORD=NUMBER: over the model's threshold. May be repeated.")
     ] = None,
-    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
+    log_level: Annotated[LogLevel | None, typer.Option(help="The least grave messages that are logged.")] = None,
     config: ConfigFile = None,
 ) -> None:
     """Listen, and publish an event for each keyword.
