@@ -23,6 +23,7 @@ from kwsd.cli.service import service
 from kwsd.cli.status import status
 from kwsd.cli.stop import stop
 from kwsd.cli.unmute import unmute
+from kwsd.cli.version import print_version
 from kwsd.errors import KwsdError, OutputError
 
 INTERRUPTED = 130
@@ -40,18 +41,16 @@ app.add_typer(keys, name="keys")
 app.add_typer(service, name="service")
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        from importlib.metadata import version
-
-        print(f"kwsd {version('kwsd')}")
-        raise typer.Exit
-
-
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+        bool,
+        typer.Option(
+            "--version",
+            callback=print_version,
+            is_eager=True,
+            help="Print the versions of kwsd, of what it runs on, and of the models.",
+        ),
     ] = False,
 ) -> None:
     """Options of every command."""

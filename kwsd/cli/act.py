@@ -23,7 +23,7 @@ def act(connect: Connect = None, key: Key = None, server_key: ServerKey = None, 
     from kwsd.actions import Actions
     from kwsd.config import load_config
     from kwsd.errors import ConfigError
-    from kwsd.events import KeywordEvent
+    from kwsd.events import KeywordEvent, StatusEvent
 
     chosen = load_config(file=config).config
     if not chosen.actions:
@@ -36,9 +36,9 @@ def act(connect: Connect = None, key: Key = None, server_key: ServerKey = None, 
     ):
         unknown: set[str] = set()
         for event, _ in follow(events):
-            if not isinstance(event, KeywordEvent):
+            if isinstance(event, StatusEvent):
                 unknown = _name_unknown(actions, event, unknown)
-            elif event.keyword in actions:
+            if isinstance(event, KeywordEvent) and event.keyword in actions:
                 print(line(event), flush=True)
                 actions.run(event, time.monotonic())
 

@@ -19,7 +19,9 @@ def listen(
     connect: Connect = None,
     key: Key = None,
     server_key: ServerKey = None,
-    keyword: Annotated[list[str] | None, typer.Option(help="Only this keyword. May be repeated.")] = None,
+    keyword: Annotated[
+        list[str] | None, typer.Option(metavar="WORD", help="Only this keyword. May be repeated.")
+    ] = None,
     count: Annotated[int | None, typer.Option(min=1, help="Stop after so many keyword events.")] = None,
     timeout: Annotated[float | None, typer.Option(min=0, metavar="S", help="Stop after S seconds.")] = None,
     command: Annotated[
