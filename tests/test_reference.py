@@ -19,6 +19,7 @@ import kwsd_train.cli
 from kwsd import cli, errors
 from kwsd.configfile import settings
 
+PAGES = pages()
 SHARE = ROOT / "share"
 MAN_PAGES = sorted(SHARE.glob("man/man1/*.1"))
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
@@ -38,14 +39,14 @@ COMMANDS = {path: (command, context) for path, command, context in command_lines
 # Generated files
 
 
-@pytest.mark.parametrize(("path", "text"), pages().items(), ids=str)
+@pytest.mark.parametrize(("path", "text"), PAGES.items(), ids=str)
 def test_a_generated_file_is_what_scripts_reference_py_writes(path: Path, text: str) -> None:
     assert (ROOT / path).read_text("utf-8") == text
 
 
 def test_nothing_that_is_installed_is_left_from_before() -> None:
     assert {path for path in SHARE.rglob("*") if path.is_file()} == {
-        ROOT / path for path in pages() if "share" in path.parts
+        ROOT / path for path in PAGES if "share" in path.parts
     }
 
 
@@ -80,7 +81,7 @@ def test_every_command_stands_in_a_hand_written_document(path: str) -> None:
     program, *words = path.split()
     # In a list the program is named once: `kwsd status`, `mute`, `unmute`.
     short = rf"`{' '.join(words)}`"
-    written = [document.read_text("utf-8") for document in DOCUMENTS if document.relative_to(ROOT) not in pages()]
+    written = [document.read_text("utf-8") for document in DOCUMENTS if document.relative_to(ROOT) not in PAGES]
     assert any(re.search(rf"\b{path}\b", text) or (program == "kwsd" and short in text) for text in written)
 
 
