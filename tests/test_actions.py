@@ -3,11 +3,16 @@
 import datetime
 import json
 import os
+import shutil
 import signal
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import closing
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
+from threading import Thread
+from typing import ClassVar
 
 import msgspec
 import numpy as np
@@ -17,8 +22,13 @@ from command import Command
 from running import Running
 
 from kwsd.actions import Actions
-from kwsd.config import EVERY, Action
+from kwsd.bundle import read_bundle
+from kwsd.config import EVERY, Action, load_config
 from kwsd.events import KeywordEvent, SampleRange, decode
+from kwsd.model import find_model
+
+BROKER = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
+"""Which belongs to the administrator, and so is not on every PATH."""
 
 # The command, as a running daemon's events start it
 
@@ -214,3 +224,92 @@ def test_a_keyword_that_no_program_can_be_told_is_said(capfd: pytest.CaptureFixt
     with Actions({EVERY: Action("echo {keyword}")}) as actions:
         actions.run(spoken("zero\0byte"), 0.0)
     assert "cannot run echo: the event is malformed" in capfd.readouterr().err
+
+
+# The examples of docs/actions.md, with other servers
+
+
+def example(heading: str) -> str:
+    """The first configuration under a heading."""
+    page = (Path(__file__).parents[1] / "docs/actions.md").read_text("utf-8")
+    return page.partition(f"## {heading}\n")[2].partition("```toml\n")[2].partition("```")[0]
+
+
+def documented(tmp_path: Path, heading: str, host: str, here: str) -> Actions:
+    path = tmp_path / "config.toml"
+    text = example(heading)
+    assert host in text
+    path.write_text(text.replace(host, here))
+    return Actions(load_config(file=path, environment={}).config.commands())
+
+
+class Home(BaseHTTPRequestHandler):
+    """Keeps the last request, and answers it."""
+
+    code = 200
+    got: ClassVar[dict[str, str | bytes]] = {}
+
+    def do_POST(self) -> None:
+        self.got.update(path=self.path, body=self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(self.code)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def home() -> Iterator[HTTPServer]:
+    with HTTPServer(("127.0.0.1", 0), Home) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
+def test_the_http_example_posts_the_event_and_says_a_refusal(
+    tmp_path: Path, home: HTTPServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    actions = documented(
+        tmp_path, "Home automation by HTTP", "homeassistant.local:8123", f"127.0.0.1:{home.server_port}"
+    )
+    with actions:
+        actions.run(spoken("go"), 0.0)
+    assert Home.got["path"] == "/api/webhook/desk-6f1c"
+    assert decode(Home.got["body"]) == spoken("go")
+    assert capfd.readouterr().err == ""
+    monkeypatch.setattr(Home, "code", 404)
+    with actions:
+        actions.run(spoken("go", 2), 1.0)
+    assert capfd.readouterr().err.splitlines()[-1] == "kwsd: action for go: failed with exit code 22"
+
+
+@pytest.mark.skipif(not (BROKER and shutil.which("mosquitto_pub")), reason="mosquitto is not installed")
+def test_the_mqtt_example_publishes_the_event_under_its_keyword(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    here = f"127.0.0.1 --port {port}"
+    with subprocess.Popen([BROKER, "-v", "-p", str(port)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as broker:
+        try:
+            next(line for line in broker.stdout if b"running" in line)
+            listen = ["mosquitto_sub", *f"-h {here} -v -C 1 -t kwsd/#".split()]
+            with subprocess.Popen(listen, stdout=subprocess.PIPE, text=True) as subscriber:
+                next(line for line in broker.stdout if b"Sending SUBACK" in line)
+                with documented(tmp_path, "Home automation by MQTT", "homeassistant.local", here) as actions:
+                    actions.run(spoken("go"), 0.0)
+                topic, _, message = subscriber.stdout.read().partition(" ")
+        finally:
+            broker.terminate()
+    assert topic == "kwsd/go"
+    assert decode(message.encode()) == spoken("go")
+
+
+@pytest.mark.parametrize("heading", ["Slides", "Media"])
+def test_the_other_examples_are_for_words_of_the_default_model(heading: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(example(heading))
+    config = load_config(file=path, environment={}).config
+    assert config.actions.keys() <= set(read_bundle(find_model("default")).keywords)

@@ -5,6 +5,7 @@ import pty
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from reference import ROOT, exit_codes, pages
 
 import kwsd_train.cli
 from kwsd import cli, errors
+from kwsd.config import load_config
 from kwsd.configfile import settings
 
 PAGES = pages()
@@ -120,6 +122,21 @@ def test_every_command_and_option_in_a_document_exists(document: Path) -> None:
             if path:
                 known = {option for term, _ in parameters(*COMMANDS[path]) for option in re.findall("--[a-z-]+", term)}
                 assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", found[2])) <= known | {"--help"}, line
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+def test_every_configuration_in_a_document_is_one(document: Path, tmp_path: Path) -> None:
+    for block in re.findall(r"^```toml\n(.*?)^```", document.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL):
+        # The other files in TOML are recipes.
+        if "[network]" not in block and "[data]" not in block:
+            path = tmp_path / "config.toml"
+            path.write_text(block)
+            load_config(file=path, environment={})
+
+
+@pytest.mark.parametrize("path", [path for path in PAGES if path.parts[0] == "share"], ids=str)
+def test_man_pages_and_completions_are_installed_with_the_package(path: Path) -> None:
+    assert (Path(sys.prefix) / path).is_file()
 
 
 # Completion
