@@ -3,7 +3,7 @@ export PYTHON ?= python3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_QUIET := 1
 
-.PHONY: demo test lint lock clean dist wheel-venv
+.PHONY: demo test test-deb lint lock clean dist deb wheel-venv
 
 demo: .venv/demo
 	.venv/bin/kwsd demo
@@ -48,6 +48,13 @@ dist: .venv/test
 	.venv/bin/hatchling build -t sdist -d build/dist
 	.venv/bin/pip wheel --no-deps --no-build-isolation --wheel-dir build/dist build/dist/kwsd-*.tar.gz
 	.venv/bin/twine check --strict build/dist/*
+
+deb: dist
+	scripts/build-deb
+
+# Needs root, debootstrap and systemd-nspawn, and some minutes.
+test-deb: deb
+	.venv/bin/pytest tests/deb/check_package.py
 
 # What is tested is the wheel of this tree, as a user installs it.
 wheel-venv: dist
