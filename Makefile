@@ -49,11 +49,11 @@ dist: .venv/test
 	.venv/bin/pip wheel --no-deps --no-build-isolation --wheel-dir build/dist build/dist/kwsd-*.tar.gz
 	.venv/bin/twine check --strict build/dist/*
 
-deb: dist
+deb: .venv/demo
 	scripts/build-deb
 
 # Needs root, debootstrap and systemd-nspawn, and some minutes.
-test-deb: deb
+test-deb: .venv/test deb
 	.venv/bin/pytest tests/deb/check_package.py
 
 # What is tested is the wheel of this tree, as a user installs it.

@@ -110,9 +110,9 @@ def toml(values: dict[str, Any], origins: str | dict[str, Any] | None = None, na
         origin = origins.get(key) if isinstance(origins, dict) else origins
         if isinstance(value, dict) and value:
             inner = f"{name}.{_key(key)}" if name else _key(key)
-            # A table that holds nothing but tables is understood.
-            heading = "" if all(isinstance(item, dict) for item in value.values()) else f"[{inner}]\n"
-            tables += "\n" + heading + toml(value, origin, inner).lstrip("\n" if not heading else "")
+            # A table that holds nothing but tables needs no heading of its own.
+            heading = "" if all(isinstance(item, dict) for item in value.values()) else f"\n[{inner}]\n"
+            tables += heading + toml(value, origin, inner)
         else:
             comment = f"  # {origin or 'default'}" if origins is not None else ""
             # Texts and lists look the same in JSON, but TOML has no surrogate pairs, which JSON may escape with.
