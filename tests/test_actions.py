@@ -23,7 +23,7 @@ from running import Running
 
 from kwsd.actions import Actions
 from kwsd.bundle import read_bundle
-from kwsd.config import EVERY, Action, load_config
+from kwsd.config import EVERY, Action, Config, load_config
 from kwsd.events import KeywordEvent, SampleRange, decode
 from kwsd.model import find_model
 
@@ -94,10 +94,9 @@ def test_a_command_finds_the_event_in_its_environment(kwsd: Command, daemon: Run
 def test_what_a_command_is_told_is_no_configuration_of_a_kwsd_that_it_runs(
     kwsd: Command, daemon: Running, speech: np.ndarray
 ) -> None:
-    command = f"{kwsd.program} listen --timeout 0 --connect {daemon.subscription.address}"
-    process = acting(kwsd, daemon, f'[actions]\ngo = "{command}"\n')
+    process = acting(kwsd, daemon, f'[actions]\ngo = "{kwsd.program} config --json"\n')
     daemon.speak(speech)
-    assert process.stderr.readline() == f"waiting for kwsd at {daemon.subscription.address}\n"
+    assert json.loads(process.stderr.readline()).keys() == set(Config.__struct_fields__)
 
 
 def test_commands_that_fail_hang_or_are_missing_are_said_in_a_line_each_and_the_next_one_runs(

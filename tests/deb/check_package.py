@@ -90,10 +90,10 @@ def test_training_is_no_part_of_it(machine: Machine) -> None:
 
 def test_units_man_page_and_completion_are_found(machine: Machine) -> None:
     machine.install(*EXTRAS)
-    for scope, unit in (("--user", "kwsd"), ("--user", "kwsd-act"), ("--system", "kwsd-system")):
-        folder = "user" if scope == "--user" else "system"
-        verify = f"XDG_RUNTIME_DIR=/tmp systemd-analyze verify {scope} /usr/lib/systemd/{folder}/{unit}.service 2>&1"
-        assert machine.run("sh", "-c", verify, user="anna").stdout == ""
+    for user, unit in (("anna", "user/kwsd"), ("anna", "user/kwsd-act"), ("root", "system/kwsd-system")):
+        scope = unit.partition("/")[0]
+        verify = f"XDG_RUNTIME_DIR=/tmp systemd-analyze verify --{scope} /usr/lib/systemd/{unit}.service 2>&1"
+        assert machine.run("sh", "-c", verify, user=user).stdout == ""
     assert machine.run("man", "--where", "kwsd").stdout == "/usr/share/man/man1/kwsd.1.gz\n"
     load = ". /usr/share/bash-completion/bash_completion; _completion_loader kwsd; complete -p kwsd"
     assert machine.run("bash", "-c", load).stdout == "complete -o default -F _kwsd_completion kwsd\n"
