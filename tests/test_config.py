@@ -185,7 +185,8 @@ def test_kwsd_config_prints_the_default_addresses_in_full(kwsd: Command, runtime
 def test_kwsd_config_names_a_model_that_cannot_be_used_after_the_values(kwsd: Command) -> None:
     done = kwsd.run("config", KWSD_MODEL="mine")
     assert '\nmodel = "mine"  # environment (KWSD_MODEL)\n' in done.stdout
-    assert (done.returncode, done.stderr) == (66, "kwsd: there is no model 'mine': installed are default tutorial\n")
+    assert done.returncode == 66
+    assert done.stderr.startswith("kwsd: there is no model 'mine': installed are default")
     assert kwsd.run("config", KWSD_THRESHOLDS="hello=0.5").returncode == 66
 
 
