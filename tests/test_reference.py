@@ -76,6 +76,8 @@ def test_every_command_and_option_says_what_it_is(path: str) -> None:
     command, context = COMMANDS[path]
     assert command.help
     assert [term for term, meaning in parameters(command, context) if not re.search("[a-z]{3}", meaning)] == []
+    # In a terminal what looks like markup is not shown.
+    assert not any("[" in (text or "") for text in (command.help, *(each.help for each in command.params)))
 
 
 @pytest.mark.parametrize("path", COMMANDS)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def act(connect: Connect = None, key: Key = None, server_key: ServerKey = None, config: ConfigFile = None) -> None:
-    """Run the commands of the configuration's [actions] when their keywords are spoken.
+    """Run the actions of the configuration, which are commands, when their keywords are spoken.
 
     Prints the events that have one. A command that fails, hangs or is not there is said in one line on standard
     error, and the others run all the same. Stops on SIGTERM and SIGINT (Ctrl+C), and then ends what still runs.
