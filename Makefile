@@ -5,7 +5,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_QUIET := 1
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo) env PYTHONDONTWRITEBYTECODE=1
 
-.PHONY: demo test test-systemd lint lock clean wheel wheel-venv
+.PHONY: demo test test-systemd test-deb lint lock clean dist deb wheel-venv
 
 demo: .venv/demo
 	.venv/bin/kwsd demo
@@ -15,7 +15,7 @@ test: lint wheel-venv
 	@echo "The same tests on the installed wheel, without the train extra:"
 	build/venv/bin/pytest --ignore=tests/train
 
-test-systemd: wheel build/container.made
+test-systemd: dist build/container.made
 	$(AS_ROOT) .venv/bin/pytest -m container -p no:cacheprovider tests/systemd
 
 lint: .venv/test
@@ -31,12 +31,12 @@ clean:
 	test ! -e build/container || $(AS_ROOT) rm -rf --one-file-system build/container build/container.made
 	rm -rf .venv build dist tests/node/node_modules .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
-.venv/demo: requirements/run.txt pyproject.toml
+.venv/demo: requirements/run.txt requirements/build.txt pyproject.toml
 	scripts/system-packages demo
 	@echo "Installing kwsd and its libraries into .venv, about 200 MB"
 	$(PYTHON) -m venv .venv
-	.venv/bin/pip install --require-hashes -r requirements/run.txt
-	.venv/bin/pip install --no-deps --editable .
+	.venv/bin/pip install --require-hashes -r requirements/run.txt -r requirements/build.txt
+	.venv/bin/pip install --no-deps --no-build-isolation --editable .
 	touch $@
 
 .venv/test: requirements/dev.txt pyproject.toml tests/node/package-lock.json
@@ -44,19 +44,29 @@ clean:
 	@echo "Installing kwsd, its libraries, TensorFlow and the tools into .venv, about 3 GB"
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install --require-hashes -r requirements/dev.txt
-	.venv/bin/pip install --no-deps --editable .
+	.venv/bin/pip install --no-deps --no-build-isolation --editable .
 	.venv/bin/npm ci --prefix tests/node
 	touch $@
 
-# Always made anew: what is tested is the wheel of this tree, as a user installs it.
-wheel: .venv/test
-	rm -rf build/wheel
-	.venv/bin/pip wheel --no-deps --wheel-dir build/wheel .
+# Always made anew, from the source distribution, so that neither lacks a file.
+dist: .venv/test
+	rm -rf build/dist
+	.venv/bin/hatchling build -t sdist -d build/dist
+	.venv/bin/pip wheel --no-deps --no-build-isolation --wheel-dir build/dist build/dist/kwsd-*.tar.gz
+	.venv/bin/twine check --strict build/dist/*
 
-wheel-venv: wheel
+deb: .venv/demo
+	scripts/build-deb
+
+# Needs root, debootstrap and systemd-nspawn, and some minutes.
+test-deb: .venv/test deb
+	.venv/bin/pytest tests/deb/check_package.py
+
+# What is tested is the wheel of this tree, as a user installs it.
+wheel-venv: dist
 	$(PYTHON) -m venv --clear build/venv
 	build/venv/bin/pip install --require-hashes -r requirements/test.txt
-	build/venv/bin/pip install --no-deps build/wheel/kwsd-*.whl
+	build/venv/bin/pip install --no-deps build/dist/kwsd-*.whl
 
 build/container.made: requirements/run.txt scripts/container-root
 	scripts/system-packages systemd

@@ -1,78 +1,177 @@
 """The daemon's configuration: flags over the environment over a file over defaults, and where each value came from."""
 
 import os
+import re
+import shlex
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import platformdirs
 
 from kwsd.errors import ConfigError
+from kwsd.log import LogLevel
 from kwsd.model import DEFAULT_MODEL
 
 PREFIX = "KWSD_"
 CONFIG_VARIABLE = "KWSD_CONFIG"
 
+EVENT_FIELDS = ("keyword", "score", "time", "id", "event")
+"""What an action is told of its event, as ``{keyword}`` in its command and as ``KWSD_KEYWORD`` in its environment."""
+
+PLACEHOLDER = re.compile(r"\{(" + "|".join(EVENT_FIELDS) + r")\}")
+
+EVERY = "*"
+"""Stands for every keyword without an action of its own."""
+
 Text = Annotated[str, msgspec.Meta(pattern=r"\A[^\0]*\Z")]
-"""No path or device has a zero byte in its name."""
+"""No path, device or command has a zero byte in it."""
 
 Threshold = Annotated[float, msgspec.Meta(gt=0, le=1)]
 
 
 class Curve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Encryption of events over tcp, and the clients that may have them.
+    """Encryption of events over tcp, and the clients that may have them."""
 
-    Parameters
-    ----------
-    server_key : str
-        File with the daemon's secret key.
-    clients : str
-        Folder with the public key of each client, in files that end in ``.key``.
-    """
+    server_key: Annotated[Text, msgspec.Meta(description="File with the daemon's secret key.")]
+    clients: Annotated[
+        Text, msgspec.Meta(description="Folder with the public key of each client, in files that end in .key.")
+    ]
 
-    server_key: Text
-    clients: Text
+
+class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A command that `kwsd act` runs when a keyword is spoken."""
+
+    command: Annotated[
+        Text,
+        msgspec.Meta(
+            description="The program and its arguments. {keyword}, {score}, {time}, {id} and {event} are filled in."
+        ),
+    ]
+    shell: Annotated[
+        bool,
+        msgspec.Meta(description="Give the command to /bin/sh, which finds the event in $KWSD_KEYWORD and the like."),
+    ] = False
+    timeout_s: Annotated[
+        float, msgspec.Meta(gt=0, le=86_400, description="Seconds after which a command that still runs is ended.")
+    ] = 10.0
+    interval_s: Annotated[
+        float, msgspec.Meta(ge=0, le=86_400, description="Seconds from one start to the next, at least.")
+    ] = 0.0
+
+    def words(self) -> list[str]:
+        """The program and its arguments, nothing filled in.
+
+        Raises
+        ------
+        ValueError
+            The command is empty, a quotation in it does not end, or a shell's command is to be filled in.
+        """
+        words = shlex.split(self.command)
+        if not words:
+            raise ValueError("the command is empty")
+        if not self.shell:
+            return words
+        if PLACEHOLDER.search(self.command):
+            # Filled into a shell's program text, a word could end a quotation and begin a command.
+            raise ValueError("a shell finds the keyword in $KWSD_KEYWORD: nothing is filled into its command")
+        return ["/bin/sh", "-c", self.command]
 
 
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a daemon does.
+    """What a daemon does, and what is done with its events."""
 
-    Parameters
-    ----------
-    device : str
-        ``default``, a device's index or a part of its name, ``file:PATH``, or ``-`` for raw samples on standard input.
-    model : str
-        A bundle folder, the name of an installed bundle, or a SavedModel folder.
-    labels : list of str
-        Labels of a SavedModel that does not hold them.
-    address : str
-        Where events are published; the default address when empty.
-    log_level : str
-    thresholds : dict
-        Keyword to threshold, over those of the model.
-    control : str
-        Where the daemon is controlled, on ipc; beside the event socket when empty.
-    curve : Curve, optional
-        Needed on a tcp address that others than this machine can reach.
-    """
+    device: Annotated[
+        Text,
+        msgspec.Meta(
+            description="What to listen to: default, a device's index or a part of its name, file:PATH, or - for raw"
+            " signed 16-bit samples, 16 kHz mono, on standard input."
+        ),
+    ] = "default"
+    model: Annotated[
+        Text, msgspec.Meta(description="A bundle folder, the name of an installed bundle, or a SavedModel folder.")
+    ] = DEFAULT_MODEL
+    labels: Annotated[
+        list[str], msgspec.Meta(description="Labels of a SavedModel that does not hold them, in order.")
+    ] = []
+    address: Annotated[
+        Text,
+        msgspec.Meta(
+            description="Where events are published: ipc:///PATH or tcp://HOST:PORT. When empty,"
+            " ipc://$XDG_RUNTIME_DIR/kwsd/events.sock."
+        ),
+    ] = ""
+    log_level: Annotated[
+        LogLevel, msgspec.Meta(description="The least grave messages that are logged: debug, info, warning or error.")
+    ] = "info"
+    thresholds: Annotated[
+        dict[str, Threshold],
+        msgspec.Meta(
+            description="Keyword to threshold, in (0, 1]: over those of the model.",
+            examples=[{"go": 0.95}],
+        ),
+    ] = {}
+    control: Annotated[
+        Text,
+        msgspec.Meta(
+            description="Where the daemon is controlled: ipc:///PATH. When empty, control.sock beside the event socket."
+        ),
+    ] = ""
+    curve: Annotated[
+        Curve | None,
+        msgspec.Meta(
+            description="Encryption, needed on a tcp address that others than this machine can reach; see"
+            " docs/security.md.",
+            examples=[
+                {"server_key": "~/.config/kwsd/keys/server.key_secret", "clients": "~/.config/kwsd/keys/clients"}
+            ],
+        ),
+    ] = None
+    actions: Annotated[
+        dict[str, Text | Action],
+        msgspec.Meta(
+            description='Keyword to the command that kwsd act runs when it is spoken; "*" is every keyword without a'
+            " command of its own. See docs/actions.md.",
+            examples=[
+                {
+                    "left": "xdotool key Prior",
+                    "go": {
+                        "command": 'notify-send "I heard $KWSD_KEYWORD"',
+                        "shell": True,
+                        "timeout_s": 2.0,
+                        "interval_s": 5.0,
+                    },
+                }
+            ],
+        ),
+    ] = {}
 
-    device: Text = "default"
-    model: Text = DEFAULT_MODEL
-    labels: list[str] = []
-    address: Text = ""
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    thresholds: dict[str, Threshold] = {}
-    control: Text = ""
-    curve: Curve | None = None
+    def __post_init__(self) -> None:
+        """Refuse an action that could never be run, by its keyword."""
+        for keyword, action in self.commands().items():
+            try:
+                action.words()
+            except ValueError as error:
+                raise ValueError(f"action for {keyword!r}: {error}") from None
+
+    def commands(self) -> dict[str, Action]:
+        """The actions, each in its long form."""
+        return {
+            keyword: Action(action) if isinstance(action, str) else action for keyword, action in self.actions.items()
+        }
+
+
+KEYWORD_TABLES = ("thresholds", "actions")
+"""Tables that are merged keyword by keyword."""
 
 
 class Effective(NamedTuple):
-    """A configuration and, for each key, where its value came from."""
+    """A configuration and, for each key, where its value came from; in the tables of keywords, for each keyword."""
 
     config: Config
-    origins: dict[str, str]
+    origins: dict[str, str | dict[str, str]]
 
 
 class Layer(NamedTuple):
@@ -101,13 +200,16 @@ def load_config(
         A file cannot be read, a key is not known, or a value has the wrong type.
     """
     values: dict[str, Any] = msgspec.to_builtins(Config())
-    origins = dict.fromkeys(values, "default")
+    origins: dict[str, Any] = {key: {} if key in KEYWORD_TABLES else "default" for key in values}
     given = {key: value for key, value in (flags or {}).items() if value is not None}
     for layer in (_file_layer(file, environment), _environment_layer(environment), Layer("command line", given)):
         _convert(layer.values, layer.origin)
         for key, value in layer.values.items():
-            values[key] = values[key] | value if key == "thresholds" else value
-            origins[key] = layer.origin
+            if key in KEYWORD_TABLES:
+                values[key] |= value
+                origins[key] |= dict.fromkeys(value, layer.origin)
+            else:
+                values[key], origins[key] = value, layer.origin
     return Effective(_convert(values, "configuration"), origins)
 
 
@@ -135,9 +237,9 @@ def _file_layer(file: Path | None, environment: Mapping[str, str]) -> Layer:
 
 
 def _environment_layer(environment: Mapping[str, str]) -> Layer:
-    variables = {
-        name: text for name, text in environment.items() if name.startswith(PREFIX) and name != CONFIG_VARIABLE
-    }
+    # An action may run kwsd, so what it is told of its event is no configuration.
+    others = {CONFIG_VARIABLE, *(PREFIX + field.upper() for field in EVENT_FIELDS)}
+    variables = {name: text for name, text in environment.items() if name.startswith(PREFIX) and name not in others}
     values = {name.removeprefix(PREFIX).lower(): text for name, text in variables.items()}
     parsed = {key: _parse(key, text) for key, text in values.items()}
     return Layer(f"environment ({' '.join(sorted(variables))})", parsed)

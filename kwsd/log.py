@@ -3,6 +3,9 @@
 import logging
 import os
 import sys
+from typing import Literal
+
+LogLevel = Literal["debug", "info", "warning", "error"]
 
 PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 """Levels of syslog, as sd-daemon(3) wants them at the start of each line."""
@@ -17,8 +20,8 @@ class JournalFormatter(logging.Formatter):
         return "\n".join(prefix + line for line in super().format(record).splitlines())
 
 
-def set_up_logging(level: str) -> None:
-    """Log what is at least as grave as `level` (debug, info, warning or error) to standard error."""
+def set_up_logging(level: LogLevel) -> None:
+    """Log what is at least as grave as `level` to standard error."""
     logging.basicConfig(level=level.upper(), handlers=[_handler()], force=True)
 
 

@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from pathlib import Path
 
 import msgspec
@@ -18,7 +19,7 @@ from command import Command
 from typer.testing import CliRunner
 
 import kwsd as package
-from kwsd.bundle import MANIFEST
+from kwsd.bundle import MANIFEST, read_bundle
 from kwsd.cli import app
 from kwsd.client import Subscription
 from kwsd.events import KeywordEvent, SampleRange, StatusEvent, decode, encode
@@ -42,8 +43,21 @@ def address(runtime: Path) -> str:
 # What it says about itself
 
 
-def test_the_version_is_the_package_s(kwsd: Command) -> None:
-    assert kwsd.run("--version").stdout == f"kwsd {package.__version__}\n"
+def test_the_version_names_the_package_the_libraries_and_the_models(kwsd: Command, runtime: Path) -> None:
+    damaged = Path(shutil.copytree(find_model("default"), runtime / "kwsd" / "models" / "mine"))
+    (damaged / "model.tflite").unlink()
+    done = kwsd.run("--version")
+    lines = done.stdout.splitlines()
+    assert (done.returncode, done.stderr) == (0, "")
+    assert lines[0] == f"kwsd {package.__version__}"
+    assert f"ai-edge-litert {metadata.version('ai-edge-litert')}" in lines
+    sha256 = read_bundle(find_model("default")).files["model.tflite"].sha256
+    assert f"model default {sha256[:12]}" in lines
+    assert f"model mine must not be used: cannot read {damaged}/model.tflite: No such file or directory" in lines
+
+
+def test_the_version_of_the_installed_package_is_that_in_its_code() -> None:
+    assert metadata.version("kwsd") == package.__version__
 
 
 def test_the_help_names_every_command(kwsd: Command) -> None:

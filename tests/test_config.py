@@ -1,13 +1,15 @@
 """The configuration: which value wins, where it came from, and what is refused in one sentence."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from command import Command
 
-from kwsd.config import Config, Effective, load_config
+from kwsd.config import Action, Config, Effective, load_config
+from kwsd.configfile import default_file, settings
 from kwsd.errors import ConfigError
 
 
@@ -34,7 +36,7 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_nothing_given_means_the_defaults() -> None:
     effective = load()
     assert effective.config == Config("default", "default", [], "", "info", {})
-    assert set(effective.origins.values()) == {"default"}
+    assert effective.origins == dict.fromkeys(Config.__struct_fields__, "default") | {"thresholds": {}, "actions": {}}
 
 
 def test_a_flag_goes_over_the_environment_over_the_file_over_the_default(file: Callable[[str], Path]) -> None:
@@ -47,9 +49,10 @@ def test_a_flag_goes_over_the_environment_over_the_file_over_the_default(file: C
         "labels": "default",
         "address": "default",
         "log_level": str(path),
-        "thresholds": "default",
+        "thresholds": {},
         "control": "default",
         "curve": "default",
+        "actions": {},
     }
 
 
@@ -57,7 +60,11 @@ def test_thresholds_of_all_places_are_merged_word_by_word(file: Callable[[str], 
     path = file("[thresholds]\ngo = 0.1\nstop = 0.1\nleft = 0.1\n")
     effective = load(path, {"thresholds": {"left": 0.3}}, KWSD_THRESHOLDS="stop=0.2,left=0.2")
     assert effective.config.thresholds == {"go": 0.1, "stop": 0.2, "left": 0.3}
-    assert effective.origins["thresholds"] == "command line"
+    assert effective.origins["thresholds"] == {
+        "go": str(path),
+        "stop": "environment (KWSD_THRESHOLDS)",
+        "left": "command line",
+    }
 
 
 def test_lists_in_the_environment_are_separated_by_commas() -> None:
@@ -91,6 +98,11 @@ def test_a_file_named_by_the_environment_goes_before_both_and_a_flag_before_it(f
         ("[thresholds]\ngo = 1.5", "Expected `float` <= 1.0"),
         ("[thresholds]\ngo = 0.0", "Expected `float` > 0.0"),
         ("[thresholds]\ngo = nan", "Expected `float`"),
+        ('actions.go = ""', "action for 'go': the command is empty"),
+        ('actions.go = "say \'go"', "action for 'go': No closing quotation"),
+        ('actions.go = {command = "say {keyword}", shell = true}', r"a shell finds the keyword in \$KWSD_KEYWORD"),
+        ('actions.go = {command = "say", timeout_s = 0}', "Expected `float` > 0.0"),
+        ('actions.go = {command = "say", retries = 3}', "unknown field `retries`"),
         ("device", "is not valid TOML"),
         ('device = "x"\ndevice = "y"', "is not valid TOML"),
     ],
@@ -142,12 +154,15 @@ def test_a_flag_with_a_wrong_value_is_refused_by_name() -> None:
 def test_what_kwsd_config_prints_is_a_configuration_with_the_same_values(
     kwsd: Command, file: Callable[[str], Path]
 ) -> None:
-    path = file('labels = ["no", "yes"]\n[thresholds]\n"two words" = 0.5\ngo = 1e-7\n')
+    path = file(
+        'labels = ["no", "yes"]\nactions.no = "say no"\nactions."two words" = {command = "x", interval_s = 2}\n'
+        'thresholds = {"two words" = 0.5, go = 1e-7}\n'
+    )
     device = 'a "quoted" \\ name, été 🎤\n'
     printed = kwsd.run("config", "--config", path, KWSD_DEVICE=device, KWSD_ADDRESS="ipc:///e.sock")
-    assert printed.stderr == ""
-    assert f"# {path}\n" in printed.stdout
-    assert "# environment (KWSD_ADDRESS KWSD_DEVICE)\n" in printed.stdout
+    assert f"\ngo = 1e-07  # {path}\n" in printed.stdout
+    assert '\naddress = "ipc:///e.sock"  # environment (KWSD_ADDRESS KWSD_DEVICE)\n' in printed.stdout
+    assert '\nmodel = "default"  # default\n' in printed.stdout
     again = load(file(printed.stdout)).config
     assert again == Config(
         device,
@@ -155,12 +170,54 @@ def test_what_kwsd_config_prints_is_a_configuration_with_the_same_values(
         address="ipc:///e.sock",
         thresholds={"two words": 0.5, "go": 1e-7},
         control="ipc:///control.sock",
+        actions={"no": "say no", "two words": Action("x", interval_s=2)},
     )
 
 
 def test_kwsd_config_prints_the_default_addresses_in_full(kwsd: Command, runtime: Path) -> None:
-    printed = json.loads(kwsd.run("config", "--json", KWSD_MODEL="mine").stdout)
+    printed = json.loads(kwsd.run("config", "--json", KWSD_THRESHOLDS="go=0.5").stdout)
     assert printed["address"] == {"value": f"ipc://{runtime}/kwsd/events.sock", "origin": "default"}
     assert printed["control"] == {"value": f"ipc://{runtime}/kwsd/control.sock", "origin": "default"}
-    assert printed["model"] == {"value": "mine", "origin": "environment (KWSD_MODEL)"}
+    assert printed["thresholds"] == {"value": {"go": 0.5}, "origin": {"go": "environment (KWSD_THRESHOLDS)"}}
     assert set(printed) == set(Config.__struct_fields__)
+
+
+def test_kwsd_config_names_a_model_that_cannot_be_used_after_the_values(kwsd: Command) -> None:
+    done = kwsd.run("config", KWSD_MODEL="mine")
+    assert '\nmodel = "mine"  # environment (KWSD_MODEL)\n' in done.stdout
+    assert done.returncode == 66
+    assert done.stderr.startswith("kwsd: there is no model 'mine': installed are default")
+    assert kwsd.run("config", KWSD_THRESHOLDS="hello=0.5").returncode == 66
+
+
+# The file with every setting
+
+
+def test_the_default_file_changes_nothing_as_it_is(kwsd: Command, file: Callable[[str], Path]) -> None:
+    printed = kwsd.run("config", "--default")
+    assert (printed.returncode, printed.stderr) == (0, "")
+    assert load(file(printed.stdout)) == load()
+
+
+def test_every_setting_of_the_default_file_holds_once_its_mark_is_taken_away(file: Callable[[str], Path]) -> None:
+    text = "\n".join(line.removeprefix("#") if line[1:2] != " " else line for line in default_file().splitlines())
+    effective = load(file(text))
+    default = Config()
+    for key in ("device", "model", "labels", "address", "log_level", "control"):
+        assert effective.origins[key] != "default"
+        assert getattr(effective.config, key) == getattr(default, key)
+    assert effective.config.thresholds
+    assert effective.config.curve
+    assert any(isinstance(action, Action) for action in effective.config.actions.values())
+    assert set(effective.origins) == set(Config.__struct_fields__)
+
+
+def test_every_setting_has_its_meaning_above_it(kwsd: Command) -> None:
+    lines = default_file().splitlines()
+    for setting in settings():
+        place = next(
+            number for number, line in enumerate(lines) if re.match(rf"#(\[{setting.key}\]|{setting.key} = )", line)
+        )
+        assert lines[place - 1].startswith("# ")
+        assert all(f"#   {key.key}: " in "\n".join(lines[:place]) for key in setting.inner)
+    assert kwsd.run("config", "--default", "--json").returncode == 2

@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from kwsd.cli.act import act
 from kwsd.cli.config import config
 from kwsd.cli.demo import demo
 from kwsd.cli.devices import devices
@@ -23,6 +24,7 @@ from kwsd.cli.service import service
 from kwsd.cli.status import status
 from kwsd.cli.stop import stop
 from kwsd.cli.unmute import unmute
+from kwsd.cli.version import print_version
 from kwsd.errors import KwsdError, OutputError
 
 INTERRUPTED = 130
@@ -34,24 +36,22 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (run, listen, status, mute, unmute, reload, stop, scan, devices, models, config, demo):
+for command in (run, listen, act, status, mute, unmute, reload, stop, scan, devices, models, config, demo):
     app.command()(command)
 app.add_typer(keys, name="keys")
 app.add_typer(service, name="service")
 
 
-def _print_version(wanted: bool) -> None:
-    if wanted:
-        from importlib.metadata import version
-
-        print(f"kwsd {version('kwsd')}")
-        raise typer.Exit
-
-
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
+        bool,
+        typer.Option(
+            "--version",
+            callback=print_version,
+            is_eager=True,
+            help="Print the versions of kwsd, of what it runs on, and of the models.",
+        ),
     ] = False,
 ) -> None:
     """Options of every command."""

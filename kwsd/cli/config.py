@@ -10,30 +10,35 @@ from kwsd.cli.options import ConfigFile
 
 def config(
     json: Annotated[bool, typer.Option("--json", help="One JSON object: key to value and origin.")] = False,
+    default: Annotated[
+        bool, typer.Option("--default", help="Print a file with every setting, its meaning and its default.")
+    ] = False,
     config: ConfigFile = None,
 ) -> None:
-    """Print the configuration in force, and where each value came from."""
+    """Print the configuration in force, and where each value came from.
+
+    Exit code 66 when it names a model that is not there or must not be used.
+    """
     import msgspec
 
     from kwsd.address import control_address, default_address
     from kwsd.config import load_config
+    from kwsd.configfile import default_file, file_in_force
+    from kwsd.errors import UsageError
+    from kwsd.setup import configured_model
 
-    effective = load_config(file=config)
-    values = msgspec.to_builtins(effective.config)
-    values["address"] = values["address"] or default_address()
-    values["control"] = values["control"] or control_address(values["address"])
-    if json:
-        print(jsonlib.dumps({key: {"value": value, "origin": effective.origins[key]} for key, value in values.items()}))
+    if default:
+        if json:
+            raise UsageError("--default prints a TOML file: leave out --json")
+        print(default_file(), end="")
         return
-    for key, value in values.items():
-        # TOML has no word for a table that is not there.
-        mark = "# " if value is None else ""
-        print(f"{mark}{key} = {_toml(value)}  # {effective.origins[key]}")
-
-
-def _toml(value: object) -> str:
-    """A value as TOML: strings and lists look the same in JSON, tables do not."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{_toml(key)} = {_toml(inner)}" for key, inner in value.items()) + "}"
-    # TOML has no surrogate pairs, which is how JSON escapes characters beyond the basic plane.
-    return jsonlib.dumps(value, ensure_ascii=False)
+    found = load_config(file=config)
+    events = found.config.address or default_address()
+    control = found.config.control or control_address(events)
+    whole = found._replace(config=msgspec.structs.replace(found.config, address=events, control=control))
+    if json:
+        values = msgspec.to_builtins(whole.config)
+        print(jsonlib.dumps({key: {"value": values[key], "origin": whole.origins[key]} for key in values}))
+    else:
+        print(file_in_force(whole), end="")
+    configured_model(found.config)

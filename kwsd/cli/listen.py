@@ -1,57 +1,51 @@
 """``kwsd listen``."""
 
-import math
-import sys
+import signal
 import time
-from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kwsd.cli.follow import Connect, Key, ServerKey, follow, line, subscription
+
 if TYPE_CHECKING:
-    from kwsd.client import Subscription
-    from kwsd.events import Event, StatusEvent
+    from kwsd.actions import Actions
 
 
 def listen(
     json: Annotated[
         bool, typer.Option("--json", help="Print each event as it was published, one JSON object a line.")
     ] = False,
-    connect: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="The daemon's event address, if not the default.")
+    connect: Connect = None,
+    key: Key = None,
+    server_key: ServerKey = None,
+    keyword: Annotated[
+        list[str] | None, typer.Option(metavar="WORD", help="Only this keyword. May be repeated.")
     ] = None,
-    key: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="This client's secret key, for a daemon with CURVE.")
-    ] = None,
-    server_key: Annotated[Path | None, typer.Option(metavar="FILE", help="The daemon's public key.")] = None,
-    keyword: Annotated[list[str] | None, typer.Option(help="Only this keyword. May be repeated.")] = None,
     count: Annotated[int | None, typer.Option(min=1, help="Stop after so many keyword events.")] = None,
     timeout: Annotated[float | None, typer.Option(min=0, metavar="S", help="Stop after S seconds.")] = None,
+    command: Annotated[
+        str | None,
+        typer.Option("--exec", metavar="COMMAND", help="Run this for each event: a program with {keyword} filled in."),
+    ] = None,
 ) -> None:
-    """Print keyword events of a running daemon.
+    """Print keyword events of a running daemon, and run a command for each if asked to.
 
     Listens where the configuration says that the daemon publishes, and waits for one that is not running yet. Exit
     code 75 when --timeout passes before --count events came.
     """
+    from kwsd.config import load_config
     from kwsd.errors import NoEventError
     from kwsd.events import KeywordEvent
 
-    with _subscription(connect, keyword, key, server_key) as subscription:
-        printed, state = 0, f"waiting for kwsd at {subscription.address}"
-        print(state, file=sys.stderr)
-        for body, event in _messages(subscription, timeout):
+    address = connect or load_config().config.address
+    with subscription(address, keyword, key, server_key) as events, _actions(command) as actions:
+        printed = 0
+        for event, body in follow(events, timeout):
             if not isinstance(event, KeywordEvent):
-                if _said(event) != state:
-                    state = _said(event)
-                    print(state, file=sys.stderr)
                 continue
-            sys.stdout.write(
-                body.decode() + "\n"
-                if json
-                else f"{event.time.astimezone():%H:%M:%S}  {event.keyword:<10} {event.score:.2f}\n"
-            )
-            sys.stdout.flush()
+            print(body.decode() if json else line(event), flush=True)
+            actions.run(event, time.monotonic())
             printed += 1
             if printed == count:
                 return
@@ -59,32 +53,16 @@ def listen(
         raise NoEventError(f"{printed} of {count} events came within {timeout:g} seconds")
 
 
-def _subscription(
-    address: str | None, keywords: list[str] | None, key: Path | None, server_key: Path | None
-) -> "Subscription":
-    from kwsd.client import Subscription
-    from kwsd.config import load_config
-    from kwsd.curve import client_keys
+def _actions(command: str | None) -> "Actions":
+    from kwsd.actions import Actions
+    from kwsd.config import EVERY, Action
     from kwsd.errors import UsageError
 
-    if (key is None) != (server_key is None):
-        raise UsageError("--key and --server-key go together")
-    keys = client_keys(key, server_key) if key and server_key else None
+    if command is None:
+        return Actions({})
+    # What was started must not be left behind by whoever ends this process.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return Subscription(address or load_config().config.address, keywords, keys)
+        return Actions({EVERY: Action(command)})
     except ValueError as error:
-        raise UsageError(str(error)) from None
-
-
-def _messages(subscription: "Subscription", timeout_s: float | None) -> Iterator[tuple[bytes, "Event"]]:
-    from kwsd.events import decode
-
-    end_s = math.inf if timeout_s is None else time.monotonic() + timeout_s
-    while message := subscription.receive(end_s - time.monotonic()):
-        yield message.body, decode(message.body)
-
-
-def _said(status: "StatusEvent") -> str:
-    """A daemon's state in words."""
-    about = f"{status.source}, model {status.model}: {' '.join(status.keywords)}"
-    return f"kwsd is {status.state} ({status.reason or about})"
+        raise UsageError(f"--exec: {error}") from None

@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from kwsd.cli.options import ConfigFile, Labels, ModelName
+from kwsd.log import LogLevel
 
 
 def run(
@@ -21,9 +22,10 @@ def run(
         str | None, typer.Option(help="Where to be controlled: ipc:///PATH; beside the events without it.")
     ] = None,
     threshold: Annotated[
-        list[str] | None, typer.Option(help="WORD=NUMBER: over the model's threshold. May be repeated.")
+        list[str] | None,
+        typer.Option(metavar="WORD=NUMBER", help="Over the model's threshold for a keyword. May be repeated."),
     ] = None,
-    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error.")] = None,
+    log_level: Annotated[LogLevel | None, typer.Option(help="The least grave messages that are logged.")] = None,
     config: ConfigFile = None,
 ) -> None:
     """Listen, and publish an event for each keyword.

@@ -12,7 +12,10 @@ UNITS = Path(__file__).parents[2] / "systemd"
 
 
 @pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd-analyze is not installed")
-@pytest.mark.parametrize(("unit", "manager"), [("kwsd.service", "--user"), ("kwsd-system.service", "--system")])
+@pytest.mark.parametrize(
+    ("unit", "manager"),
+    [("kwsd.service", "--user"), ("kwsd-act.service", "--user"), ("kwsd-system.service", "--system")],
+)
 def test_systemd_finds_nothing_to_say_against_the_unit(unit: str, manager: str, tmp_path: Path) -> None:
     lines = (UNITS / unit).read_text().splitlines()
     # The program is where this test's Python is, not where a user will have installed it.

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from kwsd import __version__
 from kwsd_train.cli import app
 
 Run = Callable[..., subprocess.Popen[str]]
@@ -47,6 +48,22 @@ def test_explore_draws_the_tutorial_s_figures(kwsd_train: Run, data: Path, tmp_p
     assert "yes                    2           2           0" in stdout
     names = {path.name for path in (tmp_path / "figures").iterdir()}
     assert names == {"waveforms.png", "waveform-and-spectrogram.png", "spectrograms.png"}
+
+
+def test_explore_and_predict_print_one_json_object_for_programs(
+    kwsd_train: Run, clips: Path, data: Path, tmp_path: Path
+) -> None:
+    stdout, stderr = kwsd_train("predict", min((clips / "yes").iterdir()), "--json").communicate()
+    scores = json.loads(stdout)
+    assert max(scores, key=scores.get) == next(iter(scores)) == "yes", stderr
+    stdout, stderr = kwsd_train("explore", "--data", data, "--out", tmp_path, "--json").communicate()
+    assert json.loads(stdout)["yes"] == {"training": 2, "validation": 2, "testing": 0}, stderr
+
+
+def test_the_version_names_the_libraries(kwsd_train: Run) -> None:
+    stdout, stderr = kwsd_train("--version").communicate()
+    assert stdout.splitlines()[0] == f"kwsd-train {__version__}", stderr
+    assert "\ntensorflow 2." in stdout
 
 
 def test_evaluate_prints_one_json_object(kwsd_train: Run, clips: Path) -> None:

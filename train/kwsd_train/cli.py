@@ -1,5 +1,6 @@
 """The command ``kwsd-train``: from recordings to a model bundle."""
 
+import json as jsonlib
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -26,6 +27,26 @@ StreamSeed = Annotated[int, typer.Option(min=0, help="Of the order, the gaps and
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first file that cannot be used.")]
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        from kwsd.cli.version import versions
+
+        print("\n".join(versions("kwsd-train", ("tensorflow", "keras", "numpy"))))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the versions of kwsd-train and TensorFlow."
+        ),
+    ] = False,
+) -> None:
+    """Options of every command."""
+
+
 @app.command()
 def download(
     archive: Annotated[str, typer.Argument(help="mini (182 MB, eight words) or speech-commands (2.4 GB, 35 words).")],
@@ -47,6 +68,7 @@ def explore(
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder for the figures.")] = Path("explore"),
     seed: Annotated[int, typer.Option(help="Of the draw of nine clips.")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object: word to split to number of clips.")] = False,
     strict: Strict = False,
 ) -> None:
     """Count the clips and draw waveforms and spectrograms of nine of them."""
@@ -55,7 +77,7 @@ def explore(
 
     clips = load_clips(data, strict=strict)
     _name_skipped(clips)
-    print(exploring.table(clips))
+    print(jsonlib.dumps(exploring.counts(clips)) if json else exploring.table(clips))
     for path in exploring.explore(clips, out, seed):
         _say(f"wrote {path}")
 
@@ -206,6 +228,7 @@ def predict(
     model: ModelName = "default",
     chart: Annotated[Path | None, typer.Option(help="Draw a bar chart into this PNG file.")] = None,
     play: Annotated[bool, typer.Option("--play", help="Play the second through the default device.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="One JSON object: label to probability.")] = False,
 ) -> None:
     """Print the probability of every label for one recording."""
     from kwsd.model import load_model
@@ -213,8 +236,8 @@ def predict(
 
     window = predicting.read_window(file)
     scores = predicting.predict(load_model(model), window)
-    for label, score in sorted(scores.items(), key=lambda item: -item[1]):
-        print(f"{label:<12}{score:8.4f}")
+    ranked = sorted(scores.items(), key=lambda item: -item[1])
+    print(jsonlib.dumps(dict(ranked)) if json else "\n".join(f"{label:<12}{score:8.4f}" for label, score in ranked))
     if chart:
         from kwsd_train import plots
 

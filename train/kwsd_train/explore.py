@@ -41,10 +41,14 @@ def explore(clips: Clips, folder: Path, seed: int) -> list[Path]:
     return paths
 
 
+def counts(clips: Clips) -> dict[str, dict[str, int]]:
+    """Number of clips by word and split."""
+    by_split = {split: clips.of(split).counts() for split in SPLITS}
+    return {word: {split: by_split[split].get(word, 0) for split in SPLITS} for word in clips.counts()}
+
+
 def table(clips: Clips) -> str:
     """Clips by word and split, as lines of text."""
     lines = [f"{'word':<12}" + "".join(f"{split:>12}" for split in SPLITS)]
-    by_split = {split: clips.of(split).counts() for split in SPLITS}
-    rows = [[by_split[split].get(word, 0) for split in SPLITS] for word in clips.counts()]
-    lines += [f"{word:<12}" + "".join(f"{n:>12}" for n in row) for word, row in zip(clips.counts(), rows, strict=True)]
+    lines += [f"{word:<12}" + "".join(f"{n:>12}" for n in row.values()) for word, row in counts(clips).items()]
     return "\n".join(lines)

@@ -206,7 +206,7 @@ class Ear:
 @contextmanager
 def booted() -> Iterator[Container]:
     """A container that lives as long as the context, with the wheel of this tree."""
-    [wheel] = (TREE / "build" / "wheel").glob("kwsd-*.whl")
+    [wheel] = (TREE / "build" / "dist").glob("kwsd-*.whl")
     with tempfile.TemporaryDirectory(prefix="kwsd-") as folder:
         container = Container(wheel, Path(folder) / "notify")
         try:

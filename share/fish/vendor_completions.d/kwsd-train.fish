@@ -1,0 +1,1 @@
+complete --command kwsd-train --no-files --arguments "(env _KWSD_TRAIN_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=get-args _TYPER_COMPLETE_ARGS=(commandline -cp) kwsd-train)" --condition "env _KWSD_TRAIN_COMPLETE=complete_fish _TYPER_COMPLETE_FISH_ACTION=is-args _TYPER_COMPLETE_ARGS=(commandline -cp) kwsd-train"

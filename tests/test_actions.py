@@ -1,0 +1,314 @@
+"""Commands that are run when keywords are spoken: a real daemon, real programs."""
+
+import datetime
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import ClassVar
+
+import msgspec
+import numpy as np
+import pytest
+import soundfile
+from command import Command
+from running import Running
+
+from kwsd.actions import Actions
+from kwsd.bundle import read_bundle
+from kwsd.config import EVERY, Action, Config, load_config
+from kwsd.events import KeywordEvent, SampleRange, decode
+from kwsd.model import find_model
+
+BROKER = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
+"""Which belongs to the administrator, and so is not on every PATH."""
+
+# The command, as a running daemon's events start it
+
+
+@pytest.fixture
+def daemon(program: str, runtime: Path) -> Iterator[Running]:
+    with closing(Running(program, runtime)) as running:
+        yield running
+
+
+@pytest.fixture
+def speech(two_words: Path) -> np.ndarray:
+    """The words "go" and "stop"."""
+    return soundfile.read(two_words)[0]
+
+
+def follower(kwsd: Command, daemon: Running, *arguments: str | Path) -> subprocess.Popen[str]:
+    """A command that follows the daemon, and has heard of it."""
+    process = kwsd.start(*arguments, "--connect", daemon.subscription.address)
+    while "kwsd is listening" not in process.stderr.readline():
+        assert process.poll() is None
+    return process
+
+
+def acting(kwsd: Command, daemon: Running, toml: str) -> subprocess.Popen[str]:
+    path = kwsd.home / "config.toml"
+    path.write_text(toml)
+    return follower(kwsd, daemon, "act", "--config", path)
+
+
+def test_listen_runs_a_program_for_each_event_and_waits_for_the_last(
+    kwsd: Command, daemon: Running, speech: np.ndarray
+) -> None:
+    process = follower(kwsd, daemon, "listen", "--json", "--count", "2", "--exec", "printf '%s\n' '<{keyword}> $HOME;'")
+    daemon.speak(speech)
+    stdout, stderr = process.communicate()
+    assert process.returncode == 0
+    assert [json.loads(line)["keyword"] for line in stdout.splitlines()] == ["go", "stop"]
+    # No shell has seen the words.
+    assert sorted(stderr.splitlines()) == ["<go> $HOME;", "<stop> $HOME;"]
+
+
+def test_each_keyword_has_its_own_command_or_that_of_all_others(
+    kwsd: Command, daemon: Running, speech: np.ndarray
+) -> None:
+    process = acting(kwsd, daemon, '[actions]\ngo = "echo forward"\n"*" = "echo other {keyword}"\n')
+    daemon.speak(speech)
+    assert sorted(process.stderr.readline() for _ in range(2)) == ["forward\n", "other stop\n"]
+    assert [process.stdout.readline().split()[1] for _ in range(2)] == ["go", "stop"]
+
+
+def test_a_command_finds_the_event_in_its_environment(kwsd: Command, daemon: Running, speech: np.ndarray) -> None:
+    script = "echo $KWSD_KEYWORD $KWSD_SCORE $KWSD_TIME $KWSD_ID; echo $KWSD_EVENT"
+    process = acting(kwsd, daemon, f'[actions.go]\ncommand = "{script}"\nshell = true\n')
+    daemon.speak(speech)
+    keyword, score, time, id_ = process.stderr.readline().split()
+    event = decode(process.stderr.readline().encode())
+    assert (event.keyword, event.id) == (keyword, id_) == ("go", id_)
+    assert event.score == pytest.approx(float(score), abs=1e-4)
+    assert event.time == datetime.datetime.fromisoformat(time)
+
+
+def test_what_a_command_is_told_is_no_configuration_of_a_kwsd_that_it_runs(
+    kwsd: Command, daemon: Running, speech: np.ndarray
+) -> None:
+    process = acting(kwsd, daemon, f'[actions]\ngo = "{kwsd.program} config --json"\n')
+    daemon.speak(speech)
+    assert json.loads(process.stderr.readline()).keys() == set(Config.__struct_fields__)
+
+
+def test_commands_that_fail_hang_or_are_missing_are_said_in_a_line_each_and_the_next_one_runs(
+    kwsd: Command, daemon: Running, speech: np.ndarray
+) -> None:
+    toml = '[actions]\ngo = {command = "sleep 1000", timeout_s = 0.1}\nstop = "false"\n'
+    process = acting(kwsd, daemon, toml)
+    daemon.speak(speech)
+    assert sorted(process.stderr.readline() for _ in range(2)) == [
+        "kwsd: action for go: ended, as it was not done after 0.1 s\n",
+        "kwsd: action for stop: failed with exit code 1\n",
+    ]
+    other = acting(kwsd, daemon, '[actions]\ngo = "no-such-program"\nstop = "echo runs"\n')
+    daemon.speak(speech)
+    assert other.stderr.readline() == "kwsd: action for go: cannot run no-such-program: No such file or directory\n"
+    assert other.stderr.readline() == "runs\n"
+
+
+def test_an_action_for_a_word_that_the_model_does_not_know_is_named(kwsd: Command, daemon: Running) -> None:
+    process = acting(kwsd, daemon, '[actions]\nhello = "true"\ngo = "true"\n')
+    assert process.stderr.readline() == "model default has no keyword 'hello': its action never runs\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_what_still_runs_is_ended_with_the_command_that_started_it(
+    kwsd: Command, daemon: Running, speech: np.ndarray, number: signal.Signals
+) -> None:
+    pipe = kwsd.home / "pipe"
+    os.mkfifo(pipe)
+    # The shell's child holds the pipe too.
+    script = f"exec > {pipe}; echo started; sleep 1000 & wait"
+    process = acting(kwsd, daemon, f'[actions.go]\ncommand = "{script}"\nshell = true\ntimeout_s = 3600\n')
+    daemon.speak(speech)
+    with pipe.open() as output:
+        assert output.readline() == "started\n"
+        process.send_signal(number)
+        assert output.read() == ""
+    _, stderr = process.communicate()
+    assert (process.returncode, stderr) == (0, "")
+
+
+def test_without_actions_there_is_nothing_to_do(kwsd: Command) -> None:
+    done = kwsd.run("act")
+    assert done.returncode == 78
+    assert done.stderr == (
+        "kwsd: there are no actions: write them into the configuration, see  kwsd config --default\n"
+    )
+
+
+def test_a_command_with_an_open_quotation_is_a_usage_error(kwsd: Command) -> None:
+    done = kwsd.run("listen", "--exec", "echo 'x")
+    assert (done.returncode, done.stderr) == (2, "kwsd: --exec: No closing quotation\n")
+
+
+# Starting and ending, by the events alone
+
+
+def spoken(keyword: str, sequence: int = 1) -> KeywordEvent:
+    return KeywordEvent(
+        id=f"run-{keyword}-{sequence}",
+        run="run",
+        seq=sequence,
+        time=datetime.datetime(2026, 11, 23, 12, 30, 15, tzinfo=datetime.UTC),
+        keyword=keyword,
+        score=0.875,
+        sample=32_000,
+        window=SampleRange(16_000, 32_000),
+        model="default",
+        source="stdin",
+        latency_ms=1.5,
+    )
+
+
+def test_an_action_is_left_out_until_its_interval_has_passed(capfd: pytest.CaptureFixture[str]) -> None:
+    actions = Actions({EVERY: Action("echo {id}", interval_s=2)})
+    for event, now_s in ((spoken("go", 1), 100.0), (spoken("go", 2), 101.9), (spoken("stop"), 101.9)):
+        with actions:
+            actions.run(event, now_s)
+    with actions:
+        actions.run(spoken("go", 3), 102.0)
+    assert capfd.readouterr().err.splitlines() == [
+        "run-go-1",
+        "kwsd: action for go: left out, as the one before is less than 2 s ago",
+        # Each keyword has its own interval.
+        "run-stop-1",
+        "run-go-3",
+    ]
+
+
+def test_an_action_is_left_out_while_the_one_before_runs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with Actions({"go": Action(f"cat {pipe}"), "stop": Action("echo at once")}) as actions:
+        actions.run(spoken("go", 1), 100.0)
+        actions.run(spoken("go", 2), 200.0)
+        actions.run(spoken("stop"), 200.0)
+        pipe.write_text("done\n")
+    lines = capfd.readouterr().err.splitlines()
+    assert lines[0] == "kwsd: action for go: left out, as the one before still runs"
+    assert sorted(lines[1:]) == ["at once", "done"]
+
+
+def test_a_command_that_hangs_is_ended_with_all_that_it_started(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    # Deaf to the polite signal, and its child too.
+    script = f"trap '' TERM; exec > {pipe}; echo started; sleep 1000 & wait; sleep 1000"
+    action = msgspec.convert({"command": script, "shell": True, "timeout_s": 0.5}, Action)
+    with Actions({"go": action}) as actions:
+        actions.run(spoken("go"), 0.0)
+        assert pipe.read_text() == "started\n"
+    assert capfd.readouterr().err == "kwsd: action for go: ended, as it was not done after 0.5 s\n"
+
+
+def test_a_word_is_one_argument_whatever_is_in_it(capfd: pytest.CaptureFixture[str]) -> None:
+    with Actions({EVERY: Action("printf '<%s>' {keyword} 'a b' {nothing}")}) as actions:
+        actions.run(spoken("-n $(x) {id}"), 0.0)
+    assert capfd.readouterr().err == "<-n $(x) {id}><a b><{nothing}>"
+
+
+def test_a_keyword_that_no_program_can_be_told_is_said(capfd: pytest.CaptureFixture[str]) -> None:
+    with Actions({EVERY: Action("echo {keyword}")}) as actions:
+        actions.run(spoken("zero\0byte"), 0.0)
+    assert "cannot run echo: the event is malformed" in capfd.readouterr().err
+
+
+# The examples of docs/actions.md, with other servers
+
+
+def example(heading: str) -> str:
+    """The first configuration under a heading."""
+    page = (Path(__file__).parents[1] / "docs/actions.md").read_text("utf-8")
+    return page.partition(f"## {heading}\n")[2].partition("```toml\n")[2].partition("```")[0]
+
+
+def documented(tmp_path: Path, heading: str, host: str, here: str) -> Actions:
+    path = tmp_path / "config.toml"
+    text = example(heading)
+    assert host in text
+    path.write_text(text.replace(host, here))
+    return Actions(load_config(file=path, environment={}).config.commands())
+
+
+class Home(BaseHTTPRequestHandler):
+    """Keeps the last request, and answers it."""
+
+    code = 200
+    got: ClassVar[dict[str, str | bytes]] = {}
+
+    def do_POST(self) -> None:
+        self.got.update(path=self.path, body=self.rfile.read(int(self.headers["Content-Length"])))
+        self.send_response(self.code)
+        self.end_headers()
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def home() -> Iterator[HTTPServer]:
+    with HTTPServer(("127.0.0.1", 0), Home) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
+def test_the_http_example_posts_the_event_and_says_a_refusal(
+    tmp_path: Path, home: HTTPServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    actions = documented(
+        tmp_path, "Home automation by HTTP", "homeassistant.local:8123", f"127.0.0.1:{home.server_port}"
+    )
+    with actions:
+        actions.run(spoken("go"), 0.0)
+    assert Home.got["path"] == "/api/webhook/desk-6f1c"
+    assert decode(Home.got["body"]) == spoken("go")
+    assert capfd.readouterr().err == ""
+    monkeypatch.setattr(Home, "code", 404)
+    with actions:
+        actions.run(spoken("go", 2), 1.0)
+    assert capfd.readouterr().err.splitlines()[-1] == "kwsd: action for go: failed with exit code 22"
+
+
+@pytest.mark.skipif(not (BROKER and shutil.which("mosquitto_pub")), reason="mosquitto is not installed")
+def test_the_mqtt_example_publishes_the_event_under_its_keyword(tmp_path: Path) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    here = f"127.0.0.1 --port {port}"
+    with subprocess.Popen([BROKER, "-v", "-p", str(port)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as broker:
+        try:
+            next(line for line in broker.stdout if b"running" in line)
+            listen = ["mosquitto_sub", *f"-h {here} -v -C 1 -t kwsd/#".split()]
+            with subprocess.Popen(listen, stdout=subprocess.PIPE, text=True) as subscriber:
+                next(line for line in broker.stdout if b"Sending SUBACK" in line)
+                with documented(tmp_path, "Home automation by MQTT", "homeassistant.local", here) as actions:
+                    actions.run(spoken("go"), 0.0)
+                topic, _, message = subscriber.stdout.read().partition(" ")
+        finally:
+            broker.terminate()
+    assert topic == "kwsd/go"
+    assert decode(message.encode()) == spoken("go")
+
+
+@pytest.mark.parametrize("heading", ["Slides", "Media"])
+def test_the_other_examples_are_for_words_of_the_default_model(heading: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.toml"
+    path.write_text(example(heading))
+    config = load_config(file=path, environment={}).config
+    assert config.actions.keys() <= set(read_bundle(find_model("default")).keywords)
