@@ -35,16 +35,16 @@ def listen(
     code 75 when --timeout passes before --count events came.
     """
     from kwsd.errors import NoEventError
-    from kwsd.events import KeywordEvent
+    from kwsd.events import KeywordEvent, StatusEvent
 
     with _subscription(connect, keyword, key, server_key) as subscription:
         printed, state = 0, f"waiting for kwsd at {subscription.address}"
         print(state, file=sys.stderr)
         for body, event in _messages(subscription, timeout):
+            if isinstance(event, StatusEvent) and _said(event) != state:
+                state = _said(event)
+                print(state, file=sys.stderr)
             if not isinstance(event, KeywordEvent):
-                if _said(event) != state:
-                    state = _said(event)
-                    print(state, file=sys.stderr)
                 continue
             sys.stdout.write(
                 body.decode() + "\n"
