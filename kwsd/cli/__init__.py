@@ -14,6 +14,7 @@ from kwsd.cli.devices import devices
 from kwsd.cli.keys import keys
 from kwsd.cli.listen import listen
 from kwsd.cli.models import models
+from kwsd.cli.monitor import monitor
 from kwsd.cli.mute import mute
 from kwsd.cli.reload import reload
 from kwsd.cli.run import run
@@ -33,7 +34,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (run, listen, status, mute, unmute, reload, stop, scan, devices, models, config, demo):
+for command in (run, listen, monitor, status, mute, unmute, reload, stop, scan, devices, models, config, demo):
     app.command()(command)
 app.add_typer(keys, name="keys")
 app.add_typer(service, name="service")
