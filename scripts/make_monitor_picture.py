@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 """Draws docs/monitor.svg: what `kwsd monitor` shows of the bundled recording after a while, by a real daemon.
 
 Usage: .venv/bin/python scripts/make_monitor_picture.py
@@ -16,7 +15,6 @@ from rich.console import Console
 from kwsd.cli.demo import FOLDER
 from kwsd.client import Subscription
 from kwsd.events import decode
-from kwsd.frontend import SAMPLE_RATE
 from kwsd.monitor.own import own_daemon
 from kwsd.monitor.screen import draw
 from kwsd.monitor.view import View

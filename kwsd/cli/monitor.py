@@ -19,8 +19,8 @@ def monitor(
 ) -> None:
     """Watch a running daemon: level, scores against thresholds, spectrogram, events and health.
 
-    Keys: m mutes and unmutes, the cursor keys select a word, + and - raise and lower its threshold, q quits. A threshold
-    lasts until the daemon reloads or ends; at the end those that were changed are printed as lines of a configuration.
+    Keys: m mutes and unmutes, the cursor keys select a word, + and - raise and lower its threshold, q quits. The
+    threshold lasts until the daemon reloads or ends; those that were changed are printed as lines of a configuration.
     """
     from kwsd.errors import UsageError
 
