@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from kwsd.cli.check import check
 from kwsd.cli.config import config
 from kwsd.cli.demo import demo
 from kwsd.cli.devices import devices
@@ -34,7 +35,7 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (run, listen, monitor, status, mute, unmute, reload, stop, scan, devices, models, config, demo):
+for command in (check, run, listen, monitor, status, mute, unmute, reload, stop, scan, devices, models, config, demo):
     app.command()(command)
 app.add_typer(keys, name="keys")
 app.add_typer(service, name="service")

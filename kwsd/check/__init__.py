@@ -1,0 +1,38 @@
+"""What ``kwsd check`` looks at; each module of this folder looks at a part of it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from kwsd.check.bus import bus
+from kwsd.check.finding import Finding, failed, ok
+from kwsd.check.model import model
+from kwsd.check.service import service
+from kwsd.check.sound import sound
+from kwsd.config import load_config
+from kwsd.errors import ConfigError
+
+__all__ = ["Finding", "findings"]
+
+
+def findings(device: str | None, file: Path | None) -> Iterator[Finding]:
+    """Everything that can be wrong, thing by thing; recording at the end takes three seconds.
+
+    Parameters
+    ----------
+    device : str, optional
+        That of the configuration without it.
+    file : Path, optional
+        Configuration, instead of the usual places.
+    """
+    try:
+        config, origins = load_config({"device": device}, file)
+    except ConfigError as error:
+        yield failed("configuration", error, "kwsd config")
+        return
+    yield ok("configuration", f"from {', '.join(sorted(set(origins.values())))}")
+    found, loaded = model(config)
+    yield found
+    on_bus, status = bus(config)
+    yield from on_bus
+    yield service()
+    yield from sound(config.device, loaded, running=status is not None)
