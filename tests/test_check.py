@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from command import Command
+from machines import alsa, without_portaudio
 from running import Running
 
 from kwsd.check.server import Server
@@ -63,14 +64,8 @@ def test_nothing_but_its_lock_is_left_where_events_would_be(kwsd: Command, runti
 
 
 def test_without_portaudio_it_says_what_to_install(kwsd: Command) -> None:
-    # In a mount namespace whose linker knows of no library, as if none were installed.
-    hide = 'mount --bind /dev/null /etc/ld.so.cache && "$@"'
-    hidden = ["unshare", "--map-root-user", "--mount", "sh", "-c", hide, "-"]
-    if subprocess.run([*hidden, "true"], check=False, capture_output=True).returncode:
-        pytest.skip("this system permits no mount namespace")
-    done = subprocess.run(
-        [*hidden, kwsd.program, "check"], env=kwsd.environment, capture_output=True, text=True, check=False
-    )
+    command = [*without_portaudio(), kwsd.program, "check"]
+    done = subprocess.run(command, env=kwsd.environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (69, "")
     assert "FAIL  PortAudio     the PortAudio library is missing" in done.stdout
     assert "-     device        cannot be looked for without PortAudio" in done.stdout
@@ -203,15 +198,6 @@ def test_a_socket_of_a_server_that_has_died_is_a_fault(kwsd: Command, runtime: P
     found = checked(kwsd, code=69)
     assert found["sound server"]["text"] == f"PipeWire does not answer at {runtime}/pipewire-0: Connection refused"
     assert found["device"]["state"] == "skipped"
-
-
-def alsa(folder: Path, *names: str) -> str:
-    """An ALSA configuration whose devices are these, each of them an input of silence."""
-    path = folder / "asound.conf"
-    devices = [f"pcm.{name} {{ type null }}" for name in names]
-    # PortAudio aborts where ALSA knows no device at all, so one is always there, of a card that is not.
-    path.write_text("\n".join([*devices, "pcm.absent { type hw card 31 }"]))
-    return str(path)
 
 
 def test_without_any_device_it_says_how_to_get_one(kwsd: Command, tmp_path: Path) -> None:

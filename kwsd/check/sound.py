@@ -80,7 +80,7 @@ def _library() -> Finding:
         version = portaudio().get_portaudio_version()[1]
     except AudioUnavailableError as error:
         return failed("PortAudio", error, as_root("apt install libportaudio2"))
-    return ok("PortAudio", version.split(",")[0])
+    return ok("PortAudio", version.split(",")[0].removeprefix("PortAudio "))
 
 
 def _server(server: Server | None) -> Finding:

@@ -58,7 +58,8 @@ def test_all_is_well_with_a_server_and_a_microphone(pulse: PulseAudio, tmp_path:
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()
     assert lines[-1] == "ready"
-    assert "ok    sound server  pulseaudio 16.1, default source microphone" in done.stdout
+    assert "ok    sound server  pulseaudio " in done.stdout
+    assert ", default source microphone\n" in done.stdout
     assert "ok    device        default opens at 16000 Hz, 1 in" in done.stdout
     assert lines[-2].startswith("ok    level         ")
     assert not any(line.startswith(("FAIL", "warn")) for line in lines)
