@@ -203,8 +203,8 @@ def line_with(lines: list[str], word: str) -> str:
 
 def test_a_word_s_line_has_its_score_its_threshold_and_a_bar_between_them() -> None:
     lines = drawn(view(STATUS, HEARD))
-    assert "▸ go" in line_with(lines, "0.25/0.90")
-    over, under = line_with(lines, "0.75/0.50"), line_with(lines, "0.25/0.90")
+    assert "▸ go" in line_with(lines, "0.25/0.900")
+    over, under = line_with(lines, "0.75/0.500"), line_with(lines, "0.25/0.900")
     assert over.index("┃") < over.rindex("█", 0, 30) < under.index("┃")
     assert under.index("█") < under.rindex("·", 0, 30) < under.index("┃")
 
@@ -301,12 +301,12 @@ def test_its_keys_mute_select_and_set_thresholds_and_at_its_end_those_are_told(
     terminal.wait_for(lambda screen: "kwsd muted" in screen)
     assert ask("status", running.control).state == "muted"
     terminal.press("m", "\x1b[B", "\x1b[B", "\x1b[A", "-", "-", "-", "+")
-    terminal.wait_for(lambda screen: "kwsd listening" in screen and "▸ go" in screen and "/0.88" in screen)
-    assert ask("status", running.control).thresholds == before | {"go": 0.88}
+    terminal.wait_for(lambda screen: "kwsd listening" in screen and "▸ go" in screen and "/0.890" in screen)
+    assert ask("status", running.control).thresholds == before | {"go": 0.89}
     terminal.press("q")
     code, said = terminal.ended()
     assert code == 0
-    assert said.endswith('[thresholds]\n"go" = 0.88\n')
+    assert said.endswith('[thresholds]\n"go" = 0.89\n')
     assert terminal.is_as_before()
 
 

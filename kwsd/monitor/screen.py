@@ -121,7 +121,7 @@ class _Words:
         lines = Table.grid(expand=True, padding=(0, 1))
         lines.add_column(width=10, no_wrap=True, overflow="ellipsis")
         lines.add_column(ratio=1)
-        lines.add_column(width=9)
+        lines.add_column(width=10)
         for number, word in list(enumerate(view.words))[first : first + height]:
             score, threshold = self._values(word)
             over = score >= threshold
@@ -129,7 +129,7 @@ class _Words:
             lines.add_row(
                 Text(("▸ " if chosen else "  ") + word, "bold" if chosen else ""),
                 _Meter(score, threshold, "green" if over else "cyan"),
-                Text(f"{score:.2f}/{threshold:.2f}", "bold green" if over else ""),
+                Text(f"{score:.2f}/{threshold:.3f}", "bold green" if over else ""),
             )
         yield lines
 

@@ -20,7 +20,7 @@ from kwsd.monitor.view import View
 FRAME_S = 0.08
 """Seconds from one screen to the next: a hop of the bundled models."""
 
-STEP = 0.01
+STEP = 0.005
 """By how much a key changes a threshold."""
 
 
@@ -97,8 +97,8 @@ def _obey(key: str, view: View, control: str) -> bool:
 def _change_threshold(view: View, step: float, control: str) -> None:
     if view.status is None or view.word is None:
         return
-    threshold = round(view.status.thresholds[view.word] + step, 2)
-    if STEP <= threshold <= 1 and _ask("thresholds", view, control, {view.word: threshold}):
+    threshold = round(view.status.thresholds[view.word] + step, 3)
+    if 0 < threshold <= 1 and _ask("thresholds", view, control, {view.word: threshold}):
         view.thresholds[view.word] = threshold
 
 
