@@ -33,7 +33,7 @@ class Terminal:
         self, *command: str | Path, environment: Mapping[str, str], columns: int = 100, rows: int = 30
     ) -> None:
         self._master, self._slave = pty.openpty()
-        fcntl.ioctl(self._slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+        self.resize(columns, rows)
         self._before = termios.tcgetattr(self._slave)
         sized = {name: value for name, value in environment.items() if name not in {"COLUMNS", "LINES", "NO_COLOR"}}
         self.process = subprocess.Popen(
@@ -54,6 +54,10 @@ class Terminal:
             for screen in self.drawn.split(HOME)[-3:-1]:
                 if shown(text := plain(screen)):
                     return text
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Change the size of the terminal."""
+        fcntl.ioctl(self._slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def press(self, *keys: str) -> None:
         """Press keys."""

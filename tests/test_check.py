@@ -126,6 +126,18 @@ def test_a_daemon_that_runs_is_no_fault(kwsd: Command, runtime: Path) -> None:
         assert (found["daemon"]["state"], found["daemon"]["cure"]) == ("warning", "kwsd unmute")
 
 
+def test_a_device_that_a_running_daemon_may_have_for_itself_is_no_fault(
+    kwsd: Command, runtime: Path, tmp_path: Path
+) -> None:
+    (runtime / "kwsd").mkdir()
+    with closing(Running(kwsd.program, runtime / "kwsd")):
+        missing = {"ALSA_CONFIG_PATH": alsa(tmp_path, "webcam"), "KWSD_DEVICE": "headset"}
+        device = checked(kwsd, code=0, **missing)["device"]
+        assert device["state"] == "skipped"
+        assert device["text"].endswith("; the kwsd that is running may have it for itself")
+        assert checked(kwsd, "--device", "headset", code=69, **missing)["next"] == "kwsd devices"
+
+
 def test_a_daemon_that_holds_the_address_but_does_not_answer_is_a_fault(kwsd: Command, runtime: Path) -> None:
     address = f"ipc://{runtime}/kwsd/events.sock"
     with Subscription(address) as subscription:

@@ -65,7 +65,7 @@ def test_a_muted_daemon_runs_on_and_detects_nothing_until_it_is_unmuted(running:
     assert running.heard() == ["stop", "left"]
 
 
-def test_a_threshold_changes_at_once_and_nothing_is_forgotten(running: Running, clips: Path) -> None:
+def test_a_threshold_that_is_set_holds_at_once_and_the_others_stay(running: Running, clips: Path) -> None:
     running.speak(spoken(clips, "stop"))
     assert ask("thresholds", running.control, thresholds={"yes": 1}).thresholds["yes"] == 1
     running.speak(spoken(clips, "yes"))

@@ -310,6 +310,14 @@ def test_its_keys_mute_select_and_set_thresholds_and_at_its_end_those_are_told(
     assert terminal.is_as_before()
 
 
+def test_a_terminal_that_becomes_too_small_is_told_so_until_it_is_large_again(terminal: Terminal) -> None:
+    terminal.wait_for(lambda screen: "kwsd listening" in screen)
+    terminal.resize(79, 24)
+    terminal.wait_for(lambda screen: "needs a terminal of 80 x 24 characters: this one has 79 x 24" in screen)
+    terminal.resize(80, 24)
+    terminal.wait_for(lambda screen: "kwsd listening" in screen)
+
+
 def test_a_refusal_is_shown_and_the_monitor_goes_on(terminal: Terminal, running: Running) -> None:
     terminal.wait_for(lambda screen: "kwsd listening" in screen)
     running.log()

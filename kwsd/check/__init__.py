@@ -35,4 +35,5 @@ def findings(device: str | None, file: Path | None) -> Iterator[Finding]:
     on_bus, status = bus(config)
     yield from on_bus
     yield service()
-    yield from sound(config.device, loaded, running=status is not None)
+    # Without a server, a card can be missing because the daemon has it; a device that was named here is another.
+    yield from sound(config.device, loaded, taken=status is not None and device is None)

@@ -38,7 +38,7 @@ STEPS = "▁▂▃▄▅▆▇█"
 STEP_S = 0.1
 
 
-def sound(wanted: str, model: Model | None, *, running: bool) -> Iterator[Finding]:
+def sound(wanted: str, model: Model | None, *, taken: bool) -> Iterator[Finding]:
     """Findings for a device.
 
     Parameters
@@ -47,18 +47,18 @@ def sound(wanted: str, model: Model | None, *, running: bool) -> Iterator[Findin
         As `kwsd.sources.open_source` takes it.
     model : Model, optional
         Listens to what is recorded.
-    running : bool
-        Whether a daemon is, which may need the device for itself.
+    taken : bool
+        Whether a daemon that is running may have the device for itself.
     """
     if wanted == "-":
         yield skipped("device", "standard input: there is nothing to look at before kwsd runs")
     elif wanted.startswith("file:"):
-        yield from _device_and_level(wanted, model, None, running=running)
+        yield from _device_and_level(wanted, model, None, taken=taken)
     else:
-        yield from _sound_system(wanted, model, running=running)
+        yield from _sound_system(wanted, model, taken=taken)
 
 
-def _sound_system(wanted: str, model: Model | None, *, running: bool) -> Iterator[Finding]:
+def _sound_system(wanted: str, model: Model | None, *, taken: bool) -> Iterator[Finding]:
     installed = _library()
     yield installed
     try:
@@ -72,7 +72,7 @@ def _sound_system(wanted: str, model: Model | None, *, running: bool) -> Iterato
     if installed.state == "failed":
         yield skipped("device", "cannot be looked for without PortAudio")
     else:
-        yield from _device_and_level(wanted, model, server, running=running)
+        yield from _device_and_level(wanted, model, server, taken=taken)
 
 
 def _library() -> Finding:
@@ -107,11 +107,11 @@ def cards(folder: Path, server: Server | None) -> Finding:
     return ok("sound cards", f"{len(inputs)} with an input can be opened{through}")
 
 
-def _device_and_level(wanted: str, model: Model | None, server: Server | None, *, running: bool) -> Iterator[Finding]:
+def _device_and_level(wanted: str, model: Model | None, server: Server | None, *, taken: bool) -> Iterator[Finding]:
     try:
         source = open_source(wanted)
     except AudioUnavailableError as error:
-        if running:
+        if taken:
             yield skipped("device", f"{error}; the kwsd that is running may have it for itself")
         else:
             yield failed("device", error, _device_cure(server))
