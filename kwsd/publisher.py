@@ -47,6 +47,7 @@ class Publisher:
     """
 
     def __init__(self, address: str, keys: ServerKeys | None = None) -> None:
+        self.watched = False
         addresses.check_address(address, curve=keys is not None)
         self.address = address
         self._context = zmq.Context()
@@ -57,7 +58,6 @@ class Publisher:
         # Without it a second subscriber to the same topic would go unnoticed and get no status at once.
         self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
         self.overruns = 0
-        self.watched = False
         self._sequences: Counter[str] = Counter()
         self._door = Door(self._socket, keys) if keys else None
         try:

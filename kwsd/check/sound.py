@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kwsd.capture import Arrival, Capture, End, Lost
+from kwsd.capture import Capture, End, Lost
 from kwsd.check.finding import Finding, as_root, failed, ok, skipped, warning
 from kwsd.check.server import Server, find_server, start_command
 from kwsd.errors import AudioLostError, AudioUnavailableError, KwsdError
@@ -159,15 +159,15 @@ def _record(source: Source) -> Float32:
     with closing(Capture(source, lambda: source)) as capture:
         while sum(map(len, blocks)) < RECORD_S * SAMPLE_RATE:
             item = capture.next(FIRST_BLOCK_S)
-            if isinstance(item, Arrival):
-                blocks.append(item.block.samples)
-            elif isinstance(item, End) and item.error is None and blocks:
+            if item is None:
+                raise AudioLostError(f"{source.name} delivers nothing, though it is open")
+            if isinstance(item, Lost):
+                raise AudioLostError(item.reason)
+            if isinstance(item, End):
+                if item.error:
+                    raise item.error
                 break
-            elif isinstance(item, End) and item.error is not None:
-                raise item.error
-            else:
-                reason = item.reason if isinstance(item, Lost) else f"{source.name} delivers nothing, though it is open"
-                raise AudioLostError(reason)
+            blocks.append(item.block.samples)
     return np.concatenate(blocks)
 
 
