@@ -65,12 +65,12 @@ def find_server() -> Server | None:
 
 
 def start_command(verb: Literal["start", "restart"]) -> str:
-    """What to type where no server runs, or one hangs."""
+    """What to type where no server runs, or one hangs; empty where none is installed."""
     if shutil.which("pipewire"):
         return f"systemctl --user {verb} pipewire pipewire-pulse wireplumber"
     if shutil.which("pulseaudio"):
         return "pulseaudio --start" if verb == "start" else "pulseaudio --kill; pulseaudio --start"
-    return "kwsd devices"
+    return ""
 
 
 def _sockets() -> dict[str, Path]:

@@ -78,8 +78,9 @@ def _sound_system(wanted: str, model: Model | None, *, taken: bool) -> Iterator[
 def _library() -> Finding:
     try:
         version = portaudio().get_portaudio_version()[1]
-    except AudioUnavailableError as error:
-        return failed("PortAudio", error, as_root("apt install libportaudio2"))
+    except AudioUnavailableError:
+        missing = AudioUnavailableError("the library is missing, or cannot be loaded")
+        return failed("PortAudio", missing, as_root("apt install libportaudio2"))
     return ok("PortAudio", version.split(",")[0].removeprefix("PortAudio "))
 
 
@@ -133,7 +134,8 @@ def _device_cure(server: Server | None) -> str:
         input_devices()
     except AudioUnavailableError:
         if server is None:
-            return start_command("start")
+            # To be typed again when a microphone is there.
+            return start_command("start") or "kwsd check"
         return as_root(f"apt install {'pipewire-alsa' if 'PipeWire' in server.name else 'libasound2-plugins'}")
     return "kwsd devices"
 
