@@ -59,16 +59,17 @@ def sound(wanted: str, model: Model | None, *, taken: bool) -> Iterator[Finding]
 
 
 def _sound_system(wanted: str, model: Model | None, *, taken: bool) -> Iterator[Finding]:
-    installed = _library()
-    yield installed
     try:
         server = find_server()
     except AudioUnavailableError as error:
         yield failed("sound server", error, start_command("restart"))
+        # PortAudio looks for devices as it is loaded, and would wait for a frozen server for ever.
         yield skipped("device", "cannot be looked for while the sound server does not answer")
         return
     yield _server(server)
     yield cards(CARDS, server)
+    installed = _library()
+    yield installed
     if installed.state == "failed":
         yield skipped("device", "cannot be looked for without PortAudio")
     else:
