@@ -43,10 +43,17 @@ class Subscription:
         Only events of these keywords; all without it. The status comes in any case.
     keys : ClientKeys, optional
         For a daemon with CURVE; see `kwsd.curve.client_keys`.
+    monitor : bool
+        Whether monitor events are to come too.
     """
 
     def __init__(
-        self, address: str | None = None, keywords: Sequence[str] | None = None, keys: ClientKeys | None = None
+        self,
+        address: str | None = None,
+        keywords: Sequence[str] | None = None,
+        keys: ClientKeys | None = None,
+        *,
+        monitor: bool = False,
     ) -> None:
         self.address = address or default_address()
         self._topics = None if keywords is None else {events.KEYWORD_TOPIC + word for word in keywords}
@@ -59,6 +66,8 @@ class Subscription:
             self._socket.curve_serverkey = keys.server
         for topic in self._topics or [events.KEYWORD_TOPIC]:
             self._socket.subscribe(topic)
+        if monitor:
+            self._socket.subscribe(events.MONITOR_TOPIC)
         # Last, so that the status that answers it means that the other subscriptions are in place.
         self._socket.subscribe(events.STATUS_TOPIC)
         try:

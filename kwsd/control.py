@@ -1,9 +1,9 @@
 """The control socket: asks a running daemon for its status, mutes, reloads and stops it; see ``docs/control.md``."""
 
 import socket as sockets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import closing
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 import zmq
@@ -24,13 +24,14 @@ LINGER_MS = 1000
 ANSWER_S = 20.0
 """Longest wait for an answer: loading a SavedModel takes several seconds."""
 
-Command = Literal["status", "mute", "unmute", "reload", "stop"]
+Command = Literal["status", "mute", "unmute", "reload", "stop", "thresholds"]
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What the daemon shall do; it answers with its status after that."""
 
     command: Command
+    thresholds: dict[str, Annotated[float, msgspec.Meta(gt=0, le=1)]] = {}
     v: Literal[1] = 1
 
 
@@ -69,13 +70,13 @@ class Control:
             self._context.destroy(linger=0)
             raise
 
-    def serve(self, fulfil: Callable[[Command], StatusEvent]) -> None:
+    def serve(self, fulfil: Callable[[Request], StatusEvent]) -> None:
         """Answer what has been asked since the last call, without ever waiting.
 
         Parameters
         ----------
         fulfil : callable
-            Does what a command says and gives the status after it, or raises `KwsdError`.
+            Does what a request says and gives the status after it, or raises `KwsdError`.
         """
         for _ in range(REQUESTS_A_TURN):
             try:
@@ -92,7 +93,7 @@ class Control:
             self._guard.release()
 
 
-def ask(command: Command, address: str | None = None) -> StatusEvent:
+def ask(command: Command, address: str | None = None, *, thresholds: Mapping[str, float] | None = None) -> StatusEvent:
     """Send a request to a running daemon.
 
     Parameters
@@ -100,6 +101,8 @@ def ask(command: Command, address: str | None = None) -> StatusEvent:
     command : str
     address : str, optional
         Of the control socket; the default one without it.
+    thresholds : mapping, optional
+        Keyword to threshold, for the command ``thresholds``.
 
     Returns
     -------
@@ -119,16 +122,16 @@ def ask(command: Command, address: str | None = None) -> StatusEvent:
     with zmq.Context() as context, closing(context.socket(zmq.REQ)) as socket:
         socket.linger = 0
         socket.connect(address)
-        socket.send(msgspec.json.encode(Request(command)))
+        socket.send(msgspec.json.encode(Request(command, dict(thresholds or {}))))
         if not socket.poll(round(ANSWER_S * 1000)):
             raise ControlError(f"the kwsd at {address} did not answer within {ANSWER_S:g} s")
         return _status(socket.recv(), address)
 
 
-def _answer(frames: list[bytes], fulfil: Callable[[Command], StatusEvent]) -> Reply:
+def _answer(frames: list[bytes], fulfil: Callable[[Request], StatusEvent]) -> Reply:
     try:
         request = msgspec.json.decode(b"".join(frames), type=Request)
-        return Reply(fulfil(request.command))
+        return Reply(fulfil(request))
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return Reply(error=f"this is no request: {error}")
     except KwsdError as error:

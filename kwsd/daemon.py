@@ -10,7 +10,7 @@ from types import FrameType
 from kwsd.address import control_address, default_address
 from kwsd.capture import Arrival, Capture, End, Lost
 from kwsd.config import Config
-from kwsd.control import Command, Control
+from kwsd.control import Control, Request
 from kwsd.errors import AudioLostError, KwsdError
 from kwsd.events import StatusEvent
 from kwsd.notify import Notifier
@@ -135,6 +135,8 @@ class Daemon:
         self._reporter.processed(self._spotter.windows - windows, time.perf_counter() - started_s)
         for detection in detections:
             self._reporter.publish_keyword(detection, arrival.monotonic_s)
+        if self._publisher.watched and self._spotter.windows > windows:
+            self._reporter.publish_monitor(arrival.block.samples, self._spotter)
 
     def _check_hearing(self) -> None:
         if not self._source.live:
@@ -152,13 +154,16 @@ class Daemon:
         if end.error is not None:
             raise end.error
 
-    def _fulfil(self, command: Command) -> StatusEvent:
+    def _fulfil(self, request: Request) -> StatusEvent:
+        command = request.command
         if command == "stop":
             self.stop()
         elif command in {"mute", "unmute"}:
             self._mute(on=command == "mute")
         elif command == "reload":
             self._reload()
+        elif command == "thresholds":
+            self._spotter.set_thresholds(request.thresholds)
         return self._reporter.publish_status()
 
     def _mute(self, *, on: bool) -> None:

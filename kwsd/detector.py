@@ -57,13 +57,20 @@ class Detector:
         Meaning of the scores, in order; reserved labels are never detected.
     settings : DetectorSettings
         A threshold for each keyword among the labels.
+
+    Attributes
+    ----------
+    keywords : list of str
+    smoothed : ndarray, shape (keywords,), float32
+        Smoothed scores of the latest window.
     """
 
     def __init__(self, labels: tuple[str, ...], settings: DetectorSettings) -> None:
         self._keywords = [(index, label) for index, label in enumerate(labels) if label not in RESERVED_LABELS]
+        self.keywords = [label for _, label in self._keywords]
         self._columns = np.array([index for index, _ in self._keywords], np.intp)
-        self._thresholds = np.array([settings.thresholds[label] for _, label in self._keywords], np.float32)
         self._settings = settings
+        self.set_thresholds(settings.thresholds)
         self._refractory_samples = round(settings.refractory_s * SAMPLE_RATE)
         self._recent = Ring(settings.smoothing_windows, (len(self._keywords),))
         self._blocked_until = 0
@@ -74,6 +81,11 @@ class Detector:
         self._recent.clear()
         self._hits = np.zeros(len(self._keywords), np.intp)
         self._armed = np.ones(len(self._keywords), np.bool_)
+        self.smoothed: Float32 = np.zeros(len(self._keywords), np.float32)
+
+    def set_thresholds(self, thresholds: dict[str, float]) -> None:
+        """Decide by other thresholds from the next window on; nothing is forgotten."""
+        self._thresholds = np.array([thresholds[label] for label in self.keywords], np.float32)
 
     def update(self, scores: Float32, sample: int) -> Detection | None:
         """Take the scores of the next window.
@@ -86,7 +98,7 @@ class Detector:
             End of the window, in samples from the start of the stream; grows from call to call.
         """
         self._recent.append(scores[np.newaxis, self._columns])
-        smoothed = self._recent.newest.mean(axis=0)
+        smoothed = self.smoothed = self._recent.newest.mean(axis=0)
         hit = smoothed >= self._thresholds
         self._hits = np.where(hit, self._hits + 1, 0)
         self._armed |= smoothed < self._settings.rearm * self._thresholds
@@ -96,4 +108,4 @@ class Detector:
         best = int(np.argmax(np.where(due, smoothed, -1)))
         self._armed[best] = False
         self._blocked_until = sample + self._refractory_samples
-        return Detection(self._keywords[best][1], float(smoothed[best]), sample)
+        return Detection(self.keywords[best], float(smoothed[best]), sample)

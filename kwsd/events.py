@@ -13,6 +13,7 @@ VERSION: Literal[1] = 1
 
 KEYWORD_TOPIC = "kwsd.keyword."
 STATUS_TOPIC = "kwsd.status"
+MONITOR_TOPIC = "kwsd.monitor"
 
 State = Literal["starting", "listening", "muted", "lost", "stopping"]
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -85,14 +86,36 @@ class StatusEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
     inference_ms: Annotated[
         Quantiles | None, msgspec.Meta(description="Time to process one of the latest 750 windows.")
     ] = None
+    thresholds: Annotated[
+        dict[str, Share], msgspec.Meta(description="Smoothed score at which each keyword is a hit.")
+    ] = {}
+    cpu_s: Annotated[float, msgspec.Meta(ge=0, description="Seconds of CPU time that the daemon has used.")] = 0.0
 
 
-Event = KeywordEvent | StatusEvent
+class MonitorEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="monitor"):
+    """What the daemon has just heard, in outline: only while somebody watches, and only on ipc."""
+
+    v: Annotated[Literal[1], msgspec.Meta(description="Version of the event format.")] = VERSION
+    run: Annotated[str, msgspec.Meta(description="One run of the daemon.")]
+    seq: Annotated[int, msgspec.Meta(ge=1, description="Counts the monitor events of this run, without gaps.")]
+    sample: Annotated[Count, msgspec.Meta(description="Samples (16 kHz) that had arrived.")]
+    level_db: Annotated[float, msgspec.Meta(le=0, description="Mean level since the event before; full scale is 0.")]
+    peak_db: Annotated[float, msgspec.Meta(le=0, description="Loudest sample since the event before.")]
+    scores: Annotated[dict[str, Share], msgspec.Meta(description="Smoothed probability of each keyword.")]
+    bands_db: Annotated[
+        list[int],
+        msgspec.Meta(description="Loudest of the latest hop in each of 32 bands of 250 Hz, from low to high."),
+    ]
+
+
+Event = KeywordEvent | StatusEvent | MonitorEvent
+
+_FIXED_TOPICS = {StatusEvent: STATUS_TOPIC, MonitorEvent: MONITOR_TOPIC}
 
 
 def topic(event: Event) -> str:
     """Topic under which an event is published."""
-    return KEYWORD_TOPIC + event.keyword if isinstance(event, KeywordEvent) else STATUS_TOPIC
+    return KEYWORD_TOPIC + event.keyword if isinstance(event, KeywordEvent) else _FIXED_TOPICS[type(event)]
 
 
 def encode(event: Event) -> bytes:

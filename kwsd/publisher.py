@@ -37,6 +37,8 @@ class Publisher:
     overruns : int
         Times that a subscriber's queue was full, so that it began to lose events. ZeroMQ does not tell how many it
         loses until it reads again; the subscriber sees that in the sequence numbers.
+    watched : bool
+        Whether anybody subscribes to the monitor events. On tcp never: what they tell is for this user alone.
 
     Raises
     ------
@@ -45,6 +47,7 @@ class Publisher:
     """
 
     def __init__(self, address: str, keys: ServerKeys | None = None) -> None:
+        self.watched = False
         addresses.check_address(address, curve=keys is not None)
         self.address = address
         self._context = zmq.Context()
@@ -96,7 +99,11 @@ class Publisher:
             if not self._socket.poll(0):
                 break
             message = self._socket.recv()
-            found |= message[:1] == b"\x01" and events.STATUS_TOPIC.encode().startswith(message[1:])
+            subscribed, topic = message[:1] == b"\x01", message[1:]
+            found |= subscribed and events.STATUS_TOPIC.encode().startswith(topic)
+            # ZeroMQ tells of every subscription, but only of the last one's end.
+            if topic == events.MONITOR_TOPIC.encode() and self._guard:
+                self.watched = subscribed
         return found
 
     def admit(self, keys: ServerKeys | None) -> None:

@@ -10,10 +10,13 @@ import numpy as np
 from kwsd import events
 from kwsd.capture import Capture
 from kwsd.detector import Detection
-from kwsd.events import KeywordEvent, Quantiles, SampleRange, State, StatusEvent
+from kwsd.events import KeywordEvent, MonitorEvent, Quantiles, SampleRange, State, StatusEvent
+from kwsd.frontend import Float32
+from kwsd.levels import bands_db, mean_db, peak_db
 from kwsd.model import Model
 from kwsd.notify import Notifier
 from kwsd.publisher import Publisher
+from kwsd.spotter import Spotter
 
 log = logging.getLogger(__name__)
 
@@ -121,6 +124,8 @@ class Reporter:
             reconnects=self._capture.reconnects,
             overruns=self._publisher.overruns,
             inference_ms=self._quantiles(),
+            thresholds=self.model.detector.thresholds,
+            cpu_s=round(time.process_time(), 3),
         )
         self._publisher.publish(status)
         return status
@@ -157,6 +162,20 @@ class Reporter:
         self._publisher.publish(event)
         self.events[detection.keyword] += 1
         log.info("%s (score %.2f)", detection.keyword, detection.score)
+
+    def publish_monitor(self, samples: Float32, spotter: Spotter) -> None:
+        """Publish what was just heard, in outline: `samples`, shape (n,), and what the spotter makes of them."""
+        self._publisher.publish(
+            MonitorEvent(
+                run=self._run_id,
+                seq=self._publisher.next_sequence(events.MONITOR_TOPIC),
+                sample=spotter.sample,
+                level_db=round(mean_db(samples), 1),
+                peak_db=round(peak_db(samples), 1),
+                scores={word: round(score, 3) for word, score in spotter.scores.items()},
+                bands_db=bands_db(spotter.latest),
+            )
+        )
 
     def _quantiles(self) -> Quantiles | None:
         if not self._processing_ms:

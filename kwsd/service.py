@@ -79,8 +79,21 @@ def unit(program: Path) -> str:
     return text.replace("%h/.local/bin/kwsd", quoted)
 
 
-def systemctl(*arguments: str) -> None:
-    """Let the user's service manager do something.
+def properties() -> dict[str, str]:
+    """What the service manager knows of the unit (systemctl(1), "show").
+
+    Raises
+    ------
+    ServiceError
+        There is no service manager.
+    """
+    names = "LoadState,UnitFileState,ActiveState,SubState,ExecMainStatus"
+    lines = systemctl("show", f"--property={names}", UNIT).splitlines()
+    return dict(line.split("=", 1) for line in lines)
+
+
+def systemctl(*arguments: str) -> str:
+    """Let the user's service manager do something; gives what it prints.
 
     Raises
     ------
@@ -95,6 +108,7 @@ def systemctl(*arguments: str) -> None:
     if done.returncode:
         reason = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
         raise ServiceError(f"{' '.join(command)}: {reason}")
+    return done.stdout
 
 
 @contextmanager

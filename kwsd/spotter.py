@@ -24,13 +24,15 @@ class Spotter:
     ----------
     windows : int
         Windows scored so far.
+    sample : int
+        Samples so far.
     """
 
     def __init__(self, model: Model) -> None:
         self._samples = Ring(WINDOW_SAMPLES)
         self._frames = Ring(FRAMES, (BINS,))
         self._missing = 0
-        self._sample = 0
+        self.sample = 0
         self.windows = 0
         self.use(model)
 
@@ -40,6 +42,27 @@ class Spotter:
         self._detector = Detector(model.labels, model.detector)
         self._hop = model.hop_samples
         self.reset()
+
+    @property
+    def scores(self) -> dict[str, float]:
+        """Smoothed score of each keyword in the latest window."""
+        return dict(zip(self._detector.keywords, self._detector.smoothed.tolist(), strict=True))
+
+    @property
+    def latest(self) -> Float32:
+        """Frames of the latest hop: shape (hop / 128, 129), float32; a view that the next `feed` changes."""
+        return self._frames.newest[-self._hop // FRAME_STEP :]
+
+    def set_thresholds(self, thresholds: dict[str, float]) -> None:
+        """Replace the thresholds of some keywords, from the next window on; nothing is forgotten.
+
+        Raises
+        ------
+        ModelError
+            A word is no keyword of the model.
+        """
+        self._model.set_thresholds(thresholds)
+        self._detector.set_thresholds(self._model.detector.thresholds)
 
     def feed(self, samples: Float32) -> list[Detection]:
         """Take the next samples; how a stream is cut into blocks makes no difference.
@@ -62,7 +85,7 @@ class Spotter:
             block = samples[: self._missing]
             samples = samples[self._missing :]
             self._samples.append(block)
-            self._sample += len(block)
+            self.sample += len(block)
             self._missing -= len(block)
             if not self._missing:
                 self._missing = self._hop
@@ -76,7 +99,7 @@ class Spotter:
     def skip(self, samples: Float32) -> None:
         """Count the next samples without looking at them: the window begins anew after them."""
         self.reset()
-        self._sample += len(samples)
+        self.sample += len(samples)
 
     def reset(self) -> None:
         """Forget the audio so far, as after a gap: what lies before and after it is never joined."""
@@ -90,5 +113,5 @@ class Spotter:
         self._frames.append(spectrogram(self._samples.newest[-(self._hop + FRAME_STEP) :]))
         scores = self._model.scores(Window(self._samples.newest, self._frames.newest))
         self.windows += 1
-        detection = self._detector.update(scores, self._sample)
+        detection = self._detector.update(scores, self.sample)
         return [detection] if detection else []

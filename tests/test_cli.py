@@ -16,6 +16,7 @@ import pytest
 import soundfile
 import zmq
 from command import Command
+from machines import alsa, without_portaudio
 from typer.testing import CliRunner
 
 import kwsd as package
@@ -83,15 +84,6 @@ def test_installed_models_are_listed_with_their_keywords() -> None:
 # Devices
 
 
-def alsa(folder: Path, *names: str) -> str:
-    """An ALSA configuration whose devices are these, each of them an input of silence."""
-    path = folder / "asound.conf"
-    devices = [f"pcm.{name} {{ type null }}" for name in names]
-    # PortAudio aborts where ALSA knows no device at all, so one is always there, of a card that is not.
-    path.write_text("\n".join([*devices, "pcm.absent { type hw card 31 }"]))
-    return str(path)
-
-
 def test_devices_are_listed_and_the_default_is_marked(kwsd: Command, tmp_path: Path) -> None:
     done = kwsd.run("devices", ALSA_CONFIG_PATH=alsa(tmp_path, "webcam", "default"))
     assert (done.returncode, done.stderr) == (0, "")
@@ -125,21 +117,8 @@ def test_a_machine_whose_portaudio_cannot_be_loaded_is_told_what_to_install(kwsd
 
 
 def test_a_machine_without_portaudio_is_told_what_to_install(kwsd: Command) -> None:
-    # In a mount namespace whose linker knows of no library, as if none were installed.
-    hidden = [
-        "unshare",
-        "--map-root-user",
-        "--mount",
-        "sh",
-        "-c",
-        'mount --bind /dev/null /etc/ld.so.cache && "$@"',
-        "-",
-    ]
-    if subprocess.run([*hidden, "true"], check=False, capture_output=True).returncode:
-        pytest.skip("this system permits no mount namespace")
-    done = subprocess.run(
-        [*hidden, kwsd.program, "devices"], env=kwsd.environment, capture_output=True, text=True, check=False
-    )
+    command = [*without_portaudio(), kwsd.program, "devices"]
+    done = subprocess.run(command, env=kwsd.environment, capture_output=True, text=True, check=False)
     assert sentence(done, 69) == "the PortAudio library is missing: install it with  apt install libportaudio2"
 
 

@@ -18,7 +18,7 @@ from running import Running
 from zmq.utils.monitor import parse_monitor_message
 
 from kwsd import events
-from kwsd.control import MAX_REQUEST_BYTES, Command, Control, Reply, ask
+from kwsd.control import MAX_REQUEST_BYTES, Command, Control, Reply, Request, ask
 from kwsd.errors import AddressError, AudioLostError, ControlError
 from kwsd.events import StatusEvent
 
@@ -63,6 +63,34 @@ def test_a_muted_daemon_runs_on_and_detects_nothing_until_it_is_unmuted(running:
     assert ask("unmute", running.control).state == "listening"
     running.speak(spoken(clips, "left"))
     assert running.heard() == ["stop", "left"]
+
+
+def test_a_threshold_that_is_set_holds_at_once_and_the_others_stay(running: Running, clips: Path) -> None:
+    running.speak(spoken(clips, "stop"))
+    assert ask("thresholds", running.control, thresholds={"yes": 1}).thresholds["yes"] == 1
+    running.speak(spoken(clips, "yes"))
+    before = ask("status", running.control)
+    assert before.thresholds["stop"] == 0.6
+    running.speak(spoken(clips, "left"))
+    assert running.heard() == ["stop", "left"]
+    assert before.gaps == 0
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "sentence"),
+    [
+        ({"hello": 0.5}, "model default has no keyword 'hello': its keywords are "),
+        ({"yes": 0}, "this is no request: Expected `float` > 0.0"),
+        ({"yes": 1.5}, "this is no request: Expected `float` <= 1.0"),
+    ],
+)
+def test_a_threshold_that_cannot_be_is_refused_and_all_stay(
+    running: Running, thresholds: dict[str, float], sentence: str
+) -> None:
+    before = ask("status", running.control).thresholds
+    with pytest.raises(ControlError, match=sentence):
+        ask("thresholds", running.control, thresholds=thresholds)
+    assert ask("status", running.control).thresholds == before
 
 
 def test_a_daemon_that_is_asked_to_stop_says_so_and_ends_without_error(running: Running) -> None:
@@ -126,9 +154,9 @@ class Exchange:
         self.context = zmq.Context()
         self.commands: list[Command] = []
 
-    def fulfil(self, command: Command) -> StatusEvent:
-        self.commands.append(command)
-        if command == "unmute":
+    def fulfil(self, request: Request) -> StatusEvent:
+        self.commands.append(request.command)
+        if request.command == "unmute":
             raise AudioLostError("there is no such device")
         return STATUS
 

@@ -30,6 +30,20 @@ def test_any_split_into_blocks_gives_exactly_the_same_detections(cuts: list[int]
     assert detections(np.split(SAMPLES, sorted(cuts))) == detections([SAMPLES])
 
 
+def test_a_threshold_that_is_set_in_mid_word_holds_and_nothing_is_forgotten() -> None:
+    heard = detections([SAMPLES])
+    model = load_model()
+    spotter, unchanged, found = Spotter(model), model.detector.thresholds["go"], []
+    for block in np.array_split(SAMPLES, 400):
+        found += spotter.feed(block)
+        spotter.set_thresholds({"go": unchanged})
+    assert found + spotter.flush() == heard
+    spotter.reset()
+    spotter.set_thresholds({"go": 1})
+    words = [detection.keyword for detection in spotter.feed(SAMPLES) + spotter.flush()]
+    assert words == [detection.keyword for detection in heard if detection.keyword != "go"]
+
+
 class Recorder(Model):
     """A model that keeps the windows it is shown."""
 

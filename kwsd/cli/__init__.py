@@ -10,12 +10,14 @@ from typing import Annotated
 import typer
 
 from kwsd.cli.act import act
+from kwsd.cli.check import check
 from kwsd.cli.config import config
 from kwsd.cli.demo import demo
 from kwsd.cli.devices import devices
 from kwsd.cli.keys import keys
 from kwsd.cli.listen import listen
 from kwsd.cli.models import models
+from kwsd.cli.monitor import monitor
 from kwsd.cli.mute import mute
 from kwsd.cli.reload import reload
 from kwsd.cli.run import run
@@ -36,7 +38,10 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-for command in (run, listen, act, status, mute, unmute, reload, stop, scan, devices, models, config, demo):
+COMMANDS = (
+    check, run, listen, act, monitor, status, mute, unmute, reload, stop, scan, devices, models, config, demo,
+)  # fmt: skip
+for command in COMMANDS:
     app.command()(command)
 app.add_typer(keys, name="keys")
 app.add_typer(service, name="service")

@@ -72,12 +72,12 @@ def _show(events: "Iterator[KeywordEvent]") -> int:
 
 def _keyword_events(subscription: "Subscription", daemon: "Popen[bytes]") -> "Iterator[KeywordEvent]":
     """Keyword events until the daemon says that it stops, or is gone."""
-    from kwsd.events import KeywordEvent, decode
+    from kwsd.events import KeywordEvent, StatusEvent, decode
 
     while daemon.poll() is None:
         message = subscription.receive(timeout_s=0.2)
         event = decode(message.body) if message else None
         if isinstance(event, KeywordEvent):
             yield event
-        elif event and event.state == "stopping":
+        elif isinstance(event, StatusEvent) and event.state == "stopping":
             return

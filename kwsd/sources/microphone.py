@@ -26,6 +26,12 @@ class Microphone:
     device : str
         As for `kwsd.sources.devices.find_device`.
 
+    Attributes
+    ----------
+    rate : int
+        At which the device was opened, in hertz.
+    channels : int
+
     Raises
     ------
     AudioUnavailableError
@@ -39,15 +45,15 @@ class Microphone:
         found = find_device(device)
         self.name = found.name
         self._closed = False
-        rate, channels = self._format(found)
-        self._converter = Converter(rate)
-        self._frames = round(BLOCK_SAMPLES * rate / SAMPLE_RATE)
+        self.rate, self.channels = self._format(found)
+        self._converter = Converter(self.rate)
+        self._frames = round(BLOCK_SAMPLES * self.rate / SAMPLE_RATE)
         try:
             self._stream = self._portaudio.InputStream(
-                samplerate=rate,
-                blocksize=round(PERIOD_S * rate),
+                samplerate=self.rate,
+                blocksize=round(PERIOD_S * self.rate),
                 device=found.index,
-                channels=channels,
+                channels=self.channels,
                 dtype=np.float32,
             )
             self._stream.start()

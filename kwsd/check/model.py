@@ -1,0 +1,47 @@
+"""The model: whether it loads, scores, and is fast enough for this machine."""
+
+import time
+
+import numpy as np
+
+from kwsd.check.finding import Finding, failed, ok, warning
+from kwsd.config import Config
+from kwsd.errors import ModelError
+from kwsd.frontend import SAMPLE_RATE
+from kwsd.model import Model
+from kwsd.setup import configured_model
+from kwsd.spotter import Spotter
+
+
+def model(config: Config) -> tuple[Finding, Model | None]:
+    """A finding, and the model if it can be used."""
+    try:
+        loaded = configured_model(config)
+        window_ms = _window_ms(loaded)
+    except ModelError as error:
+        return failed("model", error, "kwsd models"), None
+    hop_ms = 1000 * loaded.hop_samples / SAMPLE_RATE
+    text = (
+        f"{loaded.name}: {' '.join(loaded.keywords)}; {window_ms:.1f} ms for a window, one comes every {hop_ms:.0f} ms"
+    )
+    if window_ms > hop_ms:
+        return warning("model", f"{text}: this machine is too slow for it", "kwsd models"), loaded
+    return ok("model", text), loaded
+
+
+def _window_ms(loaded: Model) -> float:
+    """Time to process a window, over two seconds of noise.
+
+    Raises
+    ------
+    ModelError
+        The scores are no probabilities.
+    """
+    spotter = Spotter(loaded)
+    noise = np.random.default_rng(0).normal(0, 0.01, 2 * SAMPLE_RATE).astype(np.float32)
+    started_s = time.perf_counter()
+    spotter.feed(noise)
+    window_ms = 1000 * (time.perf_counter() - started_s) / spotter.windows
+    if not all(0 <= score <= 1 for score in spotter.scores.values()):
+        raise ModelError(f"model {loaded.name} gives scores that are no probabilities")
+    return window_ms

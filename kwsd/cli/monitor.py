@@ -1,0 +1,72 @@
+"""``kwsd monitor``."""
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from kwsd.monitor.view import View
+
+
+def monitor(
+    device: Annotated[
+        str | None, typer.Option(help="Run a daemon for the purpose, on this device; as for `kwsd run`.")
+    ] = None,
+    connect: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="The daemon's event address, if not the default.")
+    ] = None,
+) -> None:
+    """Watch a running daemon: level, scores against thresholds, spectrogram, events and health.
+
+    Keys: m mutes and unmutes, the cursor keys select a word, + and - raise and lower its threshold, q quits. The
+    threshold lasts until the daemon reloads or ends; those that were changed are printed as lines of a configuration.
+    """
+    from kwsd.errors import UsageError
+
+    if device is None:
+        view = _attach(connect)
+    elif connect is not None:
+        raise UsageError("say either --device, for a daemon of its own, or --connect, for one that runs")
+    elif device == "-":
+        raise UsageError("kwsd monitor cannot listen to standard input: its keys come from there")
+    else:
+        view = _run_own(device)
+    if view.thresholds:
+        print("# These lines in config.toml keep the thresholds:\n[thresholds]")
+        for word, threshold in view.thresholds.items():
+            print(f'"{word}" = {threshold:g}')
+
+
+def _attach(connect: str | None) -> "View":
+    from kwsd.address import IPC, control_address, default_address
+    from kwsd.config import load_config
+    from kwsd.control import ask
+    from kwsd.errors import ControlError, UsageError
+    from kwsd.monitor.watch import watch
+
+    config = load_config().config
+    address = connect or config.address or default_address()
+    if not address.startswith(IPC):
+        raise UsageError(f"{address} tells no scores or levels: they are for this user alone, on {IPC} only")
+    control = control_address(address) if connect else config.control or control_address(address)
+    try:
+        ask("status", control)
+    except ControlError as error:
+        raise ControlError(f"{error}; to run one for the purpose: kwsd monitor --device default") from None
+    return watch(address, control, lambda: True)
+
+
+def _run_own(device: str) -> "View":
+    from kwsd.monitor.own import own_daemon
+    from kwsd.monitor.watch import watch
+
+    with own_daemon(device) as daemon:
+        view = watch(daemon.address, daemon.control, daemon.running)
+        ended = not daemon.running()
+        exit_code = daemon.end()
+        if ended:
+            sys.stderr.write(daemon.said() or f"{device} has ended\n")
+    if exit_code:
+        raise typer.Exit(exit_code)
+    return view

