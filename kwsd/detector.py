@@ -63,6 +63,7 @@ class Detector:
         self._keywords = [(index, label) for index, label in enumerate(labels) if label not in RESERVED_LABELS]
         self._columns = np.array([index for index, _ in self._keywords], np.intp)
         self._thresholds = np.array([settings.thresholds[label] for _, label in self._keywords], np.float32)
+        self._rearm_below = settings.rearm * self._thresholds
         self._settings = settings
         self._refractory_samples = round(settings.refractory_s * SAMPLE_RATE)
         self._recent = Ring(settings.smoothing_windows, (len(self._keywords),))
@@ -86,10 +87,9 @@ class Detector:
             End of the window, in samples from the start of the stream; grows from call to call.
         """
         self._recent.append(scores[np.newaxis, self._columns])
-        smoothed = self._recent.newest.mean(axis=0)
-        hit = smoothed >= self._thresholds
-        self._hits = np.where(hit, self._hits + 1, 0)
-        self._armed |= smoothed < self._settings.rearm * self._thresholds
+        smoothed = self._recent.newest.sum(axis=0) / self._settings.smoothing_windows
+        self._hits = (self._hits + 1) * (smoothed >= self._thresholds)
+        self._armed |= smoothed < self._rearm_below
         due = self._armed & (self._hits >= self._settings.hits)
         if sample < self._blocked_until or not due.any():
             return None
