@@ -11,8 +11,9 @@ from kwsd.sources import BLOCK_SAMPLES, Block
 from kwsd.sources.convert import Converter
 from kwsd.sources.devices import Device, find_device, portaudio
 
-PERIOD_S = 0.02
-"""How often the device hands over what it has. Blocks are longer, but their last samples need not wait for them."""
+PERIOD_S = 0.04
+"""How often the device hands over what it has, which wakes two threads. Blocks are longer, but their last samples need
+not wait for them."""
 
 
 class Microphone:
