@@ -55,7 +55,9 @@ def main(
             end_s = time.monotonic() + 60 * minutes
             heard.until(lambda: time.monotonic() > end_s - 60 * minutes + 2)  # until the last word is out of the window
             silence = heard.until(lambda: time.monotonic() > end_s)
-            _row("daemon on speech, CPU", f"{speech.cpu:.2%} of a core, {speech.wakeups:.0f} wake-ups a second", "0.8 %")
+            _row(
+                "daemon on speech, CPU", f"{speech.cpu:.2%} of a core, {speech.wakeups:.0f} wake-ups a second", "0.8 %"
+            )
             _row("daemon in digital silence, CPU", f"{silence.cpu:.2%}, {silence.wakeups:.0f} wake-ups", "0.3 %")
             _row("daemon, peak memory", f"{_status(daemon.pid, 'VmHWM') * 1024 / 1e6:.0f} MB", "64 MB")
             p50, p99 = np.quantile(heard.latencies_ms, [0.5, 0.99])

@@ -62,7 +62,17 @@ def python(package: str) -> Path:
 
 def install(package: str) -> None:
     """Make the environment of a package; kwsd's is brought up to date, a peer's lasts."""
-    pip = [sys.executable, "-m", "pip", "--python", str(python(package)), "install", "--quiet", "--only-binary", ":all:"]
+    pip = [
+        sys.executable,
+        "-m",
+        "pip",
+        "--python",
+        str(python(package)),
+        "install",
+        "--quiet",
+        "--only-binary",
+        ":all:",
+    ]
     if not python(package).exists():
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", BUILD / package], check=True)
         if package == "kwsd":
