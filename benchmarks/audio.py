@@ -24,8 +24,8 @@ def recording(folders: list[Path], seconds: int = SECONDS) -> Path:
     Parameters
     ----------
     folders : list of Path
-        Each gives an equal part of the time, with its files in an order that is drawn once and for all. Without any, the
-        recordings that come with kwsd are used. Where there is too little, they begin again.
+        Each gives an equal part of the time, with its files in an order that is drawn once and for all. Where there is
+        too little, they begin again. Without any, the recordings that come with kwsd are used.
     seconds : int
 
     Returns
@@ -45,7 +45,7 @@ def _fill(folder: Path, samples: int) -> Float32:
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in KINDS)
     if not files:
         raise SystemExit(f"{folder} holds no sound files")
-    random.Random(0).shuffle(files)
+    random.Random(0).shuffle(files)  # noqa: S311  no secret
     taken, missing = [], samples
     for block in _blocks(cycle(files)):
         taken.append(block[:missing])

@@ -51,9 +51,8 @@ def main(
             heard = Listening(daemon.pid, bus)
             with subprocess.Popen(["paplay", "--device=speaker", audio], env=pulse.environment) as player:
                 speech = heard.until(lambda: player.poll() is not None)
-            end_s = time.monotonic() + 60 * minutes
-            heard.until(lambda: time.monotonic() > end_s - 60 * minutes + 2)  # until the last word is out of the window
-            silence = heard.until(lambda: time.monotonic() > end_s)
+            heard.until(_after(2))  # the end of the recording is still in the window
+            silence = heard.until(_after(60 * minutes))
             _row(
                 "daemon on speech, CPU", f"{speech.cpu:.2%} of a core, {speech.wakeups:.0f} wake-ups a second", "0.8 %"
             )
@@ -62,9 +61,14 @@ def main(
             p50, p99 = np.quantile(heard.latencies_ms, [0.5, 0.99])
             count = len(heard.latencies_ms)
             _row("block arrived to event received", f"median {p50:.1f} ms, p99 {p99:.1f} ms of {count}", "p99 10 ms")
-        _row("start to READY", _spread([_start_s(pulse) for _ in range(starts)]), "0.5 s")
-    _row("`kwsd --help`", _spread([_run_s("--help").wall_s for _ in range(starts)]), "0.2 s")
+        _row("start to READY, median [least, most]", _spread([_start_s(pulse) for _ in range(starts)]), "0.5 s")
+    _row("`kwsd --help`, median [least, most]", _spread([_run_s("--help").wall_s for _ in range(starts)]), "0.2 s")
     _scan(recording(data or []), model, hours)
+
+
+def _after(seconds: float) -> Callable[[], bool]:
+    end_s = time.monotonic() + seconds
+    return lambda: time.monotonic() > end_s
 
 
 class Use(NamedTuple):
@@ -100,7 +104,7 @@ class Listening:
 
     def _count(self) -> tuple[float, int]:
         tasks = list(Path(f"/proc/{self._pid}/task").iterdir())
-        # The scheduler's own count, in nanoseconds: that of proc(5)'s stat goes by ticks, which short runs slip through.
+        # The scheduler's own count, in nanoseconds: that of proc(5) goes by ticks, which short runs slip through.
         cpu_s = sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
         return cpu_s, sum(_status(task, "voluntary_ctxt_switches") for task in tasks)
 
@@ -182,7 +186,7 @@ def _row(figure: str, measured: str, goal: str) -> None:
 
 
 def _spread(seconds: list[float]) -> str:
-    return f"{statistics.median(seconds):.2f} s [{min(seconds):.2f}, {max(seconds):.2f}] in {len(seconds)}"
+    return f"{statistics.median(seconds):.2f} s [{min(seconds):.2f}, {max(seconds):.2f}]"
 
 
 if __name__ == "__main__":

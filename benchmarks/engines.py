@@ -34,7 +34,7 @@ class Engine(NamedTuple):
 
 
 def kwsd() -> Engine:
-    """This project's pipeline, as the daemon and ``kwsd scan`` run it."""
+    """The pipeline of this project, as the daemon and ``kwsd scan`` run it."""
     import numpy as np
 
     from kwsd import Spotter, load_model
@@ -49,7 +49,7 @@ def kwsd() -> Engine:
 
 
 def pymicro(count: int) -> Engine:
-    """microWakeWord's int8 streaming networks, in C, one for each word."""
+    """One int8 streaming network of microWakeWord for each word, in C."""
     from pymicro_wakeword import MicroWakeWord, MicroWakeWordFeatures, Model
 
     features = MicroWakeWordFeatures()
@@ -64,7 +64,7 @@ def pymicro(count: int) -> Engine:
 
 
 def pyopen() -> Engine:
-    """openWakeWord's networks, run in C by TensorFlow Lite."""
+    """The networks of openWakeWord, run in C by TensorFlow Lite."""
     from pyopen_wakeword import Model, OpenWakeWord, OpenWakeWordFeatures
 
     features = OpenWakeWordFeatures.from_builtin()
@@ -79,7 +79,7 @@ def pyopen() -> Engine:
 
 
 def openwakeword() -> Engine:
-    """openWakeWord, with the networks in its own wheel, run by ONNX Runtime on one thread."""
+    """The original openWakeWord, with the networks in its wheel, run by ONNX Runtime on one thread."""
     import numpy as np
     from openwakeword.model import Model
 
@@ -97,7 +97,7 @@ def pocketsphinx() -> Engine:
     decoder.start_utt()
 
     def feed(block: bytes) -> None:
-        decoder.process_raw(block, False, False)
+        decoder.process_raw(block, no_search=False, full_utt=False)
         if decoder.hyp() is not None:  # begins anew after each word, as its own examples do
             decoder.end_utt()
             decoder.start_utt()

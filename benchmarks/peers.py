@@ -33,6 +33,17 @@ PACKAGES = {
 ENGINES = ["kwsd", "pymicro-wakeword, one word", *list(PACKAGES)[1:]]
 """Names in `engines.py`; before a comma stands the package."""
 
+COLUMNS = [
+    "engine",
+    "words",
+    "CPU s / audio s",
+    "times kwsd's",
+    "peak memory, MB",
+    "installed, MB",
+    "ready, s",
+    "hop, ms",
+    "worst step, ms",
+]
 FIGURE = ROOT / "docs" / "peers.svg"
 
 
@@ -56,7 +67,7 @@ def main(
 
 
 def python(package: str) -> Path:
-    """Interpreter of the environment of a package."""
+    """Path of the interpreter in the environment of a package."""
     return BUILD / package / "bin" / "python"
 
 
@@ -93,12 +104,9 @@ def measure(engine: str, audio: Path) -> Result:
 
 def table(results: dict[str, list[Result]]) -> str:
     """Medians, spread, and ratios to kwsd in the same round."""
-    lines = [
-        "| engine | words | CPU s / audio s | times kwsd's | peak memory, MB | installed, MB | ready, s | hop, ms | worst step, ms |",
-        "|---|---|---|---|---|---|---|---|---|",
-    ]
+    lines = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
     for engine, rounds in results.items():
-        ratios = [ours["cpu"] and each["cpu"] / ours["cpu"] for ours, each in zip(results["kwsd"], rounds, strict=True)]
+        ratios = [each["cpu"] / ours["cpu"] for ours, each in zip(results["kwsd"], rounds, strict=True)]
         cells = [
             engine,
             f"{rounds[0]['words']}",
