@@ -1,7 +1,7 @@
 """What the daemon costs while it listens to PulseAudio in real time, how fast it starts, and what ``kwsd scan`` does.
 
-``python benchmarks/daemon.py [--data FOLDER …]`` starts a PulseAudio server of its own and the installed daemon on it,
-as a service manager would, and prints a table.
+``python benchmarks/daemon.py`` starts a PulseAudio server of its own and the installed daemon on it, as a service
+manager would; plays the words that come with kwsd to it; and prints a table.
 """
 
 import os
@@ -34,9 +34,6 @@ KWSD = Path(sys.executable).with_name("kwsd")
 
 
 def main(
-    data: Annotated[
-        list[Path] | None, typer.Option(help="A folder of recordings; may be repeated. Without it, the bundled ones.")
-    ] = None,
     model: Annotated[str, typer.Option(help="Name or folder of a bundle.")] = "default",
     minutes: Annotated[float, typer.Option(help="Real time to listen to speech, and to silence.")] = 2,
     starts: Annotated[int, typer.Option(help="Times to start anything that is timed.")] = 10,
@@ -44,7 +41,7 @@ def main(
 ) -> None:
     """Print the figures as Markdown."""
     print("| figure | measured | goal |\n|---|---|---|")
-    audio = recording(data or [], round(60 * minutes))
+    audio = recording([], round(60 * minutes))
     with running_pulse() as pulse:
         pulse.environment["KWSD_MODEL"] = model
         with _daemon(pulse) as daemon, Subscription(f"ipc://{pulse.folder}/kwsd/events.sock") as bus:
@@ -63,7 +60,7 @@ def main(
             _row("block arrived to event received", f"median {p50:.1f} ms, p99 {p99:.1f} ms of {count}", "p99 10 ms")
         _row("start to READY, median [least, most]", _spread([_start_s(pulse) for _ in range(starts)]), "0.5 s")
     _row("`kwsd --help`, median [least, most]", _spread([_run_s("--help").wall_s for _ in range(starts)]), "0.2 s")
-    _scan(recording(data or []), model, hours)
+    _scan(recording([]), model, hours)
 
 
 def _after(seconds: float) -> Callable[[], bool]:

@@ -20,7 +20,8 @@ PAGE = ROOT / "docs" / "performance.md"
 
 def main(
     data: Annotated[
-        list[Path] | None, typer.Option(help="A folder of recordings; may be repeated. Without it, the bundled ones.")
+        list[Path] | None,
+        typer.Option(help="A folder of recordings for peers.py; may be repeated. Without it, the bundled ones."),
     ] = None,
 ) -> None:
     """Replace the tables."""
@@ -28,7 +29,7 @@ def main(
     _replace("machine", _machine())
     _replace("peers", _output("peers.py", *folders))
     _replace("stages", _output("stages.py"))
-    _replace("daemon", _output("daemon.py", *folders))
+    _replace("daemon", _output("daemon.py"))
 
 
 def _output(script: str, *options: str | Path) -> str:
@@ -39,7 +40,7 @@ def _output(script: str, *options: str | Path) -> str:
 def _replace(name: str, text: str) -> None:
     """Put a text between the comments that the page has for it."""
     between = re.compile(rf"(?<=<!-- {name} -->\n).*?(?=<!-- end -->)", re.DOTALL)
-    PAGE.write_text(between.sub(lambda _: text, PAGE.read_text()))
+    PAGE.write_text(between.sub(lambda _: text, PAGE.read_text(), count=1))
 
 
 def _machine() -> str:

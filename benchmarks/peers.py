@@ -123,22 +123,19 @@ def table(results: dict[str, list[Result]]) -> str:
 
 
 def draw(results: dict[str, list[Result]]) -> None:
-    """CPU time against memory, both on logarithmic axes: the lower left corner is the lightest."""
+    """CPU time and memory of each engine."""
     mpl.rcParams["svg.hashsalt"] = "kwsd"
-    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
-    for engine, rounds in results.items():
-        cpu = 100 * statistics.median(each["cpu"] for each in rounds)
-        memory = statistics.median(each["memory_mb"] for each in rounds)
-        axes.scatter(cpu, memory, color="tab:red" if engine == "kwsd" else "tab:gray", zorder=2)
-        axes.annotate(
-            f"{engine} ({rounds[0]['words']} words)".replace(", one word (1 words)", " (1 word)"),
-            (cpu, memory),
-            xytext=(6, 4),
-            textcoords="offset points",
-        )
-    axes.set(xscale="log", yscale="log", xlabel="% of one core", ylabel="peak memory, MB")
-    axes.margins(x=0.35, y=0.2)
-    axes.grid(which="both", alpha=0.2)
+    figure, panels = plt.subplots(1, 2, sharey=True, figsize=(9, 3), layout="constrained")
+    colours = ["tab:red" if engine == "kwsd" else "tab:gray" for engine in results]
+    names = [f"{_package(engine)}, {rounds[0]['words']}" for engine, rounds in results.items()]
+    for panel, key, scale, unit in zip(panels, ("cpu", "memory_mb"), (100, 1), ("% of one core", "MB"), strict=True):
+        values = [scale * statistics.median(each[key] for each in rounds) for rounds in results.values()]
+        bars = panel.barh(names, values, color=colours)
+        panel.bar_label(bars, fmt="%.3g", padding=3)
+        panel.margins(x=0.15)
+        panel.set_xlabel(unit)
+    panels[0].set_ylabel("engine, words")
+    panels[0].invert_yaxis()
     figure.savefig(FIGURE, metadata={"Date": None})
 
 
