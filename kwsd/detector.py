@@ -86,6 +86,7 @@ class Detector:
     def set_thresholds(self, thresholds: dict[str, float]) -> None:
         """Decide by other thresholds from the next window on; nothing is forgotten."""
         self._thresholds = np.array([thresholds[label] for label in self.keywords], np.float32)
+        self._rearm_below = self._settings.rearm * self._thresholds
 
     def update(self, scores: Float32, sample: int) -> Detection | None:
         """Take the scores of the next window.
@@ -98,10 +99,9 @@ class Detector:
             End of the window, in samples from the start of the stream; grows from call to call.
         """
         self._recent.append(scores[np.newaxis, self._columns])
-        smoothed = self.smoothed = self._recent.newest.mean(axis=0)
-        hit = smoothed >= self._thresholds
-        self._hits = np.where(hit, self._hits + 1, 0)
-        self._armed |= smoothed < self._settings.rearm * self._thresholds
+        smoothed = self.smoothed = self._recent.newest.sum(axis=0) / self._settings.smoothing_windows
+        self._hits = (self._hits + 1) * (smoothed >= self._thresholds)
+        self._armed |= smoothed < self._rearm_below
         due = self._armed & (self._hits >= self._settings.hits)
         if sample < self._blocked_until or not due.any():
             return None

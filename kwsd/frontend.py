@@ -35,10 +35,22 @@ def spectrogram(samples: Float32) -> Float32:
     ndarray, shape (..., 1 + (n - 255) // 128, 129), float32
         For a window of 16,000 samples: (..., 124, 129).
 
+    Raises
+    ------
+    ValueError
+        n is too small.
+
     Notes
     -----
     Equal to TensorFlow's ``abs(tf.signal.stft(samples, frame_length=255, frame_step=128))`` to float32 rounding.
     """
-    frames = np.lib.stride_tricks.sliding_window_view(samples, FRAME_LENGTH, axis=-1)[..., ::FRAME_STEP, :]
+    *others, length = samples.shape
+    if length < FRAME_LENGTH:
+        raise ValueError(f"{length} samples are fewer than the {FRAME_LENGTH} of a frame")
+    samples = np.ascontiguousarray(samples)
+    shape = (*others, 1 + (length - FRAME_LENGTH) // FRAME_STEP, FRAME_LENGTH)
+    strides = (*samples.strides[:-1], FRAME_STEP * samples.itemsize, samples.itemsize)
+    # A view, as numpy's sliding_window_view would give it; but that takes as long as the FFT of a hop.
+    frames = np.ndarray(shape, samples.dtype, samples, strides=strides)
     magnitude: Float32 = np.abs(np.fft.rfft(frames * HANN, FFT_LENGTH))
     return magnitude

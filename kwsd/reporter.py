@@ -5,8 +5,6 @@ import time
 import uuid
 from collections import Counter, deque
 
-import numpy as np
-
 from kwsd import events
 from kwsd.capture import Capture
 from kwsd.detector import Detection
@@ -180,5 +178,6 @@ class Reporter:
     def _quantiles(self) -> Quantiles | None:
         if not self._processing_ms:
             return None
-        p50, p99 = np.quantile(self._processing_ms, [0.5, 0.99])
-        return Quantiles(round(float(p50), 3), round(float(p99), 3))
+        ordered = sorted(self._processing_ms)
+        p50, p99 = (round(ordered[int(share * len(ordered))], 3) for share in (0.5, 0.99))
+        return Quantiles(p50, p99)

@@ -79,7 +79,8 @@ class Spotter:
         """
         if samples.ndim != 1 or samples.dtype != np.float32:
             raise ValueError(f"samples are {samples.dtype} {samples.shape}, not float32 (n,)")
-        samples = np.nan_to_num(samples).clip(-1, 1)
+        if not np.abs(samples).max(initial=0) <= 1:  # also when one is not a number
+            samples = np.nan_to_num(samples).clip(-1, 1)
         detections = []
         while len(samples):
             block = samples[: self._missing]

@@ -50,6 +50,12 @@ def test_predictions_are_probabilities() -> None:
     np.testing.assert_allclose(scores.sum(axis=1), 1, atol=1e-3)
 
 
+def test_silence_of_zeros_has_the_scores_of_the_network_for_the_faintest_sound() -> None:
+    model = load_model()
+    zeros, faint = np.zeros((1, 16_000), np.float32), np.full((1, 16_000), 1e-12, np.float32)
+    np.testing.assert_array_equal(model.predict(zeros), model.predict(faint))
+
+
 @pytest.mark.parametrize("shape", [(16_000,), (2, 15_999), (1, 16_000, 1)])
 def test_waveforms_of_another_shape_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="shape"):

@@ -3,6 +3,7 @@
 import datetime
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -189,6 +190,44 @@ def test_a_bad_file_among_good_ones_keeps_none_of_them_from_being_scanned(
     ]
     found = {json.loads(line)["file"] for line in done.stdout.splitlines()}
     assert found == {str(path) for path in (files[0], files[2], files[4])}
+
+
+def test_files_scanned_side_by_side_give_the_same_lines_in_the_same_order(
+    kwsd: Command, clips: Path, two_words: Path, runtime: Path
+) -> None:
+    (runtime / "bad.wav").write_text("no sound")
+    files = [*sorted((clips / "yes").glob("*.flac")), runtime / "bad.wav", two_words, *(clips / "no").glob("*.flac")]
+    alone, together = kwsd.run("scan", *files), kwsd.run("scan", "--jobs", "2", *files)
+    assert together.returncode == alone.returncode == 65
+    assert together.stdout == alone.stdout
+    assert len(together.stdout.splitlines()) > 2
+    assert (
+        together.stderr.splitlines()[0]
+        == alone.stderr.splitlines()[0]
+        == (f"kwsd: {runtime / 'bad.wav'} is not a sound file that can be read: Format not recognised")
+    )
+
+
+def test_a_scan_of_several_files_says_its_speed(kwsd: Command, two_words: Path) -> None:
+    done = kwsd.run("scan", two_words, two_words)
+    assert re.fullmatch(r"4 detections in \d+ s of audio, \d+ times real time\n", done.stderr)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_an_interrupted_scan_ends_at_once_and_without_a_word(
+    kwsd: Command, runtime: Path, two_words: Path, jobs: int
+) -> None:
+    path = runtime / "long.wav"
+    soundfile.write(path, np.random.default_rng(0).uniform(-0.1, 0.1, 3600 * 16_000), 16_000)
+    command = [kwsd.program, "scan", "--jobs", str(jobs), two_words, path]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, env=kwsd.environment, stdout=pipe, stderr=pipe, text=True, start_new_session=True
+    ) as scan:
+        assert scan.stdout.readline()
+        os.killpg(scan.pid, signal.SIGINT)
+        _, said = scan.communicate(timeout=10)
+    assert (scan.returncode, said) == (130, "")
 
 
 def test_a_reader_that_has_seen_enough_of_a_scan_gets_no_traceback(kwsd: Command, two_words: Path) -> None:

@@ -34,7 +34,9 @@ class Converter:
         ndarray, shape (m,), float32, 16 kHz
             The mean of the channels. When resampling, m varies from call to call.
         """
-        mono: Float32 = np.where(np.isfinite(frames), frames, 0).mean(axis=1, dtype=np.float32)
+        if not np.isfinite(frames).all():
+            frames = np.where(np.isfinite(frames), frames, np.float32(0))
+        mono: Float32 = frames[:, 0] if frames.shape[1] == 1 else frames.mean(axis=1, dtype=np.float32)
         if self._resampler is None:
             return mono
         resampled: Float32 = self._resampler.resample_chunk(mono, last=last)

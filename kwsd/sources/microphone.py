@@ -1,5 +1,6 @@
 """A microphone as a source, through PortAudio."""
 
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,8 +12,9 @@ from kwsd.sources import BLOCK_SAMPLES, Block
 from kwsd.sources.convert import Converter
 from kwsd.sources.devices import Device, find_device, portaudio
 
-PERIOD_S = 0.02
-"""How often the device hands over what it has. Blocks are longer, but their last samples need not wait for them."""
+PERIOD_S = 0.04
+"""How often the device hands over what it has, which wakes two threads. Blocks are longer, but their last samples need
+not wait for them."""
 
 
 class Microphone:
@@ -63,6 +65,9 @@ class Microphone:
     def blocks(self) -> Iterator[Block]:
         """Blocks for as long as the device delivers; see `kwsd.sources.Source.blocks`."""
         try:
+            # Until the first sample comes, PortAudio's own wait would keep a core busy where ALSA leads to PulseAudio.
+            while not (self._closed or self._stream.read_available):
+                time.sleep(PERIOD_S)
             while not self._closed:
                 frames, overflowed = self._stream.read(self._frames)
                 yield Block(self._converter.convert(frames), gap=overflowed)

@@ -1,0 +1,61 @@
+"""Ten minutes of real speech and noise, the same for everything that is measured on them."""
+
+import random
+from collections.abc import Iterable, Iterator
+from itertools import cycle
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from kwsd.frontend import SAMPLE_RATE, Float32
+from kwsd.sources.file import FileSource
+
+ROOT = Path(__file__).parent.parent
+BUNDLED = [ROOT / "kwsd" / "demo", ROOT / "tests" / "data" / "clips"]
+BUILD = ROOT / "build" / "benchmarks"
+SECONDS = 600
+KINDS = {".flac", ".wav", ".ogg", ".mp3"}
+
+
+def recording(folders: list[Path], seconds: int = SECONDS) -> Path:
+    """A WAV file of recordings in folders.
+
+    Parameters
+    ----------
+    folders : list of Path
+        Each gives an equal part of the time, with its files in an order that is drawn once and for all. Where there is
+        too little, they begin again. Without any, the recordings that come with kwsd are used.
+    seconds : int
+
+    Returns
+    -------
+    Path
+        16 kHz, mono, 16 bit.
+    """
+    folders = folders or BUNDLED
+    parts = [_fill(folder, seconds * SAMPLE_RATE // len(folders)) for folder in folders]
+    BUILD.mkdir(parents=True, exist_ok=True)
+    path = BUILD / f"audio-{seconds}.wav"
+    soundfile.write(path, np.concatenate(parts), SAMPLE_RATE, "PCM_16")
+    return path
+
+
+def _fill(folder: Path, samples: int) -> Float32:
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in KINDS)
+    if not files:
+        raise SystemExit(f"{folder} holds no sound files")
+    random.Random(0).shuffle(files)  # noqa: S311  no secret
+    taken, missing = [], samples
+    for block in _blocks(cycle(files)):
+        taken.append(block[:missing])
+        missing -= len(taken[-1])
+        if not missing:
+            break
+    return np.concatenate(taken)
+
+
+def _blocks(files: Iterable[Path]) -> Iterator[Float32]:
+    for file in files:
+        for block in FileSource(file, paced=False).blocks():
+            yield block.samples

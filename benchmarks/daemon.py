@@ -1,0 +1,192 @@
+"""What the daemon costs while it listens to PulseAudio in real time, how fast it starts, and what ``kwsd scan`` does.
+
+``python benchmarks/daemon.py`` starts a PulseAudio server of its own and the installed daemon on it, as a service
+manager would; plays the words that come with kwsd to it; and prints a table.
+"""
+
+import os
+import shutil
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Annotated, NamedTuple
+
+import numpy as np
+import soundfile
+import typer
+from audio import BUILD, ROOT, recording
+
+from kwsd import events
+from kwsd.client import Subscription
+from kwsd.events import KeywordEvent
+from kwsd.frontend import SAMPLE_RATE
+
+sys.path.append(str(ROOT / "tests" / "audio"))
+from pulse import PulseAudio, running_pulse
+
+KWSD = Path(sys.executable).with_name("kwsd")
+
+
+def main(
+    model: Annotated[str, typer.Option(help="Name or folder of a bundle.")] = "default",
+    minutes: Annotated[float, typer.Option(help="Real time to listen to speech, and to silence.")] = 2,
+    starts: Annotated[int, typer.Option(help="Times to start anything that is timed.")] = 10,
+    hours: Annotated[int, typer.Option(help="Length of the long recording that is scanned.")] = 10,
+) -> None:
+    """Print the figures as Markdown."""
+    print("| figure | measured | goal |\n|---|---|---|")
+    audio = recording([], round(60 * minutes))
+    with running_pulse() as pulse:
+        pulse.environment["KWSD_MODEL"] = model
+        with _daemon(pulse) as daemon, Subscription(f"ipc://{pulse.folder}/kwsd/events.sock") as bus:
+            heard = Listening(daemon.pid, bus)
+            with subprocess.Popen(["paplay", "--device=speaker", audio], env=pulse.environment) as player:
+                speech = heard.until(lambda: player.poll() is not None)
+            heard.until(_after(2))  # the end of the recording is still in the window
+            silence = heard.until(_after(60 * minutes))
+            _row(
+                "daemon on speech, CPU", f"{speech.cpu:.2%} of a core, {speech.wakeups:.0f} wake-ups a second", "0.8 %"
+            )
+            _row("daemon in digital silence, CPU", f"{silence.cpu:.2%}, {silence.wakeups:.0f} wake-ups", "0.3 %")
+            _row("daemon, peak memory", f"{_peak_mb(daemon.pid):.0f} MB", "64 MB")
+            p50, p99 = np.quantile(heard.latencies_ms, [0.5, 0.99])
+            count = len(heard.latencies_ms)
+            _row("block arrived to event received", f"median {p50:.1f} ms, p99 {p99:.1f} ms of {count}", "p99 10 ms")
+        _row("start to READY, median [least, most]", _spread([_start_s(pulse) for _ in range(starts)]), "0.5 s")
+    _row("`kwsd --help`, median [least, most]", _spread([_run_s("--help").wall_s for _ in range(starts)]), "0.2 s")
+    _scan(recording([]), model, hours)
+
+
+def _after(seconds: float) -> Callable[[], bool]:
+    end_s = time.monotonic() + seconds
+    return lambda: time.monotonic() > end_s
+
+
+class Use(NamedTuple):
+    """What a process used: share of one core, and times a second that one of its threads was woken."""
+
+    cpu: float
+    wakeups: float
+
+
+class Listening:
+    """Receives the events of a daemon while what it uses is counted."""
+
+    def __init__(self, pid: int, bus: Subscription) -> None:
+        self._pid = pid
+        self._bus = bus
+        self.latencies_ms: list[float] = []
+
+    def until(self, over: Callable[[], bool]) -> Use:
+        """Receive until something is so."""
+        before, started = self._count(), time.monotonic()
+        while not over():
+            self._receive()
+        seconds = time.monotonic() - started
+        cpu_s, wakeups = (after - earlier for after, earlier in zip(self._count(), before, strict=True))
+        return Use(cpu_s / seconds, wakeups / seconds)
+
+    def _receive(self) -> None:
+        message = self._bus.receive(timeout_s=0.5)
+        arrived_s = time.time()
+        event = events.decode(message.body) if message else None
+        if isinstance(event, KeywordEvent):
+            self.latencies_ms.append(event.latency_ms + 1000 * (arrived_s - event.time.timestamp()))
+
+    def _count(self) -> tuple[float, int]:
+        tasks = list(Path(f"/proc/{self._pid}/task").iterdir())
+        # The scheduler's own count, in nanoseconds: that of proc(5) goes by ticks, which short runs slip through.
+        cpu_s = sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
+        return cpu_s, sum(_status(task, "voluntary_ctxt_switches") for task in tasks)
+
+
+@contextmanager
+def _daemon(pulse: PulseAudio) -> Iterator[subprocess.Popen[bytes]]:
+    """A daemon that has said that it is ready."""
+    path = pulse.folder / "notify-kwsd"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.bind(str(path))
+        environment = pulse.environment | {"NOTIFY_SOCKET": str(path)}
+        with subprocess.Popen([KWSD, "run", "--log-level", "error"], env=environment) as daemon:
+            try:
+                while b"READY=1" not in notify.recv(4096):
+                    pass
+                # From here on it finds nobody at its socket, which it does not mind.
+                path.unlink()
+                yield daemon
+            finally:
+                daemon.send_signal(signal.SIGTERM)
+
+
+def _start_s(pulse: PulseAudio) -> float:
+    started = time.monotonic()
+    with _daemon(pulse):
+        return time.monotonic() - started
+
+
+class Run(NamedTuple):
+    """One run of a command."""
+
+    wall_s: float
+    cpu_s: float
+    peak_mb: float
+
+
+def _run_s(*arguments: str | Path) -> Run:
+    started = time.monotonic()
+    process = subprocess.Popen([KWSD, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    peak_mb = 0.0
+    # Looked at while it runs: what wait(2) tells of memory counts the parent's, from before exec.
+    while not os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG):
+        with suppress(IndexError):  # it has just ended
+            peak_mb = max(peak_mb, _peak_mb(process.pid))
+        time.sleep(0.01)
+    wall_s = time.monotonic() - started
+    _, status, used = os.wait4(process.pid, 0)
+    if status:
+        raise SystemExit(f"kwsd {arguments[0]} failed")
+    return Run(wall_s, used.ru_utime + used.ru_stime, peak_mb)
+
+
+def _scan(audio: Path, model: str, hours: int) -> None:
+    """Speed and memory of ``kwsd scan`` on ten minutes and on a whole day's file."""
+    seconds = soundfile.info(audio).duration
+    short = [_run_s("scan", "--model", model, audio) for _ in range(3)]
+    speed = statistics.median(seconds / run.cpu_s for run in short)
+    _row("`kwsd scan`, one core", f"{speed:.0f} times real time", "400 times")
+    long = BUILD / "audio-long.wav"
+    samples, _ = soundfile.read(audio, dtype="int16")
+    with soundfile.SoundFile(long, "w", SAMPLE_RATE, 1, "PCM_16") as file:
+        for _ in range(round(hours * 3600 / seconds)):
+            file.write(samples)
+    memory = f"{short[-1].peak_mb:.0f} MB and {_run_s('scan', '--model', model, long).peak_mb:.0f} MB"
+    long.unlink()
+    _row(f"`kwsd scan`, peak memory on ten minutes and on {hours} hours", memory, "the same")
+
+
+def _status(process: Path, field: str) -> int:
+    return int((process / "status").read_text().partition(f"\n{field}:")[2].split()[0])
+
+
+def _peak_mb(pid: int) -> float:
+    return _status(Path(f"/proc/{pid}"), "VmHWM") * 1024 / 1e6
+
+
+def _row(figure: str, measured: str, goal: str) -> None:
+    print(f"| {figure} | {measured} | {goal} |", flush=True)
+
+
+def _spread(seconds: list[float]) -> str:
+    return f"{statistics.median(seconds):.2f} s [{min(seconds):.2f}, {max(seconds):.2f}]"
+
+
+if __name__ == "__main__":
+    if shutil.which("pulseaudio") is None:
+        raise SystemExit("install pulseaudio and pulseaudio-utils first")
+    typer.run(main)

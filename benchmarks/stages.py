@@ -1,0 +1,237 @@
+"""Where the time of a hop goes: microseconds in each stage of kwsd, beside the least that its arithmetic needs.
+
+``python benchmarks/stages.py [--model MODEL]`` runs the real pipeline over the bundled recording with a clock around
+each stage, and prints medians. The floor is the number of multiplications and additions at the rate at which numpy's
+matrix product does them on one thread of this machine; moving memory and calling functions come on top of it.
+"""
+
+import math
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated, Any
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+
+import flatbuffers
+import numpy as np
+import soundfile
+import typer
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
+
+from kwsd import Spotter, frontend, load_model, spotter
+from kwsd.capture import Capture
+from kwsd.cli.demo import FOLDER
+from kwsd.control import Control
+from kwsd.detector import Detection
+from kwsd.model import find_model
+from kwsd.notify import Notifier
+from kwsd.publisher import Publisher
+from kwsd.reporter import Reporter
+from kwsd.sources import BLOCK_SAMPLES, Block
+from kwsd.sources.convert import Converter
+
+REPEAT = 1000
+
+
+def main(model: Annotated[str, typer.Option(help="Name or folder of a bundle.")] = "default") -> None:
+    """Print the profile as Markdown."""
+    hop = load_model(model).hop_samples
+    frames = hop // frontend.FRAME_STEP
+    floors = {
+        "front end": frames * _front_end_operations(),
+        "model": 2 * _multiplications(find_model(model) / "model.tflite"),
+    }
+    rate = _operations_a_microsecond()
+    print(f"| stage | µs a hop of {hop / 16:.0f} ms | floor, µs |\n|---|---|---|")
+    for stage, spent in (_pipeline(model) | _around()).items():
+        floor = f"{floors[stage] / rate:.1f}" if stage in floors else ""
+        print(f"| {stage} | {spent:.1f} | {floor} |")
+    print(f"| LiteRT: a call of an empty model | {_empty_model_us():.1f} | |")
+    print(f"\nFloor at {rate / 1000:.0f} thousand million operations a second, float32 on one thread.", file=sys.stderr)
+
+
+class Clock:
+    """Times calls of a function."""
+
+    def __init__(self, call: Callable[..., Any]) -> None:
+        self._call = call
+        self.spent: list[int] = []  # nanoseconds
+
+    def __call__(self, *arguments: Any) -> Any:  # noqa: ANN401  those of the function
+        """Call it."""
+        started = time.perf_counter_ns()
+        result = self._call(*arguments)
+        self.spent.append(time.perf_counter_ns() - started)
+        return result
+
+    @property
+    def median_us(self) -> float:
+        """Median of the calls so far."""
+        return statistics.median(self.spent) / 1000
+
+
+def _pipeline(name: str) -> dict[str, float]:
+    """Stages of the spotter, on a recording that is fed hop by hop."""
+    samples, _ = soundfile.read(FOLDER / "demo.flac", dtype="float32")
+    model = load_model(name)
+    whole: Any = Spotter(model)
+    clocks = {
+        "ring of samples": _time(whole._samples, "append"),  # noqa: SLF001  nobody else is to look inside
+        "front end": _time(spotter, "spectrogram"),
+        "ring of frames": _time(whole._frames, "append"),  # noqa: SLF001
+        "model": _time(model, "scores"),
+        "detector": _time(whole._detector, "update"),  # noqa: SLF001
+    }
+    feed = Clock(whole.feed)
+    for start in range(0, len(samples) - model.hop_samples, model.hop_samples):
+        feed(samples[start : start + model.hop_samples])
+    spent = {stage: clock.median_us for stage, clock in clocks.items()}
+    return spent | {
+        "checks and calls of the spotter": feed.median_us - sum(spent.values()),
+        "**spotter: samples in, detections out**": feed.median_us,
+    }
+
+
+def _time(owner: Any, name: str) -> Clock:  # noqa: ANN401  a module or any object
+    """Put a clock around a function."""
+    clock = Clock(getattr(owner, name))
+    setattr(owner, name, clock)
+    return clock
+
+
+def _around() -> dict[str, float]:
+    """What the daemon does around the spotter."""
+    block = np.zeros((BLOCK_SAMPLES, 1), np.float32)
+    with tempfile.TemporaryDirectory() as folder:
+        endless, notifier, model = Endless(), Notifier(), load_model()
+        capture = Capture(endless, lambda: endless)
+        with (
+            Publisher(f"ipc://{folder}/events.sock") as publisher,
+            closing(Control(f"ipc://{folder}/control.sock")) as control,
+        ):
+            reporter = Reporter(publisher, model, "endless", capture)
+            reporter.publish_status()
+
+            def turn() -> None:
+                notifier.alive()
+                control.serve(lambda _command: reporter.publish_status())
+                reporter.keep_informed()
+
+            spent = {
+                "capture: conversion": _median_us(lambda: Converter(frontend.SAMPLE_RATE).convert(block)),
+                "capture: from thread to thread": _median_us(lambda: capture.next(1.0)),
+                "bus: a turn without an event": _median_us(turn),
+                "bus: an event (not every hop)": _median_us(
+                    lambda: reporter.publish_keyword(Detection("go", 1.0, 0), time.monotonic())
+                ),
+            }
+        capture.close()
+    return spent
+
+
+class Endless:
+    """A source that always has a block."""
+
+    name = "endless"
+    live = False
+
+    def __init__(self) -> None:
+        self._closed = False
+
+    def blocks(self) -> Iterator[Block]:
+        """The same block, until it is closed."""
+        block = Block(np.zeros(BLOCK_SAMPLES, np.float32))
+        while not self._closed:
+            yield block
+
+    def close(self) -> None:
+        """Stop."""
+        self._closed = True
+
+
+def _median_us(call: Callable[[], object]) -> float:
+    clock = Clock(call)
+    for _ in range(REPEAT):
+        clock()
+    return clock.median_us
+
+
+def _operations_a_microsecond() -> float:
+    """Multiplications and additions of float32 that this machine does in a matrix product, on one thread."""
+    size = 512
+    left, right = np.ones((2, size, size), np.float32)
+    best = min(_timed(lambda: left @ right) for _ in range(50))
+    return 2 * size**3 / best
+
+
+def _timed(call: Callable[[], object]) -> float:
+    started = time.perf_counter_ns()
+    call()
+    return (time.perf_counter_ns() - started) / 1000
+
+
+def _front_end_operations() -> float:
+    """Of one frame: taper, real FFT (2.5 N log2 N, as FFTW counts), magnitude (two squares, a sum, a root)."""
+    size = frontend.FFT_LENGTH
+    return frontend.FRAME_LENGTH + 2.5 * size * math.log2(size) + 4 * frontend.BINS
+
+
+def _multiplications(path: Path) -> float:
+    """Of one window, in the convolutions and matrix products of a network; four of int8 take the time of one."""
+    graph = schema.ModelT.InitFromPackedBuf(path.read_bytes())
+    total = 0.0
+    for part in graph.subgraphs:
+        for operator in part.operators:
+            code = graph.operatorCodes[operator.opcodeIndex].builtinCode
+            outputs = math.prod(part.tensors[operator.outputs[0]].shape)
+            if code in _WEIGHTS:
+                weights = part.tensors[operator.inputs[1]]
+                count = outputs * math.prod(weights.shape[1:]) // (weights.shape[3] if code == _DEPTHWISE else 1)
+                total += count / 4 if weights.type == schema.TensorType.INT8 else count
+    return total
+
+
+_DEPTHWISE = schema.BuiltinOperator.DEPTHWISE_CONV_2D
+_WEIGHTS = {_DEPTHWISE, schema.BuiltinOperator.CONV_2D, schema.BuiltinOperator.FULLY_CONNECTED}
+
+
+def _empty_model_us() -> float:
+    """Time to set the input of a model of one cheap operation, run it, and get its output."""
+    interpreter = Interpreter(model_content=_empty_model(), num_threads=1)
+    interpreter.allocate_tensors()
+    value = np.zeros((1, 1), np.float32)
+
+    def call() -> None:
+        interpreter.set_tensor(0, value)
+        interpreter.invoke()
+        interpreter.get_tensor(1)
+
+    return _median_us(call)
+
+
+def _empty_model() -> bytes:
+    """A LiteRT model whose output is its input, one number, negated."""
+    model, graph, operator = schema.ModelT(), schema.SubGraphT(), schema.OperatorT()
+    code = schema.OperatorCodeT()
+    code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.NEG
+    for name in (b"in", b"out"):
+        tensor = schema.TensorT()
+        tensor.shape, tensor.type, tensor.name, tensor.buffer = [1, 1], schema.TensorType.FLOAT32, name, 0
+        graph.tensors = [*(graph.tensors or []), tensor]
+    operator.inputs, operator.outputs = [0], [1]
+    graph.inputs, graph.outputs, graph.operators = [0], [1], [operator]
+    model.version, model.operatorCodes, model.subgraphs, model.buffers = 3, [code], [graph], [schema.BufferT()]
+    builder = flatbuffers.Builder(1024)
+    builder.Finish(model.Pack(builder), b"TFL3")
+    return bytes(builder.Output())
+
+
+if __name__ == "__main__":
+    typer.run(main)
