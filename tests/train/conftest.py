@@ -84,6 +84,7 @@ per_unknown_word = 1
 speech_crops = 8
 half_words = 4
 silences = 4
+glued_words = 4
 
 [augmentation]
 shift_s = 0.25
@@ -97,6 +98,7 @@ babble_snr_db = [10, 25]
 gain_db = [-12, 6]
 far_share = 0.2
 far_gain_db = [-30, -6]
+hiss_share = 0.2
 """
 
 

@@ -56,6 +56,23 @@ def test_half_a_word_is_less_than_the_word(clips: Path, examples: Examples) -> N
     assert all(0 < half < whole for half, whole in energies)
 
 
+def test_glued_words_begin_as_one_word_and_end_as_another(examples: Examples) -> None:
+    first, second = np.zeros((2, 16_000), np.float32)
+    first[4000:8000], second[9000:15_000] = 0.1, -0.2
+    for _ in range(20):
+        glued = examples.augmenter.glue_words(first, second, np.random.default_rng(0))
+        heads, tails = np.flatnonzero(glued > 0), np.flatnonzero(glued < 0)
+        assert 0.3 * 4000 < len(heads) < 0.7 * 4000
+        assert 0.3 * 6000 < len(tails) < 0.7 * 6000
+        assert tails[0] == heads[-1] + 1
+        assert heads[0] + tails[-1] == pytest.approx(16_000, abs=200)  # in the middle of the window
+
+
+def test_of_glued_words_one_at_most_is_a_keyword(examples: Examples) -> None:
+    plan = examples.plan(np.random.default_rng(0))
+    assert set(plan.labels[plan.kinds == Kind.GLUED_WORDS].tolist()) == {examples.labels.index(UNKNOWN)}
+
+
 @given(snr_db=st.floats(-10, 40), seed=st.integers(0, 1000))
 def test_noise_is_mixed_at_the_ratio_asked_for(snr_db: float, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -72,10 +89,10 @@ def test_a_short_recording_is_a_crop_with_zeros_after_it() -> None:
 
 def test_an_epoch_has_the_examples_that_the_recipe_asks_for(examples: Examples) -> None:
     plan = examples.plan(np.random.default_rng(0))
-    kinds, labels = np.bincount(plan.kinds, minlength=4), np.bincount(plan.labels, minlength=4)
+    kinds, labels = np.bincount(plan.kinds, minlength=5), np.bincount(plan.labels, minlength=4)
     others = len(set(examples.clips.words.tolist())) - 2
-    assert kinds.tolist() == [2 * 8 + others, 4, 8, 4]  # words, half words, speech, silences
-    assert labels.tolist() == [4, others + 4 + 8, 8, 8]  # _silence_, _unknown_, no, yes
+    assert kinds.tolist() == [2 * 8 + others, 4, 8, 4, 4]  # words, half words, speech, silences, glued words
+    assert labels.tolist() == [4, others + 4 + 8 + 4, 8, 8]  # _silence_, _unknown_, no, yes
 
 
 @pytest.mark.parametrize("kind", list(Kind))

@@ -3,13 +3,15 @@
 from pathlib import Path
 
 import keras
+import msgspec
 import numpy as np
 import pytest
 import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
 
 from kwsd import load_model
 from kwsd.bundle import read_bundle
-from kwsd.errors import OutputError
+from kwsd.errors import OutputError, UsageError
 from kwsd.frontend import Float32
 from kwsd_train import fit
 from kwsd_train.dataset import load_clips
@@ -42,7 +44,7 @@ def run(request: pytest.FixtureRequest, data: Path, tmp_path_factory: pytest.Tem
 @pytest.fixture(scope="module")
 def bundle(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bundles") / run.name
-    export(run, folder, saved_model=True)
+    export(run, folder, "float32", saved_model=True)
     return folder
 
 
@@ -61,8 +63,34 @@ def test_a_bundle_says_where_it_comes_from(run: Path, bundle: Path) -> None:
 def test_litert_gives_the_scores_of_the_keras_network(run: Path, bundle: Path, windows: Float32) -> None:
     logits = fit.load_network(run).predict(spectrograms(windows), verbose=0)
     expected = keras.ops.convert_to_numpy(keras.ops.softmax(logits))
-    # What is left is the rounding of the weights to float16.
-    np.testing.assert_allclose(load_model(bundle).predict(windows), expected, rtol=0, atol=1e-3)
+    np.testing.assert_allclose(load_model(bundle).predict(windows), expected, rtol=0, atol=1e-5)
+
+
+def test_float16_weights_give_nearly_the_same_scores(run: Path, bundle: Path, windows: Float32, tmp_path: Path) -> None:
+    smaller = export(run, tmp_path / "float16", "float16")
+    assert smaller.files["model.tflite"].size < 0.7 * read_bundle(bundle).files["model.tflite"].size
+    scores = load_model(tmp_path / "float16").predict(windows)
+    np.testing.assert_allclose(scores, load_model(bundle).predict(windows), rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("run", ["streaming"], indirect=True)
+def test_int8_computes_the_convolutions_and_leaves_the_log_mel_layer_alone(
+    run: Path, windows: Float32, tmp_path: Path
+) -> None:
+    export(run, tmp_path / "float32", "float32")
+    export(run, tmp_path / "int8", "int8")
+    scores = load_model(tmp_path / "int8").predict(windows)
+    np.testing.assert_allclose(scores, load_model(tmp_path / "float32").predict(windows), rtol=0, atol=0.1)
+    interpreter = Interpreter(str(tmp_path / "int8" / "model.tflite"))
+    tensors = [(details["name"], details["dtype"]) for details in interpreter.get_tensor_details()]
+    assert {kind for name, kind in tensors if "log_mel" in name} == {np.float32}
+    assert np.int8 in {kind for name, kind in tensors if "conv1d" in name}
+
+
+def test_int8_needs_the_data_of_the_run(run: Path, tmp_path: Path) -> None:
+    settings = msgspec.structs.replace(fit.read_settings(run), data=str(tmp_path / "gone"))
+    with pytest.raises(UsageError, match="there is no data folder"):
+        fit.training_examples(settings, 8)
 
 
 def test_the_savedmodel_and_litert_give_the_same_scores(bundle: Path, windows: Float32) -> None:

@@ -15,6 +15,9 @@ from kwsd_train.recipe import Augmentation
 Rng = np.random.Generator
 
 HALF_WORD = (0.3, 0.5)
+GLUED = (0.35, 0.65)
+HISS_SLOPE = (-6.0, 3.0)
+"""Decibels an octave of a hiss, from Brownian noise (rumble) to blue."""
 ENERGY_FRAME = 160  # samples, 10 ms
 OUTSIDE = 0.1
 """Share of a keyword's energy that may lie before the window, or after it; with more gone, it is another word."""
@@ -39,6 +42,8 @@ class Augmenter:
         self.noise = noise
         self.speech = speech
         self._room = audiomentations.ApplyImpulseResponse([str(room) for room in rooms], p=settings.room_share)
+        lowest, highest = settings.hiss_snr_db
+        self._hiss = audiomentations.AddColorNoise(lowest, highest, *HISS_SLOPE, p=settings.hiss_share)
         self._gain = audiomentations.Gain(*settings.gain_db, p=1.0)
         self._far = audiomentations.Gain(*settings.far_gain_db, p=settings.far_share)
 
@@ -50,6 +55,7 @@ class Augmenter:
             window = mix(window, random_crop(self.noise, rng), rng.uniform(*set_.snr_db))
         if rng.random() < set_.babble_share:
             window = mix(window, random_crop(self.speech, rng), rng.uniform(*set_.babble_snr_db))
+        window = self._hiss(window, SAMPLE_RATE)
         window = self._far(self._gain(window, SAMPLE_RATE), SAMPLE_RATE)
         return np.clip(window, -1, 1)
 
@@ -72,6 +78,16 @@ class Augmenter:
         first, last = word_span(clip, OUTSIDE / 2)
         seen = round(rng.uniform(*HALF_WORD) * (last - first))
         return shift(clip, int(rng.choice([WINDOW_SAMPLES - (first + seen), seen - last])))
+
+    def glue_words(self, first: Float32, second: Float32, rng: Rng) -> Float32:
+        """A word that does not exist: the first part of one and the last part of another."""
+        (first_begin, first_end), (second_begin, second_end) = (
+            word_span(clip, OUTSIDE / 2) for clip in (first, second)
+        )
+        head = first[: first_begin + round(rng.uniform(*GLUED) * (first_end - first_begin))]
+        tail = second[second_begin + round(rng.uniform(*GLUED) * (second_end - second_begin)) :]
+        span = len(head) - first_begin + second_end - (len(second) - len(tail))
+        return shift(np.concatenate([head, tail]), (WINDOW_SAMPLES - span) // 2 - first_begin)
 
 
 def word_span(clip: Float32, outside: float) -> tuple[int, int]:

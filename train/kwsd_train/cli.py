@@ -3,7 +3,7 @@
 import json as jsonlib
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -251,12 +251,16 @@ def predict(
 def export(
     run: Annotated[Path, typer.Argument(help="A run folder, finished or under way.")],
     bundle: Annotated[Path, typer.Argument(help="The folder to write; an older bundle there is replaced.")],
+    weights: Annotated[
+        Literal["float32", "float16", "int8"],
+        typer.Option(help="How the network is stored."),
+    ] = "float16",
     saved_model: Annotated[bool, typer.Option("--saved-model", help="Add the tutorial's SavedModel.")] = False,
 ) -> None:
     """Write the bundle of a run: what kwsd needs to run the model."""
     from kwsd_train.export import export as write
 
-    written = write(run, bundle, saved_model=saved_model)
+    written = write(run, bundle, weights, saved_model=saved_model)
     _say(f"wrote {bundle}: {', '.join(written.files)}")
 
 

@@ -16,6 +16,7 @@ import platform
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -122,6 +123,30 @@ def load_network(run: Path) -> keras.Model:
     if path is None:
         raise UsageError(f"{run} has no finished epoch yet")
     return keras.models.load_model(path, compile=False)
+
+
+def training_examples(settings: RunSettings, count: int) -> Float32:
+    """Spectrograms as the network of a run saw them first.
+
+    Parameters
+    ----------
+    settings : RunSettings
+    count : int
+        At most so many.
+
+    Returns
+    -------
+    ndarray, shape (n, 124, 129), float32
+
+    Raises
+    ------
+    UsageError
+        The data folder of the run is gone.
+    """
+    data = Path(settings.data)
+    feed = make_feed(settings.recipe, data, settings.labels, _load(settings.recipe, data, strict=False))
+    batches = (np.asarray(inputs) for inputs, _ in feed.batches(0))
+    return np.concatenate(list(islice(batches, -(-count // settings.recipe.batch_size))))[:count]
 
 
 def label_names(recipe: Recipe, data: Path) -> list[str]:

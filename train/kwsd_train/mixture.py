@@ -28,7 +28,8 @@ class Kind(IntEnum):
     HALF_WORD = 1
     SPEECH = 2
     SILENCE = 3
-    MINED = 4
+    GLUED_WORDS = 4
+    MINED = 5
 
 
 @dataclass(frozen=True)
@@ -80,9 +81,9 @@ class Examples:
         words = np.concatenate([self._draw_word(word, rng) for word in sorted(set(self.clips.words.tolist()))])
         keywords = np.flatnonzero(np.isin(self.clips.words, self.labels))
         halves = rng.choice(keywords, mixture.half_words)
-        others = [mixture.speech_crops, mixture.silences, mixture.mined]
+        others = [mixture.speech_crops, mixture.silences, mixture.glued_words, mixture.mined]
         kinds = np.repeat(list(Kind), [len(words), mixture.half_words, *others])
-        clips = np.concatenate([words, halves, np.zeros(sum(others), np.int64)])
+        clips = np.concatenate([words, halves, rng.choice(len(self.clips.words), sum(others))])
         unknown, silence = self.labels.index(UNKNOWN), self.labels.index(SILENCE)
         labels = np.where(kinds == Kind.SILENCE, silence, unknown)
         labels[: len(words)] = [self._label(word) for word in self.clips.words[words]]
@@ -97,12 +98,21 @@ class Examples:
             recordings = self.augmenter.speech if kind is Kind.SPEECH else self.mined
             return self.augmenter(random_crop(recordings, rng), rng)
         word = self.augmenter.change_speed(as_float(self.clips.samples[clip]), rng)
+        if kind is Kind.GLUED_WORDS:
+            return self.augmenter(self._glue(word, rng), rng)
         place = self.augmenter.cut_word if kind is Kind.HALF_WORD else self.augmenter.shift_word
         return self.augmenter(place(word, rng), rng)
 
     def steps(self, size: int) -> int:
         """Batches an epoch."""
         return len(self.plan(np.random.default_rng(0)).labels) // size
+
+    def _glue(self, word: Float32, rng: Rng) -> Float32:
+        """A word's first or last part with the other part of a word that is no keyword."""
+        others = np.flatnonzero(~np.isin(self.clips.words, self.labels))
+        parts = [word, as_float(self.clips.samples[rng.choice(others)])]
+        first, second = rng.permutation(2)
+        return self.augmenter.glue_words(parts[first], parts[second], rng)
 
     def _draw_word(self, word: str, rng: Rng) -> Int64:
         clips = np.flatnonzero(self.clips.words == word)

@@ -33,6 +33,21 @@ class TcResnet(Settings, frozen=True, tag="tc-resnet"):
     mask_frames: Count = 16
 
 
+class Resnet(Settings, frozen=True, tag="resnet"):
+    """The two-dimensional residual network; see `kwsd_train.networks.resnet`.
+
+    Parameters
+    ----------
+    channels : list of int
+        Of the first convolution, and of each stage, which halves frames and bands.
+    """
+
+    channels: Annotated[list[Positive], msgspec.Meta(min_length=2, max_length=5)]
+    dropout: Share
+    mask_bands: Count = 6
+    mask_frames: Count = 16
+
+
 class BcResnet(Settings, frozen=True, tag="bc-resnet"):
     """The broadcasted residual network; see `kwsd_train.networks.bc_resnet`.
 
@@ -45,6 +60,9 @@ class BcResnet(Settings, frozen=True, tag="bc-resnet"):
     scale: Annotated[float, msgspec.Meta(ge=1)] = 1.0
     mask_bands: Count = 0
     mask_frames: Count = 0
+
+
+Network = Tutorial | Resnet | TcResnet | BcResnet
 
 
 class Optimizer(Settings, frozen=True):
@@ -77,6 +95,8 @@ class Mixture(Settings, frozen=True):
         Clips of each other word at most.
     speech_crops, half_words, silences : int
         Windows of running speech, of the first or last part of a keyword, and of noise or nothing.
+    glued_words : int
+        Windows of the first part of one word and the last part of another, of which one at most is a keyword.
     mined : int
         Windows that an earlier model took for keywords, from the folder ``mined`` of the data; see `kwsd_train.mine`.
     """
@@ -86,6 +106,7 @@ class Mixture(Settings, frozen=True):
     speech_crops: Count
     half_words: Count
     silences: Count
+    glued_words: Count = 0
     mined: Count = 0
 
 
@@ -98,8 +119,9 @@ class Augmentation(Settings, frozen=True):
         Largest shift either way, seconds; keywords stay inside the window.
     speed : float
         Largest change of speed, as a share.
-    snr_db, babble_snr_db, gain_db, far_gain_db : (float, float)
-        Lowest and highest ratio of signal to noise or to other speech, and lowest and highest gain, dB.
+    snr_db, babble_snr_db, hiss_snr_db, gain_db, far_gain_db : (float, float)
+        Lowest and highest ratio of signal to noise, to other speech, or to hiss of a random colour, and lowest and
+        highest gain, dB.
     """
 
     shift_s: float
@@ -113,6 +135,8 @@ class Augmentation(Settings, frozen=True):
     gain_db: tuple[float, float]
     far_share: Share
     far_gain_db: tuple[float, float]
+    hiss_share: Share = 0.0
+    hiss_snr_db: tuple[float, float] = (0.0, 25.0)
 
 
 class Detector(Settings, frozen=True):
@@ -148,7 +172,7 @@ class Recipe(Settings, frozen=True):
     """
 
     name: str
-    network: Tutorial | TcResnet | BcResnet
+    network: Network
     epochs: Positive
     batch_size: Positive
     seed: int = 0

@@ -3,16 +3,16 @@
 import keras
 
 from kwsd.frontend import Float32
-from kwsd_train.networks import bc_resnet, tc_resnet, tutorial
-from kwsd_train.recipe import BcResnet, TcResnet, Tutorial
+from kwsd_train.networks import bc_resnet, resnet, tc_resnet, tutorial
+from kwsd_train.recipe import BcResnet, Network, Resnet, Tutorial
 
 
-def build(settings: Tutorial | TcResnet | BcResnet, labels: int, examples: Float32) -> keras.Model:
+def build(settings: Network, labels: int, examples: Float32) -> keras.Model:
     """Build the network of a recipe.
 
     Parameters
     ----------
-    settings : Tutorial, TcResnet or BcResnet
+    settings : Network
     labels : int
         Number of outputs.
     examples : ndarray, shape (n, 124, 129), float32
@@ -22,4 +22,6 @@ def build(settings: Tutorial | TcResnet | BcResnet, labels: int, examples: Float
         return tutorial.build(labels, examples)
     if isinstance(settings, BcResnet):
         return bc_resnet.build(settings, labels)
+    if isinstance(settings, Resnet):
+        return resnet.build(settings, labels)
     return tc_resnet.build(settings, labels)

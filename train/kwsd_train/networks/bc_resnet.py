@@ -10,7 +10,7 @@ import keras
 from keras import layers, ops
 
 from kwsd import frontend
-from kwsd_train.networks.tc_resnet import LogMel, SpecAugment
+from kwsd_train.networks.inputs import LogMel, SpecAugment
 from kwsd_train.recipe import BcResnet
 
 WIDTH = 8  # channels at a scale of one

@@ -1,0 +1,56 @@
+"""What stands before every network: the logarithm of mel bands, and the masks of SpecAugment."""
+
+from typing import Any
+
+import keras
+from keras import layers, ops
+
+from kwsd_train.features import mel_matrix
+
+MEL_BANDS = 40
+FLOOR = 1e-6  # about the power of a 16-bit rounding error in a band: what lies below is no sound
+
+
+@keras.saving.register_keras_serializable("kwsd")
+class LogMel(layers.Layer):  # type: ignore[misc]
+    """Logarithm of the power in mel bands: magnitudes (n, 124, 129) to (n, 124, 40)."""
+
+    def call(self, magnitudes: Any) -> Any:
+        """Transform spectrograms."""
+        return ops.log(ops.matmul(ops.square(magnitudes), mel_matrix(MEL_BANDS)) + FLOOR)
+
+
+@keras.saving.register_keras_serializable("kwsd")
+class SpecAugment(layers.Layer):  # type: ignore[misc]
+    """In training, sets two random runs of bands and two of frames to zero (arXiv:1904.08779, section 2).
+
+    Parameters
+    ----------
+    bands, frames : int
+        Longest run of either.
+    """
+
+    def __init__(self, bands: int, frames: int, **keywords: Any) -> None:
+        super().__init__(**keywords)
+        self.bands, self.frames = bands, frames
+        self.seeds = keras.random.SeedGenerator(0)
+
+    def call(self, features: Any, *, training: bool = False) -> Any:
+        """Mask features (n, frames, bands)."""
+        if not training:
+            return features
+        for _ in range(2):
+            features = features * self._mask(features, 1, self.frames) * self._mask(features, 2, self.bands)
+        return features
+
+    def get_config(self) -> dict[str, Any]:
+        """Arguments for Keras to build the layer again."""
+        return {**super().get_config(), "bands": self.bands, "frames": self.frames}
+
+    def _mask(self, features: Any, axis: int, longest: int) -> Any:
+        count, size = ops.shape(features)[0], features.shape[axis]
+        length = keras.random.uniform((count, 1), 0, longest + 1, seed=self.seeds)
+        start = keras.random.uniform((count, 1), 0, 1, seed=self.seeds) * (size - length)
+        place = ops.arange(size, dtype="float32")
+        outside = ops.logical_or(place < start, place >= start + length)
+        return ops.expand_dims(ops.cast(outside, features.dtype), 3 - axis)
