@@ -1,7 +1,6 @@
 """Endurance of the daemon; the figures in ``docs/reliability.md`` are from here.
 
-``python benchmarks/endurance live --hours 2`` takes so long in real time, ``python benchmarks/endurance day`` about half
-an hour for 24 hours of audio.
+``python benchmarks/endurance live --hours 2`` takes two hours, ``python benchmarks/endurance day`` about half an hour.
 """
 
 import json

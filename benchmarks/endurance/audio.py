@@ -1,24 +1,30 @@
 """Audio for a day: words in noise, and what else a microphone may deliver."""
 
 from collections.abc import Iterator
-from itertools import chain, repeat
-from pathlib import Path
 
 import numpy as np
 import soundfile
 from numpy.typing import NDArray
+from words import CLIPS
 
 from kwsd.frontend import SAMPLE_RATE
 from kwsd.sources import BLOCK_SAMPLES
 
 Samples = NDArray[np.int16]
 
-CLIPS = Path(__file__).parents[2] / "tests" / "data" / "clips"
 FULL_SCALE = 32767
 NOISE_S = 60
 
-KINDS = ("word", "clipped word", "long silence", "zeros", "full-scale noise", "square wave", "constant")
-ODDS = (0.97, 0.015, 0.001, 0.004, 0.004, 0.003, 0.003)
+ODDS = {
+    "word": 0.965,
+    "clipped word": 0.015,
+    "long silence": 0.002,
+    "zeros": 0.006,
+    "full-scale noise": 0.004,
+    "square wave": 0.004,
+    "constant": 0.004,
+}
+"""Of what comes between two pauses."""
 
 
 class Audio:
@@ -42,8 +48,8 @@ class Audio:
 
     def pieces(self) -> Iterator[Samples]:
         """A word or something else, then a pause, and so on."""
-        for kind in chain(KINDS, repeat("")):
-            yield self._piece(kind or str(self._draw.choice(KINDS, p=ODDS)))
+        while True:
+            yield self._piece(str(self._draw.choice(list(ODDS), p=list(ODDS.values()))))
             yield self.pause(self._draw.uniform(1.0, 5.0))
 
     def pause(self, seconds: float) -> Samples:
@@ -64,9 +70,8 @@ class Audio:
         if kind == "constant":
             return blank + np.int16(self._draw.integers(-FULL_SCALE, FULL_SCALE))
         if kind == "square wave":
-            return np.where(np.arange(len(blank)) // self._draw.integers(1, 200) % 2, FULL_SCALE, -FULL_SCALE - 1).astype(
-                np.int16
-            )
+            high = np.arange(len(blank)) // self._draw.integers(1, 200) % 2
+            return np.where(high, FULL_SCALE, -FULL_SCALE - 1).astype(np.int16)
         return self._draw.integers(-FULL_SCALE - 1, FULL_SCALE + 1, len(blank)).astype(np.int16)
 
     def _word(self, gain: float) -> Samples:

@@ -10,15 +10,13 @@ from pathlib import Path
 from typing import Any
 
 from audio import Audio, Samples
+from daemon import PROGRAM, Inbox
 from faults import Faults
 from resources import Sample, look, summary
 from running import Running
 
-from kwsd.events import KeywordEvent, StatusEvent, decode
 from kwsd.frontend import SAMPLE_RATE
 from kwsd.sources import BLOCK_SAMPLES
-
-PROGRAM = str(Path(sys.executable).with_name("kwsd"))
 
 SAMPLE_S = 60
 """Seconds of audio from one look at the daemons to the next."""
@@ -45,11 +43,9 @@ class Listener:
         self.config = folder / "config.toml"
         self.config.write_text("")
         self.daemon = Running(PROGRAM, folder, "--config", str(self.config), "--log-level", "warning")
+        self.inbox = Inbox(self.daemon.subscription)
         self.heard: Counter[tuple[str, int, float]] = Counter()
         self.samples: list[Sample] = []
-        self._sequences: dict[str, int] = {}
-        self.sequence_gaps = 0
-        self.status: StatusEvent | None = None
 
     def feed(self, samples: Samples) -> None:
         """Let it hear whole blocks; a pipe takes each as a whole, so that no block is cut."""
@@ -60,10 +56,8 @@ class Listener:
 
     def listen(self, timeout_s: float = 0.0) -> None:
         """Take the events that have come, and wait for more until none comes in time."""
-        while message := self.daemon.subscription.receive(timeout_s=timeout_s):
-            self._take(decode(message.body))
-            if self.status and self.status.state == "stopping":
-                return
+        for event in self.inbox.receive(timeout_s):
+            self.heard[event.keyword, event.sample, event.score] += 1
 
     def look(self, hours: float, *, settled: bool) -> None:
         """Note what it takes."""
@@ -74,15 +68,6 @@ class Listener:
         self.daemon.process.stdin.close()
         self.listen(timeout_s=30)
         return self.daemon.process.wait()
-
-    def _take(self, event: KeywordEvent | StatusEvent) -> None:
-        topic = event.keyword if isinstance(event, KeywordEvent) else "status"
-        self.sequence_gaps += event.seq != self._sequences.get(topic, event.seq - 1) + 1
-        self._sequences[topic] = event.seq
-        if isinstance(event, KeywordEvent):
-            self.heard[event.keyword, event.sample, event.score] += 1
-        else:
-            self.status = event
 
 
 def run(seconds: float, fault_every_s: float, seed: int) -> dict[str, Any]:
@@ -143,7 +128,7 @@ class Day:
             "words": self._audio.words,
             "faults": dict(self._faults.counts),
             **self._difference(),
-            "sequence_gaps": [listener.sequence_gaps for listener in self._listeners],
+            "sequence_gaps": [listener.inbox.sequence_gaps for listener in self._listeners],
             "wrong_answers": self._faults.wrong,
             "status": {"faulted": _counts(faulted), "spared": _counts(spared)},
             "resources": {
@@ -176,8 +161,7 @@ class Day:
 
 
 def _counts(listener: Listener) -> dict[str, float]:
-    status = listener.status
-    assert status
+    status = listener.inbox.status
     return {
         "events": status.events,
         "windows": status.windows,

@@ -128,7 +128,7 @@ class Faults:
 
     def _misspeak(self) -> None:
         """Requests that are none, in whole messages."""
-        requests = (
+        requests: tuple[list[bytes], ...] = (
             [self._draw.randbytes(self._draw.randint(0, MAX_REQUEST_BYTES))],
             [self._draw.randbytes(10 * MAX_REQUEST_BYTES)],
             [b'{"command": "status"', b"", b"}"],

@@ -9,23 +9,22 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
+from daemon import PROGRAM, Inbox
 from pulse import PulseAudio, running_pulse
 from resources import Sample, look, median_and_worst, summary
 from words import Clip, reliable_clips
 
 from kwsd.client import Subscription
-from kwsd.events import KeywordEvent, StatusEvent, decode
-
-PROGRAM = str(Path(sys.executable).with_name("kwsd"))
 
 PAUSE_S = (2.0, 6.0)
 """Between two words: so long that an event belongs to the word before it."""
 
 CUT_SHARE = 0.3
 """Of the faults of the sound server, those that come in the middle of a word."""
+
+POLL_S = 0.05
 
 SAMPLE_S = 5.0
 PROGRESS_S = 600.0
@@ -84,7 +83,7 @@ class Session:
         draw: random.Random,
     ) -> None:
         self._pulse = pulse
-        self._subscription = subscription
+        self._inbox = Inbox(subscription)
         self._daemon = daemon
         self._clips = clips
         self._draw = draw
@@ -95,11 +94,8 @@ class Session:
         self._busy_until_s = 0.0
         self._state = ""
         self._state_s = 0.0
-        self._status: StatusEvent | None = None
         self._played: list[Played] = []
         self._ids: list[str] = []
-        self._sequence_gaps = 0
-        self._sequences: dict[str, int] = {}
         self._faults: dict[str, int] = {}
         self._to_lost: dict[str, list[float]] = {"kill": [], "freeze": []}
         self._to_listening: dict[str, list[float]] = {"kill": [], "freeze": []}
@@ -131,7 +127,7 @@ class Session:
         whole = [played for played in self._played if not played.cut]
         wrong = [played for played in self._played if set(played.heard) - {played.word}]
         wall_s = time.monotonic() - self._started_s
-        assert self._status
+        status = self._inbox.status
         return {
             "hours": round(wall_s / 3600, 3),
             "faults": self._faults,
@@ -143,15 +139,19 @@ class Session:
             "cut_words": len(self._played) - len(whole),
             "events_of_cut_words": sum(len(played.heard) for played in self._played if played.cut),
             "same_id_twice": len(self._ids) - len(set(self._ids)),
-            "sequence_gaps": self._sequence_gaps,
+            "sequence_gaps": self._inbox.sequence_gaps,
             "seconds_to_lost": {kind: median_and_worst(times) for kind, times in self._to_lost.items()},
             "seconds_to_listening": {kind: median_and_worst(times) for kind, times in self._to_listening.items()},
-            "reconnects": self._status.reconnects,
-            "gaps": self._status.gaps,
-            "dropped_blocks": self._status.dropped_blocks,
+            "reconnects": status.reconnects,
+            "gaps": status.gaps,
+            "dropped_blocks": status.dropped_blocks,
             "resources": summary(self._samples, wall_s),
             "faulty_words": [
-                {"word": played.word, "hour": round((played.started_s - self._started_s) / 3600, 4), "heard": played.heard}
+                {
+                    "word": played.word,
+                    "hour": round((played.started_s - self._started_s) / 3600, 4),
+                    "heard": played.heard,
+                }
                 for played in self._played
                 if not played.cut and played.heard != [played.word]
             ],
@@ -192,7 +192,9 @@ class Session:
     def _change_default(self) -> None:
         """Another source becomes the default, or is taken away again; the next word is spoken into the default."""
         if self._speaker == "speaker":
-            self._other_module = self._pactl("load-module", "module-null-sink", "sink_name=other", "rate=44100", "channels=2")
+            self._other_module = self._pactl(
+                "load-module", "module-null-sink", "sink_name=other", "rate=44100", "channels=2"
+            )
             self._pactl("set-default-source", "other.monitor")
             self._speaker = "other"
         else:
@@ -248,26 +250,17 @@ class Session:
         """Pass time: take events, and samples when they are due."""
         end_s = time.monotonic() + seconds
         while not until() and (left_s := end_s - time.monotonic()) > 0:
-            if message := self._subscription.receive(timeout_s=min(left_s, 0.05)):
-                self._take(decode(message.body))
+            for event in self._inbox.receive(min(left_s, POLL_S)):
+                self._ids.append(event.id)
+                self._played[-1].heard.append(event.keyword)
+            if self._inbox.state != self._state:
+                self._state, self._state_s = self._inbox.state, time.monotonic()
             hours = (time.monotonic() - self._started_s) / 3600
             if not self._samples or hours - self._samples[-1].hours >= SAMPLE_S / 3600:
                 self._samples.append(look(self._daemon.pid, hours, settled=self._settled()))
 
     def _settled(self) -> bool:
         return self._state == "listening" and not self._visitors and time.monotonic() > self._busy_until_s
-
-    def _take(self, event: KeywordEvent | StatusEvent) -> None:
-        topic = event.keyword if isinstance(event, KeywordEvent) else "status"
-        self._sequence_gaps += event.seq != self._sequences.get(topic, event.seq - 1) + 1
-        self._sequences[topic] = event.seq
-        if isinstance(event, KeywordEvent):
-            self._ids.append(event.id)
-            self._played[-1].heard.append(event.keyword)
-        else:
-            self._status = event
-            if event.state != self._state:
-                self._state, self._state_s = event.state, time.monotonic()
 
     def _pactl(self, *arguments: str) -> str:
         return subprocess.run(

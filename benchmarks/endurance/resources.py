@@ -10,6 +10,9 @@ import numpy as np
 WARM_UP = 0.1
 """Share of a run after which memory is expected to be flat."""
 
+FEWEST = 4
+"""Samples from which a slope and its error can be estimated."""
+
 
 class Sample(NamedTuple):
     """A look at a process.
@@ -53,18 +56,17 @@ def look(pid: int, hours: float, *, settled: bool) -> Sample:
     )
 
 
-def summary(samples: list[Sample], wall_s: float) -> dict[str, Any]:
+def summary(samples: list[Sample], seconds: float) -> dict[str, Any]:
     """Memory's slope after warm-up, and the extremes of the rest.
 
     Parameters
     ----------
     samples : list of Sample
-    wall_s : float
-        Real seconds from the first sample to the last.
+    seconds : float
+        Of which the processor's time is a share: of real time, or of audio.
     """
     warm = [sample for sample in samples if sample.hours >= WARM_UP * samples[-1].hours]
     settled = [sample for sample in samples if sample.settled]
-    slope, error = _slope([sample.hours for sample in warm], [sample.rss_kb for sample in warm])
     return {
         "samples": len(samples),
         "rss_kb": {
@@ -73,9 +75,9 @@ def summary(samples: list[Sample], wall_s: float) -> dict[str, Any]:
             "end": samples[-1].rss_kb,
             "peak": max(sample.rss_kb for sample in samples),
         },
-        "rss_kb_per_hour": {"slope": slope, "standard_error": error},
+        "rss_kb_per_hour": _slope([sample.hours for sample in warm], [sample.rss_kb for sample in warm]),
         "settled": {name: _extremes(settled, name) for name in ("files", "sockets", "threads")},
-        "cpu_share": round((samples[-1].cpu_s - samples[0].cpu_s) / wall_s, 4),
+        "cpu_share": round((samples[-1].cpu_s - samples[0].cpu_s) / seconds, 4),
     }
 
 
@@ -98,10 +100,9 @@ def _extremes(samples: list[Sample], name: str) -> dict[str, int] | None:
     return {"first": values[0], "last": values[-1], "least": min(values), "most": max(values)} if values else None
 
 
-def _slope(x: list[float], y: list[int]) -> tuple[float, float]:
+def _slope(x: list[float], y: list[int]) -> dict[str, float] | None:
     """Slope of the line of least squares, and its standard error as if the samples were independent."""
-    centred = np.array(x) - np.mean(x)
-    spread = (centred**2).sum()
-    slope = float(centred @ np.array(y) / spread)
-    rest = np.array(y) - np.mean(y) - slope * centred
-    return round(slope, 2), round(float(np.sqrt((rest**2).sum() / max(1, len(x) - 2) / spread)), 2)
+    if len(x) < FEWEST:
+        return None
+    (slope, _), covariance = np.polyfit(x, y, 1, cov=True)
+    return {"slope": round(float(slope), 2), "standard_error": round(float(np.sqrt(covariance[0, 0])), 2)}
