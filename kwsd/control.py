@@ -60,7 +60,8 @@ class Control:
         check_control_address(address)
         self.address = address
         self._context = zmq.Context()
-        self._socket = self._context.socket(zmq.REP)
+        # Not REP: there a client that leaves behind half an envelope lets the next answer, to another, be dropped.
+        self._socket = self._context.socket(zmq.ROUTER)
         self._socket.linger = LINGER_MS
         self._socket.maxmsgsize = MAX_REQUEST_BYTES
         self._socket.rcvhwm = REQUESTS_A_TURN
@@ -73,6 +74,8 @@ class Control:
     def serve(self, fulfil: Callable[[Request], StatusEvent]) -> None:
         """Answer what has been asked since the last call, without ever waiting.
 
+        The frames before the first empty one say who has asked (rfc.zeromq.org/spec/28); what has none is no request.
+
         Parameters
         ----------
         fulfil : callable
@@ -83,7 +86,10 @@ class Control:
                 frames = self._socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
                 return
-            self._socket.send(msgspec.json.encode(_answer(frames, fulfil)))
+            if b"" in frames:
+                end = frames.index(b"") + 1
+                reply = _answer(frames[end:], fulfil)
+                self._socket.send_multipart([*frames[:end], msgspec.json.encode(reply)])
 
     def close(self) -> None:
         """Let the last answer leave, close the socket and give up the address."""

@@ -252,7 +252,7 @@ def test_no_message_of_any_number_of_frames_harms_it(exchange: Exchange, frames:
 GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x01NULL" + bytes(48)
 """The greeting of ZMTP 3.1 (rfc.zeromq.org/spec/37), which is followed by a handshake and messages."""
 
-READY = b"\x04\x29\x05READY\x0bSocket-Type\x00\x00\x00\x03REQ\x08Identity\x00\x00\x00\x00"
+READY = b"\x04\x26\x05READY\x0bSocket-Type\x00\x00\x00\x03REQ\x08Identity\x00\x00\x00\x00"
 
 
 @given(
@@ -267,3 +267,10 @@ def test_no_bytes_on_the_bare_socket_harm_it(exchange: Exchange, valid: int, res
         if not held:
             raw.close()
         assert exchange.works()
+
+
+def test_a_client_that_sent_half_a_request_and_left_costs_nobody_an_answer(exchange: Exchange) -> None:
+    with zmq.Context() as context, context.socket(zmq.DEALER) as client:
+        client.connect(f"ipc://{exchange.path}")
+        client.send(b"half a request: there is no empty frame before it")
+    assert exchange.works()

@@ -1,0 +1,62 @@
+"""The daemon that is looked at: the command beside the Python that runs this, and what it publishes."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from kwsd.client import Subscription
+from kwsd.events import KeywordEvent, StatusEvent, decode
+
+PROGRAM = str(Path(sys.executable).with_name("kwsd"))
+
+
+class Inbox:
+    """What a subscriber receives.
+
+    Parameters
+    ----------
+    subscription : Subscription
+
+    Attributes
+    ----------
+    sequence_gaps : int
+        Events whose number does not follow the one before it on their topic.
+    """
+
+    def __init__(self, subscription: Subscription) -> None:
+        self._subscription = subscription
+        self._numbers: dict[str, int] = {}
+        self._status: StatusEvent | None = None
+        self.sequence_gaps = 0
+
+    def receive(self, timeout_s: float) -> Iterator[KeywordEvent]:
+        """Keyword events until nothing comes in time, or the daemon stops."""
+        while message := self._subscription.receive(timeout_s):
+            event = decode(message.body)
+            expected = self._numbers.get(message.topic, event.seq - 1) + 1
+            self.sequence_gaps += event.seq != expected
+            self._numbers[message.topic] = event.seq
+            if isinstance(event, KeywordEvent):
+                yield event
+            else:
+                self._status = event
+                if event.state == "stopping":
+                    return
+
+    @property
+    def status(self) -> StatusEvent:
+        """The latest.
+
+        Raises
+        ------
+        RuntimeError
+            There was none yet.
+        """
+        if not self._status:
+            raise RuntimeError("the daemon has not said anything yet")
+        return self._status
+
+    @property
+    def state(self) -> str:
+        """What the daemon said last of itself; empty before it has."""
+        return self._status.state if self._status else ""

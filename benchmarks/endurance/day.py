@@ -1,0 +1,171 @@
+"""Faster than real time: two daemons hear the same audio on standard input, one of them under faults."""
+
+import os
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from audio import Audio, Samples
+from daemon import PROGRAM, Inbox
+from faults import Faults
+from resources import Sample, look, summary
+from running import Running
+
+from kwsd.frontend import SAMPLE_RATE
+from kwsd.sources import BLOCK_SAMPLES
+
+SAMPLE_S = 60
+"""Seconds of audio from one look at the daemons to the next."""
+
+PROGRESS_S = 3600
+
+
+class Listener:
+    """A daemon, and what came of it.
+
+    Parameters
+    ----------
+    folder : Path
+        For its sockets, log and configuration.
+
+    Attributes
+    ----------
+    heard : Counter
+        Keyword, sample and score of each event.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(mode=0o700)
+        self.config = folder / "config.toml"
+        self.config.write_text("")
+        self.daemon = Running(PROGRAM, folder, "--config", str(self.config), "--log-level", "warning")
+        self.inbox = Inbox(self.daemon.subscription)
+        self.heard: Counter[tuple[str, int, float]] = Counter()
+        self.samples: list[Sample] = []
+
+    def feed(self, samples: Samples) -> None:
+        """Let it hear whole blocks; a pipe takes each as a whole, so that no block is cut."""
+        pipe = self.daemon.process.stdin.fileno()
+        for start in range(0, len(samples), BLOCK_SAMPLES):
+            os.write(pipe, samples[start : start + BLOCK_SAMPLES].tobytes())
+        self.listen()
+
+    def listen(self, timeout_s: float = 0.0) -> None:
+        """Take the events that have come, and wait for more until none comes in time."""
+        for event in self.inbox.receive(timeout_s):
+            self.heard[event.keyword, event.sample, event.score] += 1
+
+    def look(self, hours: float, *, settled: bool) -> None:
+        """Note what it takes."""
+        self.samples.append(look(self.daemon.process.pid, hours, settled=settled))
+
+    def finish(self) -> int:
+        """Let it come to its end; gives its exit code."""
+        self.daemon.process.stdin.close()
+        self.listen(timeout_s=30)
+        return self.daemon.process.wait()
+
+
+def run(seconds: float, fault_every_s: float, seed: int) -> dict[str, Any]:
+    """Feed both daemons for some time of audio, and report."""
+    started_s = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="kwsd-") as folder:
+        faulted, spared = Listener(Path(folder) / "faulted"), Listener(Path(folder) / "spared")
+        day = Day(faulted, spared, seed)
+        day.run(seconds, fault_every_s)
+        codes = [listener.finish() for listener in (faulted, spared)]
+        log = faulted.daemon.log()
+        for listener in (faulted, spared):
+            listener.daemon.close()
+    return {
+        "mode": "day",
+        "seed": seed,
+        "wall_s": round(time.monotonic() - started_s),
+        **day.report(),
+        "refusals_logged": sum("is refused, the old one stays" in line for line in log),
+        "exit_codes": codes,
+    }
+
+
+class Day:
+    """One run over both daemons."""
+
+    def __init__(self, faulted: Listener, spared: Listener, seed: int) -> None:
+        self._listeners = (faulted, spared)
+        self._audio = Audio(seed)
+        self._draw = random.Random(seed)
+        self._faults = Faults(faulted.daemon, faulted.config, self._pause, self._draw)
+        self._fed = 0
+
+    def run(self, seconds: float, fault_every_s: float) -> None:
+        """Feed words, pauses and oddities, and inject faults between them."""
+        fault_s = look_s = progress_s = 0.0
+        for piece in self._audio.pieces():
+            self._feed(piece)
+            if self._audio_s >= look_s:
+                look_s += SAMPLE_S
+                for listener in self._listeners:
+                    listener.look(self._audio_s / 3600, settled=not self._faults.stuck)
+            if self._audio_s >= fault_s:
+                self._faults.inject()
+                fault_s = self._audio_s + self._draw.expovariate(1 / fault_every_s)
+            if self._audio_s >= progress_s:
+                progress_s += PROGRESS_S
+                print(f"{self._audio_s / 3600:.1f} h: {self._difference()}", file=sys.stderr, flush=True)
+            if self._audio_s >= seconds:
+                break
+        self._faults.close()
+
+    def report(self) -> dict[str, Any]:
+        """All counts."""
+        faulted, spared = self._listeners
+        return {
+            "audio_hours": round(self._audio_s / 3600, 3),
+            "words": self._audio.words,
+            "faults": dict(self._faults.counts),
+            **self._difference(),
+            "sequence_gaps": [listener.inbox.sequence_gaps for listener in self._listeners],
+            "wrong_answers": self._faults.wrong,
+            "status": {"faulted": _counts(faulted), "spared": _counts(spared)},
+            "resources": {
+                "faulted": summary(faulted.samples, self._audio_s),
+                "spared": summary(spared.samples, self._audio_s),
+            },
+        }
+
+    @property
+    def _audio_s(self) -> float:
+        return self._fed / SAMPLE_RATE
+
+    def _pause(self, seconds: float) -> None:
+        self._feed(self._audio.pause(seconds))
+
+    def _feed(self, samples: Samples) -> None:
+        for listener in self._listeners:
+            listener.feed(samples)
+        self._fed += len(samples)
+
+    def _difference(self) -> dict[str, int]:
+        """Events with the same keyword, sample and score are the same."""
+        faulted, spared = (listener.heard for listener in self._listeners)
+        return {
+            "events": faulted.total(),
+            "events_without_faults": spared.total(),
+            "missing": (spared - faulted).total(),
+            "additional": (faulted - spared).total(),
+        }
+
+
+def _counts(listener: Listener) -> dict[str, float]:
+    status = listener.inbox.status
+    return {
+        "events": status.events,
+        "windows": status.windows,
+        "gaps": status.gaps,
+        "dropped_blocks": status.dropped_blocks,
+        "overruns": status.overruns,
+    }

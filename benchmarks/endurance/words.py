@@ -1,0 +1,51 @@
+"""The recordings that are played: those that the model hears without fail, so that a missing event has other causes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+
+from kwsd import Spotter, load_model
+from kwsd.frontend import SAMPLE_RATE, Float32
+from kwsd.model import Model
+
+CLIPS = Path(__file__).parents[2] / "tests" / "data" / "clips"
+
+OFFSETS = 4
+"""Places of a recording in a hop at which it is tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A recording of a keyword, 16 kHz mono."""
+
+    word: str
+    path: Path
+    samples: Float32
+
+
+def reliable_clips() -> list[Clip]:
+    """Recordings of keywords that are heard once, and as nothing else, wherever in a hop they begin.
+
+    They are so with the thresholds of the default model, and also with thresholds half way from these to 1.
+    """
+    model, strict = load_model(), load_model()
+    strict.set_thresholds({word: (1 + limit) / 2 for word, limit in strict.detector.thresholds.items()})
+    return [clip for clip in _clips(model.keywords) if all(_is_reliable(clip, tried) for tried in (model, strict))]
+
+
+def _clips(words: Sequence[str]) -> list[Clip]:
+    paths = sorted(path for word in words for path in (CLIPS / word).glob("*.flac"))
+    return [Clip(path.parent.name, path, soundfile.read(path, dtype="float32")[0]) for path in paths]
+
+
+def _is_reliable(clip: Clip, model: Model) -> bool:
+    silence = np.zeros(SAMPLE_RATE, np.float32)
+    step = model.hop_samples // OFFSETS
+    for offset in range(0, model.hop_samples, step):
+        heard = Spotter(model).feed(np.concatenate([silence[:offset], clip.samples, silence]))
+        if [detection.keyword for detection in heard] != [clip.word]:
+            return False
+    return True
