@@ -17,6 +17,8 @@ BACKLOG_BLOCKS = 25
 
 POLL_S = 0.1
 
+THREAD = "kwsd-capture"
+
 FIRST_RETRY_S, LAST_RETRY_S = 0.5, 4.0
 """Seconds between attempts to open a lost source, doubled each time up to the last: it listens again within five."""
 
@@ -79,7 +81,7 @@ class Capture:
         self.active_s = time.monotonic()
         self.dropped = 0
         self.reconnects = 0
-        self._thread = threading.Thread(target=self._run, name="kwsd-capture", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=THREAD, daemon=True)
         self._thread.start()
 
     def next(self, timeout_s: float) -> Item | None:
@@ -153,3 +155,8 @@ class Capture:
             except Full:
                 continue
             return
+
+
+def left_behind() -> bool:
+    """Whether a capture thread is still running in this process."""
+    return any(thread.name == THREAD for thread in threading.enumerate())

@@ -25,8 +25,8 @@ def test_a_daemon_under_faults_hears_what_one_without_them_hears() -> None:
 
 
 def test_every_word_is_heard_once_through_a_sound_server_that_dies() -> None:
-    report = endurance("live", "--hours", "0.006", "--fault-every", "5", "--seed", "6")
-    assert report["faults"]["kill"] == report["reconnects"] == 1
+    report = endurance("live", "--hours", "0.01", "--fault-every", "4", "--only", "kill")
+    assert report["faults"]["kill"] == report["reconnects"] >= 1
     assert report["words"] >= 3
     assert report["events"] - report["events_of_cut_words"] == report["words"]
     assert (report["missing"], report["duplicated"], report["unexpected"]) == (0, 0, 0)

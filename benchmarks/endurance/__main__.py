@@ -6,7 +6,7 @@
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -14,6 +14,7 @@ TESTS = Path(__file__).parents[2] / "tests"
 sys.path += [str(TESTS), str(TESTS / "audio")]
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+Fault = Literal["kill", "freeze", "blink", "change_default", "visit", "visit_stuck"]
 Seed = Annotated[int, typer.Option(help="Of all that is drawn: words, pauses, faults.")]
 
 
@@ -26,12 +27,13 @@ def endurance() -> None:
 def live(
     hours: Annotated[float, typer.Option(help="Of real time.")] = 2.0,
     fault_every: Annotated[float, typer.Option(metavar="S", help="Mean seconds from one fault to the next.")] = 40.0,
+    only: Annotated[Fault | None, typer.Option(help="Faults of this kind alone.")] = None,
     seed: Seed = 1,
 ) -> None:
     """Words through a private PulseAudio, which is killed, frozen and changed; needs pulseaudio and its utilities."""
     from live import run
 
-    print(json.dumps(run(3600 * hours, fault_every, seed), indent=2))
+    print(json.dumps(run(3600 * hours, fault_every, only, seed), indent=2))
 
 
 @app.command()
@@ -43,7 +45,7 @@ def day(
     """Audio as fast as it is taken, into a daemon under faults and into one without, whose events must be the same."""
     from day import run
 
-    print(json.dumps(run(3600 * hours, fault_every, seed), indent=2))
+    print(json.dumps(run(3600 * hours, fault_every, only, seed), indent=2))
 
 
 app()

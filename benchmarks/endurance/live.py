@@ -58,14 +58,14 @@ class Played:
     heard: list[str] = field(default_factory=list)
 
 
-def run(seconds: float, fault_every_s: float, seed: int) -> dict[str, Any]:
+def run(seconds: float, fault_every_s: float, only: str | None, seed: int) -> dict[str, Any]:
     """Listen for some time, and report."""
     clips = reliable_clips()
     with running_pulse() as pulse, Subscription(f"ipc://{pulse.folder}/kwsd/events.sock") as subscription:
         with subprocess.Popen([PROGRAM, "run", "--device", "default"], env=pulse.environment) as daemon:
             try:
                 session = Session(pulse, subscription, daemon, clips, random.Random(seed))
-                session.run(seconds, fault_every_s)
+                session.run(seconds, fault_every_s, only)
             finally:
                 daemon.terminate()
         return {"mode": "live", "seed": seed, "clips": len(clips), **session.report(), "exit_code": daemon.returncode}
@@ -102,13 +102,13 @@ class Session:
         self._samples: list[Sample] = []
         self._started_s = self._said_s = time.monotonic()
 
-    def run(self, seconds: float, fault_every_s: float) -> None:
-        """Speak for some time."""
+    def run(self, seconds: float, fault_every_s: float, only: str | None) -> None:
+        """Speak for some time, under faults of all kinds or of one."""
         self._until("listening")
         self._samples.clear()
         self._started_s = self._said_s = time.monotonic()
         end_s = self._started_s + seconds
-        faults = self._fault_order()
+        faults = self._fault_order(only)
         fault_s = self._started_s + self._draw.expovariate(1 / fault_every_s)
         while time.monotonic() < end_s:
             if time.monotonic() >= fault_s:
@@ -157,11 +157,13 @@ class Session:
             ],
         }
 
-    def _fault_order(self) -> Iterator[Callable[[], None]]:
+    def _fault_order(self, only: str | None) -> Iterator[Callable[[], None]]:
         kinds = [self._kill, self._freeze, self._blink, self._change_default, self._visit, self._visit_stuck]
         while True:
             for fault in self._draw.sample(kinds, len(kinds)):
                 name = fault.__name__.removeprefix("_")
+                if only not in {None, name}:
+                    continue
                 self._faults[name] = self._faults.get(name, 0) + 1
                 print(f"fault: {name}", file=sys.stderr, flush=True)
                 yield fault

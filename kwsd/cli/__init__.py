@@ -3,7 +3,6 @@
 import io
 import os
 import sys
-import threading
 from pathlib import Path
 from typing import Annotated
 
@@ -67,7 +66,9 @@ def main() -> None:
     try:
         _run_command()
     except SystemExit as end:
-        if any(thread.daemon for thread in threading.enumerate()):
+        # Looked up, not imported: commands that capture nothing need not load it.
+        capture = sys.modules.get("kwsd.capture")
+        if capture and capture.left_behind():
             # A thread still reads from a device; the sound libraries' exit handlers would crash under it.
             sys.stdout.flush()
             os._exit(end.code if isinstance(end.code, int) else 0)

@@ -87,6 +87,9 @@ def fit(
     data: Annotated[Path | None, typer.Option(help="The data folder; see the recipe.")] = None,
     recipe: Annotated[str, typer.Option(help="A recipe's name or TOML file.")] = "default",
     runs: Annotated[Path, typer.Option(help="Folder in which the run's own folder is made.")] = Path("runs"),
+    after: Annotated[
+        Path | None, typer.Option(metavar="RUN", help="Begin with the weights of this run, of the same network.")
+    ] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with this run instead.")] = None,
     strict: Strict = False,
 ) -> None:
@@ -94,6 +97,8 @@ def fit(
 
     A run that was killed goes on after its last finished epoch with --resume.
     """
+    if resume and after:
+        raise UsageError("--after is for a new run: leave it out with --resume")
     if (data is None) == (resume is None):
         raise UsageError("give either --data for a new run or --resume for an old one")
     from kwsd_train import fit as fitting
@@ -106,7 +111,7 @@ def fit(
         chosen = read_recipe(recipe)
         run = runs / fitting.new_id(chosen)
         _say(f"run folder: {run}")
-        fitting.start(chosen, data, run, _say, strict=strict)
+        fitting.start(chosen, data, run, _say, after=after, strict=strict)
         print(run)
 
 

@@ -49,6 +49,8 @@ class RunSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Of the sorted names of all clips, one a line: says whether two runs saw the same data.
     skipped : list of str
         Why files were left out, one sentence a file.
+    after : str
+        Name of the run whose weights this one began with, if any.
     """
 
     recipe: Recipe
@@ -59,6 +61,7 @@ class RunSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     listing_sha256: str
     skipped: list[str]
     versions: dict[str, str]
+    after: str = ""
 
 
 def new_id(recipe: Recipe) -> str:
@@ -66,23 +69,28 @@ def new_id(recipe: Recipe) -> str:
     return f"{recipe.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
 
 
-def start(recipe: Recipe, data: Path, run: Path, say: Say, *, strict: bool = False) -> None:
-    """Train a recipe in a new run folder.
+def start(  # noqa: PLR0913  what a run is made of
+    recipe: Recipe, data: Path, run: Path, say: Say, *, after: Path | None = None, strict: bool = False
+) -> None:
+    """Train a recipe in a new run folder, from random weights or from those of the run `after`.
 
     Raises
     ------
+    UsageError
+        The run `after` has another network, other labels, or no finished epoch.
     OutputError
         The run folder exists already or cannot be made.
     """
     clips = _load(recipe, data, strict=strict)
     for skipped in clips.skipped:
         say(f"skipped: {skipped.reason}")
+    settings = _settings(recipe, data, clips, after)
     try:
         run.mkdir(parents=True)
-        (run / SETTINGS).write_bytes(_json(_settings(recipe, data, clips)))
+        (run / SETTINGS).write_bytes(_json(settings))
     except OSError as error:
         raise OutputError(f"cannot make the run folder {run}: {error.strerror}") from None
-    _train(run, clips, say)
+    _train(run, clips, say, after)
 
 
 def resume(run: Path, say: Say) -> None:
@@ -164,7 +172,7 @@ def _load(recipe: Recipe, data: Path, *, strict: bool) -> Clips:
     return load_clips(data, words=words, random_seed=random_seed, strict=strict)
 
 
-def _train(run: Path, clips: Clips, say: Say) -> None:
+def _train(run: Path, clips: Clips, say: Say, after: Path | None = None) -> None:
     settings = read_settings(run)
     recipe = settings.recipe
     keras.utils.set_random_seed(recipe.seed)
@@ -176,6 +184,8 @@ def _train(run: Path, clips: Clips, say: Say) -> None:
         network = keras.models.load_model(checkpoint)
     else:
         network = networks.build(recipe.network, len(settings.labels), feed.examples)
+        if after:
+            network.set_weights(load_network(after).get_weights())
         network.compile(_optimizer(recipe.optimizer, feed.steps, recipe.epochs), _loss(), metrics=["accuracy"])
     after_epoch = AfterEpoch(run, settings, feed.validation, _read_history(run)[:first], say)
     network.fit(
@@ -256,17 +266,23 @@ def _loss() -> keras.losses.Loss:
     return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
 
-def _settings(recipe: Recipe, data: Path, clips: Clips) -> RunSettings:
+def _settings(recipe: Recipe, data: Path, clips: Clips, after: Path | None) -> RunSettings:
+    labels = label_names(recipe, data)
+    if after:
+        before = read_settings(after)
+        if (before.recipe.network, before.labels) != (recipe.network, labels):
+            raise UsageError(f"{after} has another network or other labels than the recipe {recipe.name}")
     versions = {module.__name__: module.__version__ for module in (tf, keras, np)}
     return RunSettings(
         recipe=recipe,
         data=str(data.resolve()),
-        labels=label_names(recipe, data),
+        labels=labels,
         started=datetime.now(UTC).isoformat(timespec="seconds"),
         clips={split: clips.of(split).counts() for split in ("training", "validation", "testing")},
         listing_sha256=_listing(clips),
         skipped=[skipped.reason for skipped in clips.skipped],
         versions={"python": platform.python_version()} | versions,
+        after=after.name if after else "",
     )
 
 
