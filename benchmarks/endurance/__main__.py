@@ -45,7 +45,7 @@ def day(
     """Audio as fast as it is taken, into a daemon under faults and into one without, whose events must be the same."""
     from day import run
 
-    print(json.dumps(run(3600 * hours, fault_every, only, seed), indent=2))
+    print(json.dumps(run(3600 * hours, fault_every, seed), indent=2))
 
 
 app()
