@@ -1,8 +1,10 @@
 """Logging to standard error: with levels that journald understands, or for the eyes of a person at a terminal."""
 
+import faulthandler
 import logging
 import os
 import sys
+from pathlib import Path
 
 PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 """Levels of syslog, as sd-daemon(3) wants them at the start of each line."""
@@ -15,6 +17,19 @@ class JournalFormatter(logging.Formatter):
         """The record's lines, each with its priority."""
         prefix = f"<{PRIORITIES.get(record.levelno, 6)}>"
         return "\n".join(prefix + line for line in super().format(record).splitlines())
+
+
+def keep_libraries_quiet() -> None:
+    """From now on keep standard error for this program's own lines.
+
+    PortAudio and ALSA write several at each attempt to open a device that is not there: for hours, where one is enough.
+    """
+    own = os.dup(sys.stderr.fileno())
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stderr.fileno())
+    sys.stderr = os.fdopen(own, "w", buffering=1, errors="backslashreplace")
+    # What a library says when it crashes is lost as well; where it crashed is not.
+    faulthandler.enable(sys.stderr)
 
 
 def set_up_logging(level: str) -> None:

@@ -8,6 +8,8 @@ from kwsd.frontend import Float32
 BLOCK_SAMPLES = 1280
 """Samples (16 kHz) in a block: one hop of the bundled models, so that a block completes a window as it arrives."""
 
+FILE = "file:"
+
 
 class Block(NamedTuple):
     """Samples as they arrive.
@@ -52,6 +54,34 @@ class Source(Protocol):
         """Stop; `blocks` ends soon, also in another thread."""
 
 
+def is_live(device: str) -> bool:
+    """Whether what ``--device`` names is a microphone, whose audio is lost when it is not fetched in time."""
+    return device != "-" and not device.startswith(FILE)
+
+
+class Opener:
+    """Opens what ``--device`` names, and opens it again after it was lost.
+
+    Parameters
+    ----------
+    device : str
+        As for `open_source`.
+    """
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+        self._again = False
+
+    def __call__(self) -> Source:
+        """The source, open; raises what `open_source` raises."""
+        again, self._again = self._again, True
+        source = open_source(self._device, again=again)
+        if self._device.isdecimal():
+            # Another device may have the same index when this one comes back, but not the same name.
+            self._device = source.name
+        return source
+
+
 def open_source(device: str, *, again: bool = False) -> Source:
     """Open what ``--device`` names.
 
@@ -61,7 +91,7 @@ def open_source(device: str, *, again: bool = False) -> Source:
         ``default``, a device's index or a part of its name, ``file:PATH`` (played at the pace of real time), or ``-``
         for raw signed 16-bit little-endian samples, 16 kHz mono, on standard input.
     again : bool
-        Whether it has been open and was lost: devices are then looked for anew.
+        Whether it has been looked for before: devices are then looked for anew.
 
     Raises
     ------
@@ -75,10 +105,10 @@ def open_source(device: str, *, again: bool = False) -> Source:
         from kwsd.sources.pipe import PipeSource  # noqa: PLC0415
 
         return PipeSource()
-    if device.startswith("file:"):
+    if device.startswith(FILE):
         from kwsd.sources.file import FileSource  # noqa: PLC0415
 
-        return FileSource(device.removeprefix("file:"), paced=True)
+        return FileSource(device.removeprefix(FILE), paced=True)
     from kwsd.sources.devices import rescan  # noqa: PLC0415
     from kwsd.sources.microphone import Microphone  # noqa: PLC0415
 
