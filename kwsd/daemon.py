@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 POLL_S = 0.1
 """Longest wait for a block, and so for a signal, a request or a new subscriber to be seen."""
 
-DEAF_S = 2.8
+DEAF_S = 2.5
 """Seconds without a block after which a live source counts as lost."""
 
 STUCK_S = 15.0
@@ -134,6 +134,7 @@ class Daemon:
         if gap or self._reporter.state == "lost":
             self._reporter.lose_audio()
             self._spotter.reset()
+            self._silence.reset()
         self._silence.feed(samples)
         self._reporter.silent_s = self._silence.seconds
         self._reporter.enter("muted" if self._muted else "listening", self._silence.reason)

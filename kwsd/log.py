@@ -1,6 +1,7 @@
 """Logging to standard error: with levels that journald understands, or for the eyes of a person at a terminal."""
 
 import faulthandler
+import io
 import logging
 import os
 import sys
@@ -27,7 +28,8 @@ def keep_libraries_quiet() -> None:
     own = os.dup(sys.stderr.fileno())
     with Path(os.devnull).open("wb") as nowhere:
         os.dup2(nowhere.fileno(), sys.stderr.fileno())
-    sys.stderr = os.fdopen(own, "w", buffering=1, errors="backslashreplace")
+    # Without a buffer: on a full disk it would keep lines, and end the program with an error of its own.
+    sys.stderr = io.TextIOWrapper(io.FileIO(own, "w"), errors="backslashreplace", write_through=True)
     # What a library says when it crashes is lost as well; where it crashed is not.
     faulthandler.enable(sys.stderr)
 

@@ -105,7 +105,7 @@ class Publisher:
     def admit(self, keys: ServerKeys | None) -> None:
         """From now on let these clients in, and nobody else.
 
-        ZeroMQ cannot cut a single connection: when a key was taken away all are, and the others come back of themselves.
+        ZeroMQ cannot cut a single connection: when a key was taken away all are cut, and the others come again.
 
         Raises
         ------
