@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "audio"))
 
 from listening import Listening  # noqa: E402  the folder of the line before
-from pulse import ASOUND_CONF, PulseAudio, running_pulse  # noqa: E402
+from pulse import PulseAudio, running_pulse  # noqa: E402
 
 from kwsd.events import KeywordEvent, StatusEvent  # noqa: E402
 
@@ -167,7 +167,7 @@ def index_changed(rig: Rig) -> Times:
     rig.start_hearing("--device", "0")
     noticed_s = rig.seconds(lost, rig.pulse.kill)
     rig.listen(rig.hold_s)
-    (rig.pulse.folder / "asound.conf").write_text("pcm.another { type null }\n" + ASOUND_CONF)
+    rig.pulse.add_device("another")
     rig.pulse.start()
     return noticed_s, rig.seconds(hearing)
 

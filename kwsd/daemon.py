@@ -83,9 +83,11 @@ class Daemon:
             The source's audio ended otherwise than it should; what was usable has been processed.
         """
         waiting = f"waiting for audio from {self._reporter.source}"
-        self._notifier.ready()
         self._notifier.status(waiting)
         log.info("%s, model %s", waiting, self._reporter.model.name)
+        if isinstance(self._first, Lost):
+            self._reporter.enter("lost", self._first.reason)
+        self._notifier.ready()
         try:
             self._loop()
         finally:

@@ -29,8 +29,8 @@ def test_a_daemon_says_when_it_is_ready_while_it_works_and_when_it_stops(
 ) -> None:
     listening, name = manager
     daemon = kwsd.start("run", "--device", "-", NOTIFY_SOCKET=name)
-    assert listening.recv(4096) == b"READY=1"
     assert listening.recv(4096) == b"STATUS=waiting for audio from stdin"
+    assert listening.recv(4096) == b"READY=1"
     daemon.stdin.write(1280 * "\0\0")
     daemon.stdin.flush()
     alive = 0

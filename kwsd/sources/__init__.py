@@ -10,6 +10,10 @@ BLOCK_SAMPLES = 1280
 
 FILE = "file:"
 
+CARD = "(hw:"
+"""In the name that PortAudio gives to a sound card, before its number, which may be another when it is plugged in again;
+the devices of sound servers have none."""
+
 
 class Block(NamedTuple):
     """Samples as they arrive.
@@ -71,18 +75,19 @@ class Opener:
     def __init__(self, device: str) -> None:
         self._device = device
         self._again = False
+        self._name = ""
 
     def __call__(self) -> Source:
         """The source, open; raises what `open_source` raises."""
         again, self._again = self._again, True
-        source = open_source(self._device, again=again)
-        if self._device.isdecimal():
-            # Another device may have the same index when this one comes back, but not the same name.
-            self._device = source.name
+        source = open_source(self._device, again=again, name=self._name)
+        # An index means another device, and while a sound server is gone the default may be a card that it will need.
+        if self._device.isdecimal() or (self._device == "default" and CARD not in source.name):
+            self._name = source.name
         return source
 
 
-def open_source(device: str, *, again: bool = False) -> Source:
+def open_source(device: str, *, again: bool = False, name: str = "") -> Source:
     """Open what ``--device`` names.
 
     Parameters
@@ -92,6 +97,8 @@ def open_source(device: str, *, again: bool = False) -> Source:
         for raw signed 16-bit little-endian samples, 16 kHz mono, on standard input.
     again : bool
         Whether it has been looked for before: devices are then looked for anew.
+    name : str
+        The whole name that the device had: no other is opened.
 
     Raises
     ------
@@ -114,4 +121,4 @@ def open_source(device: str, *, again: bool = False) -> Source:
 
     if again:
         rescan()
-    return Microphone(device)
+    return Microphone(device, name)

@@ -9,7 +9,7 @@ from kwsd.errors import AudioLostError, AudioUnavailableError
 from kwsd.frontend import SAMPLE_RATE
 from kwsd.sources import BLOCK_SAMPLES, Block
 from kwsd.sources.convert import Converter
-from kwsd.sources.devices import Device, find_device, portaudio
+from kwsd.sources.devices import Device, find_device, named_device, portaudio
 
 PERIOD_S = 0.02
 """How often the device hands over what it has. Blocks are longer, but their last samples need not wait for them."""
@@ -25,6 +25,8 @@ class Microphone:
     ----------
     device : str
         As for `kwsd.sources.devices.find_device`.
+    name : str
+        Without it, any name will do.
 
     Raises
     ------
@@ -34,9 +36,9 @@ class Microphone:
 
     live = True
 
-    def __init__(self, device: str) -> None:
+    def __init__(self, device: str, name: str = "") -> None:
         self._portaudio = portaudio()
-        found = find_device(device)
+        found = named_device(name) if name else find_device(device)
         self.name = found.name
         self._closed = False
         rate, channels = self._format(found)

@@ -43,12 +43,12 @@ class PulseAudio:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        asound = folder / "asound.conf"
-        asound.write_text(ASOUND_CONF)
+        self._asound = folder / "asound.conf"
+        self._asound.write_text(ASOUND_CONF)
         foreign = ("KWSD_", "PULSE_", "PYTHON")
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         self.environment = inherited | {
-            "ALSA_CONFIG_PATH": str(asound),
+            "ALSA_CONFIG_PATH": str(self._asound),
             "HOME": str(folder),
             "XDG_CONFIG_HOME": str(folder),
             "XDG_RUNTIME_DIR": str(folder),
@@ -82,6 +82,10 @@ class PulseAudio:
     def add_speaker(self, name: str) -> str:
         """A second speaker, whose monitor is a microphone too; the index of its module."""
         return self.control("load-module", "module-null-sink", f"sink_name={name}", "rate=44100", "channels=2")
+
+    def add_device(self, name: str) -> None:
+        """A device of ALSA's own, without a sound server, with the first index."""
+        self._asound.write_text(f"pcm.{name} {{ type null }}\n{ASOUND_CONF}")
 
     def remove_speakers(self) -> None:
         """Take all speakers away, so that there is no microphone."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from listening import Listening
-from pulse import ASOUND_CONF, PulseAudio, running_pulse
+from pulse import PulseAudio, running_pulse
 
 
 @pytest.fixture
@@ -85,10 +85,26 @@ def test_a_device_that_was_chosen_by_its_index_is_found_by_its_name_under_anothe
         daemon.wait_for("listening")
         pulse.kill()
         daemon.wait_for("lost")
-        (pulse.folder / "asound.conf").write_text("pcm.another { type null }\n" + ASOUND_CONF)
+        pulse.add_device("another")
         pulse.start()
         assert daemon.wait_for("listening").source == "default"
         assert "0  another" in devices(pulse, program)
+        pulse.play(stop)
+        assert daemon.keyword().keyword == "stop"
+
+
+def test_while_the_sound_server_is_gone_no_other_device_is_taken_for_the_default(
+    pulse: PulseAudio, program: str, stop: Path
+) -> None:
+    pulse.add_device("another")
+    with closing(Listening(pulse, program, "--log-level", "debug")) as daemon:
+        assert daemon.wait_for("listening").source == "default"
+        pulse.kill()
+        daemon.wait_for("lost")
+        while not daemon.log("the input device 'default' is not there: there are 0 (another)"):
+            daemon.receive()
+        pulse.start()
+        daemon.wait_for("listening")
         pulse.play(stop)
         assert daemon.keyword().keyword == "stop"
 
