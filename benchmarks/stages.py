@@ -111,7 +111,7 @@ def _around() -> dict[str, float]:
     block = np.zeros((BLOCK_SAMPLES, 1), np.float32)
     with tempfile.TemporaryDirectory() as folder:
         endless, notifier, model = Endless(), Notifier(), load_model()
-        capture = Capture(endless, lambda: endless)
+        capture = Capture(lambda: endless)
         with (
             Publisher(f"ipc://{folder}/events.sock") as publisher,
             closing(Control(f"ipc://{folder}/control.sock")) as control,

@@ -1,4 +1,4 @@
-"""The capture thread: it fetches blocks from a source, so that nothing the daemon does can make it lose audio."""
+"""The capture thread: it alone touches the source, so that nothing the daemon does can make it lose audio."""
 
 import logging
 import threading
@@ -19,7 +19,7 @@ POLL_S = 0.1
 
 THREAD = "kwsd-capture"
 
-FIRST_RETRY_S, LAST_RETRY_S = 0.5, 4.0
+FIRST_RETRY_S, LAST_RETRY_S = 0.5, 3.0
 """Seconds between attempts to open a lost source, doubled each time up to the last: it listens again within five."""
 
 
@@ -37,8 +37,14 @@ class Arrival(NamedTuple):
     monotonic_s: float
 
 
+class Opened(NamedTuple):
+    """The source is open, now or again; its name is for people and for events."""
+
+    name: str
+
+
 class Lost(NamedTuple):
-    """The source went away; it is being opened again."""
+    """The source went away, or is not there yet; it is being opened again."""
 
     reason: str
 
@@ -49,18 +55,20 @@ class End(NamedTuple):
     error: Exception | None
 
 
-Item = Arrival | Lost | End
+Item = Opened | Arrival | Lost | End
 
 
 class Capture:
     """Runs a source in a thread of its own, from construction to `close`, and opens it again whenever it is lost.
 
+    When the daemon falls behind, a live source loses blocks and the next one says so; any other waits.
+
     Parameters
     ----------
-    source : Source
-        When the daemon falls behind, a live source loses blocks and the next one says so; any other waits.
-    reopen : callable
-        Gives the source anew, or raises `AudioUnavailableError` as long as it is not there.
+    open_source : callable
+        Gives the source, for the first time and anew, or raises `AudioUnavailableError` as long as it is not there.
+    patient : bool
+        Whether a source that is not there at first is waited for; it is the end without.
 
     Attributes
     ----------
@@ -69,12 +77,13 @@ class Capture:
     dropped : int
         Blocks lost because the daemon fell behind.
     reconnects : int
-        Times that the source was opened again.
+        Times that the source was opened after it was lost, or was not there.
     """
 
-    def __init__(self, source: Source, reopen: Callable[[], Source]) -> None:
-        self.source = source
-        self._reopen = reopen
+    def __init__(self, open_source: Callable[[], Source], *, patient: bool = False) -> None:
+        self._open_source = open_source
+        self._patient = patient
+        self._source: Source | None = None
         self._queue: Queue[Item] = Queue(BACKLOG_BLOCKS)
         self._closed = threading.Event()
         self._gap = False
@@ -99,45 +108,62 @@ class Capture:
     def close(self) -> None:
         """Stop the source and the thread; a thread stuck in a dead device is left behind."""
         self._closed.set()
-        self.source.close()
+        if self._source:
+            self._source.close()
         self._thread.join(timeout=1)
 
     def _run(self) -> None:
         try:
-            while not self._closed.is_set():
+            source = self._first_source()
+            while source and not self._closed.is_set():
                 try:
-                    self._fetch()
+                    self._fetch(source)
                 except AudioLostError as lost:
-                    self._gap = True
-                    self._put(Lost(str(lost)))
-                    self._wait_for_source()
+                    source = self._wait_for_source(str(lost))
                 else:
                     self._put(End(None))
                     return
         except Exception as error:  # noqa: BLE001  handed to the main thread, which raises it
             self._put(End(error))
 
-    def _fetch(self) -> None:
-        for block in self.source.blocks():
+    def _first_source(self) -> Source | None:
+        try:
+            return self._open()
+        except AudioUnavailableError as error:
+            if not self._patient:
+                raise
+            return self._wait_for_source(str(error))
+
+    def _open(self) -> Source:
+        self.active_s = time.monotonic()
+        self._source = self._open_source()
+        self._put(Opened(self._source.name))
+        return self._source
+
+    def _fetch(self, source: Source) -> None:
+        for block in source.blocks():
             self.active_s = time.monotonic()
             arrival = Arrival(block, self.active_s)
-            if self.source.live:
+            if source.live:
                 self._put_or_drop(arrival)
             else:
                 self._put(arrival)
 
-    def _wait_for_source(self) -> None:
+    def _wait_for_source(self, reason: str) -> Source | None:
+        """The source when it is there again; None when the capture is closed before."""
+        self._gap = True
+        self._put(Lost(reason))
         delay_s = FIRST_RETRY_S
         while not self._closed.wait(delay_s):
             delay_s = min(2 * delay_s, LAST_RETRY_S)
-            self.active_s = time.monotonic()
             try:
-                self.source = self._reopen()
+                source = self._open()
             except AudioUnavailableError as error:
-                log.debug("not back yet: %s", error)
+                log.debug("not there yet: %s", error)
             else:
                 self.reconnects += 1
-                return
+                return source
+        return None
 
     def _put_or_drop(self, arrival: Arrival) -> None:
         block = arrival.block._replace(gap=arrival.block.gap or self._gap)

@@ -128,12 +128,16 @@ def new_keys(folder: Path, name: str) -> Path:
         The files exist or cannot be written.
     """
     public, secret = folder / f"{name}.key", folder / f"{name}.{ENDING}"
+    made = []
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for path in (public, secret):
             path.touch(mode=0o600, exist_ok=False)
+            made.append(path)
         create_certificates(folder, name)
     except OSError as error:
+        for path in made:
+            path.unlink()
         raise OutputError(f"cannot make the keys in {folder}: {error.strerror}: {error.filename}") from None
     return secret
 

@@ -1,6 +1,7 @@
 """The daemon: wiring from source to publisher, the loop, and the signals and requests that steer it."""
 
 import logging
+import resource
 import signal
 import time
 from collections.abc import Callable
@@ -8,17 +9,18 @@ from contextlib import closing, suppress
 from types import FrameType
 
 from kwsd.address import control_address, default_address
-from kwsd.capture import Arrival, Capture, End, Lost
+from kwsd.capture import Arrival, Capture, End, Lost, Opened
 from kwsd.config import Config
 from kwsd.control import Control, Request
 from kwsd.errors import AudioLostError, KwsdError
 from kwsd.events import StatusEvent
+from kwsd.log import keep_libraries_quiet
 from kwsd.notify import Notifier
 from kwsd.publisher import Publisher
 from kwsd.reporter import Reporter
 from kwsd.setup import Setup
 from kwsd.silence import Silence
-from kwsd.sources import open_source
+from kwsd.sources import Opener, is_live
 from kwsd.spotter import Spotter
 
 log = logging.getLogger(__name__)
@@ -26,7 +28,7 @@ log = logging.getLogger(__name__)
 POLL_S = 0.1
 """Longest wait for a block, and so for a signal, a request or a new subscriber to be seen."""
 
-DEAF_S = 2.8
+DEAF_S = 2.5
 """Seconds without a block after which a live source counts as lost."""
 
 STUCK_S = 15.0
@@ -39,7 +41,8 @@ class Daemon:
     Parameters
     ----------
     setup : Setup
-        Its device is opened here, and again whenever it is lost.
+        Its device is opened, and again whenever it is lost. One that is not there yet is waited for where a service
+        manager runs the daemon: nobody is there who could start it again.
     publisher : Publisher
     control : Control
     notifier : Notifier
@@ -52,11 +55,14 @@ class Daemon:
 
     def __init__(self, setup: Setup, publisher: Publisher, control: Control, notifier: Notifier) -> None:
         self._setup = setup
-        self._source = open_source(setup.config.device)
-        # Another device may have the same index by then, but not the same name.
-        device = self._source.name if setup.config.device.isdecimal() else setup.config.device
-        self._capture = Capture(self._source, lambda: open_source(device, again=True))
-        self._reporter = Reporter(publisher, setup.model, self._source.name, self._capture, notifier)
+        device = setup.config.device
+        self._live = is_live(device)
+        self._capture = Capture(Opener(device), patient=self._live and notifier.managed)
+        self._first = self._capture.next(DEAF_S)
+        if isinstance(self._first, End) and self._first.error:
+            raise self._first.error
+        name = self._first.name if isinstance(self._first, Opened) else device
+        self._reporter = Reporter(publisher, setup.model, name, self._capture, notifier)
         self._publisher = publisher
         self._control = control
         self._notifier = notifier
@@ -76,9 +82,12 @@ class Daemon:
         AudioDataError
             The source's audio ended otherwise than it should; what was usable has been processed.
         """
+        waiting = f"waiting for audio from {self._reporter.source}"
+        self._notifier.status(waiting)
+        log.info("%s, model %s", waiting, self._reporter.model.name)
+        if isinstance(self._first, Lost):
+            self._reporter.enter("lost", self._first.reason)
         self._notifier.ready()
-        self._notifier.status(f"waiting for audio from {self._source.name}")
-        log.info("listening on %s with model %s", self._source.name, self._reporter.model.name)
         try:
             self._loop()
         finally:
@@ -96,17 +105,12 @@ class Daemon:
         self._reload_asked = True
 
     def _loop(self) -> None:
+        item = self._first
         while not self._stopping:
-            item = self._capture.next(POLL_S)
             if isinstance(item, End):
                 self._finish(item)
                 return
-            if isinstance(item, Arrival):
-                self._process(item)
-            elif isinstance(item, Lost):
-                self._reporter.enter("lost", item.reason)
-            else:
-                self._check_hearing()
+            self._take(item)
             self._notifier.alive()
             self._control.serve(self._fulfil)
             if self._reload_asked:
@@ -115,12 +119,24 @@ class Daemon:
                     self._reload()
                     self._reporter.publish_status()
             self._reporter.keep_informed()
+            item = self._capture.next(POLL_S)
+
+    def _take(self, item: Opened | Arrival | Lost | None) -> None:
+        if isinstance(item, Arrival):
+            self._process(item)
+        elif isinstance(item, Opened):
+            self._reporter.source = item.name
+        elif isinstance(item, Lost):
+            self._reporter.enter("lost", item.reason)
+        else:
+            self._check_hearing()
 
     def _process(self, arrival: Arrival) -> None:
         samples, gap = arrival.block
         if gap or self._reporter.state == "lost":
-            self._reporter.lose_audio(self._capture.source.name)
+            self._reporter.lose_audio()
             self._spotter.reset()
+            self._silence.reset()
         self._silence.feed(samples)
         self._reporter.silent_s = self._silence.seconds
         self._reporter.enter("muted" if self._muted else "listening", self._silence.reason)
@@ -139,16 +155,16 @@ class Daemon:
             self._reporter.publish_monitor(arrival.block.samples, self._spotter)
 
     def _check_hearing(self) -> None:
-        if not self._source.live:
+        if not self._live:
             return
         stalled_s = time.monotonic() - self._capture.active_s
         if stalled_s > STUCK_S:
-            raise AudioLostError(f"{self._source.name} hangs and cannot be opened again by this process")
+            raise AudioLostError(f"{self._reporter.source} hangs and cannot be opened again by this process")
         if stalled_s > DEAF_S and self._reporter.state != "lost":
-            self._reporter.enter("lost", f"{self._source.name} delivers no audio")
+            self._reporter.enter("lost", f"{self._reporter.source} delivers no audio")
 
     def _finish(self, end: End) -> None:
-        if not self._source.live and not self._muted:
+        if not self._live and not self._muted:
             for detection in self._spotter.flush():
                 self._reporter.publish_keyword(detection, time.monotonic())
         if end.error is not None:
@@ -199,6 +215,8 @@ def run_daemon(read_config: Callable[[], Config]) -> None:
     KwsdError
         Whatever keeps it from listening; each error has its exit code.
     """
+    keep_libraries_quiet()
+    _allow_many_connections()
     setup = Setup(read_config)
     events = setup.config.address or default_address()
     steered = setup.config.control or control_address(events)
@@ -207,6 +225,12 @@ def run_daemon(read_config: Callable[[], Config]) -> None:
         log.info("publishing on %s, controlled on %s", publisher.address, control.address)
         _obey_signals(daemon)
         daemon.run()
+
+
+def _allow_many_connections() -> None:
+    """Each subscriber takes a file; the usual soft limit of 1,024 is for programs that use select (systemd.exec(5))."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _obey_signals(daemon: Daemon) -> None:

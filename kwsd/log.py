@@ -1,8 +1,11 @@
 """Logging to standard error: with levels that journald understands, or for the eyes of a person at a terminal."""
 
+import faulthandler
+import io
 import logging
 import os
 import sys
+from pathlib import Path
 from typing import Literal
 
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -18,6 +21,20 @@ class JournalFormatter(logging.Formatter):
         """The record's lines, each with its priority."""
         prefix = f"<{PRIORITIES.get(record.levelno, 6)}>"
         return "\n".join(prefix + line for line in super().format(record).splitlines())
+
+
+def keep_libraries_quiet() -> None:
+    """From now on keep standard error for this program's own lines.
+
+    PortAudio and ALSA write several at each attempt to open a device that is not there: for hours, where one is enough.
+    """
+    own = os.dup(sys.stderr.fileno())
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stderr.fileno())
+    # Without a buffer: on a full disk it would keep lines, and end the program with an error of its own.
+    sys.stderr = io.TextIOWrapper(io.FileIO(own, "w"), errors="backslashreplace", write_through=True)
+    # What a library says when it crashes is lost as well; where it crashed is not.
+    faulthandler.enable(sys.stderr)
 
 
 def set_up_logging(level: LogLevel) -> None:

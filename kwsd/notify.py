@@ -21,6 +21,11 @@ class Notifier:
         # A leading @ stands for the zero byte of an abstract socket (sd_notify(3)).
         self._path = "\0" + path[1:] if path.startswith("@") else path
 
+    @property
+    def managed(self) -> bool:
+        """Whether there is a service manager to tell."""
+        return bool(self._path)
+
     def ready(self) -> None:
         """The daemon is up."""
         self._send("READY=1")

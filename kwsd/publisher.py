@@ -50,18 +50,21 @@ class Publisher:
         self.watched = False
         addresses.check_address(address, curve=keys is not None)
         self.address = address
+        self._sequences: Counter[str] = Counter()
+        self.overruns = 0
+        self._open(keys)
+
+    def _open(self, keys: ServerKeys | None) -> None:
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.XPUB)
         self._socket.linger = LINGER_MS
         self._socket.maxmsgsize = MAX_TOPIC_BYTES
-        self._socket.ipv6 = addresses.is_ipv6(address)
+        self._socket.ipv6 = addresses.is_ipv6(self.address)
         # Without it a second subscriber to the same topic would go unnoticed and get no status at once.
         self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
-        self.overruns = 0
-        self._sequences: Counter[str] = Counter()
         self._door = Door(self._socket, keys) if keys else None
         try:
-            self._guard = addresses.bind(self._socket, address)
+            self._guard = addresses.bind(self._socket, self.address)
         except AddressError:
             self._close_door()
             self._context.destroy(linger=0)
@@ -107,9 +110,22 @@ class Publisher:
         return found
 
     def admit(self, keys: ServerKeys | None) -> None:
-        """From now on let these clients in; connections that exist last."""
-        if self._door and keys:
-            self._door.clients = keys.clients
+        """From now on let these clients in, and nobody else.
+
+        ZeroMQ cannot cut a single connection: when a key was taken away all are cut, and the others come again.
+
+        Raises
+        ------
+        AddressError
+            Another program took the address in that moment.
+        """
+        if not (self._door and keys):
+            return
+        taken_away = self._door.clients - keys.clients
+        self._door.clients = keys.clients
+        if taken_away:
+            self.close()
+            self._open(keys)
 
     def close(self) -> None:
         """Let the last events leave, close the socket and give up the address."""

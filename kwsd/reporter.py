@@ -21,11 +21,26 @@ log = logging.getLogger(__name__)
 STATUS_S = 5.0
 """Seconds from one status event to the next."""
 
-GAP_S = 60.0
-"""Seconds from one line about gaps in the log to the next: an overrunning device makes fifty a second."""
+CALM_S = 60.0
+"""Seconds from one line in the log to the next about what may come often: gaps, and silence of a gated microphone."""
 
 TIMED_WINDOWS = 750
 """Windows whose processing times are kept: a minute of them at the hop of the bundled models."""
+
+
+class Seldom:
+    """Says once in a while that a line is due in the log."""
+
+    def __init__(self) -> None:
+        self._next_s = 0.0
+
+    def due(self) -> bool:
+        """Whether the line before it is `CALM_S` old."""
+        now_s = time.monotonic()
+        if now_s < self._next_s:
+            return False
+        self._next_s = now_s + CALM_S
+        return True
 
 
 class Reporter:
@@ -37,7 +52,7 @@ class Reporter:
     model : Model
         May be replaced between two events.
     source : str
-        Name of what is listened to.
+        Name of what is listened to; may be replaced, too.
     capture : Capture
         Asked for its counts.
     notifier : Notifier
@@ -59,12 +74,14 @@ class Reporter:
         self._publisher = publisher
         self._notifier = notifier
         self.model = model
-        self._source = source
+        self.source = source
         self._capture = capture
         self._run_id = uuid.uuid4().hex
         self._started_s = time.monotonic()
         self._due_s = self._started_s
-        self._silent_until_s = self._started_s
+        self._gap_line = Seldom()
+        self._reason_line = Seldom()
+        self._reason_said = False
         self.state: State = "starting"
         self.reason = ""
         self.windows = 0
@@ -77,21 +94,22 @@ class Reporter:
         """Say, once, that the daemon's state or the reason for it is another."""
         if (state, reason) == (self.state, self.reason):
             return
+        if reason or state != self.state:
+            self._reason_said = state != self.state or self._reason_line.due()
+        level = logging.WARNING if reason else logging.INFO
         self.state, self.reason = state, reason
-        line = f"listening on {self._source}" if state == "listening" else state
+        line = f"listening on {self.source}" if state == "listening" else state
         line = f"{line}: {reason}" if reason else line
-        log.log(logging.WARNING if reason else logging.INFO, "%s", line)
+        log.log(level if self._reason_said else logging.DEBUG, "%s", line)
         self._notifier.status(line)
         self.publish_status()
 
-    def lose_audio(self, source: str) -> None:
-        """Count a gap, after which `source` is listened to; say it, but not for each of many."""
+    def lose_audio(self) -> None:
+        """Count a gap; say it at once, but not for each of many."""
         self.gaps += 1
-        self._source = source
-        now_s = time.monotonic()
-        if now_s >= self._silent_until_s:
-            self._silent_until_s = now_s + GAP_S
-            log.warning("audio was lost: the window begins anew on %s (gap %d)", source, self.gaps)
+        if self._gap_line.due():
+            log.warning("audio was lost: the window begins anew on %s (gap %d)", self.source, self.gaps)
+            self.publish_status()
 
     def keep_informed(self) -> None:
         """Publish the status when it is due, or somebody has just subscribed to it."""
@@ -110,7 +128,7 @@ class Reporter:
             reason=self.reason,
             model=self.model.name,
             keywords=list(self.model.keywords),
-            source=self._source,
+            source=self.source,
             uptime_s=round(now_s - self._started_s, 3),
             windows=self.windows,
             events=self.events.total(),
@@ -154,7 +172,7 @@ class Reporter:
             sample=detection.sample,
             window=SampleRange(*detection.window),
             model=self.model.name,
-            source=self._source,
+            source=self.source,
             latency_ms=round(1000 * (time.monotonic() - arrived_s), 3),
         )
         self._publisher.publish(event)

@@ -2,8 +2,9 @@
 
 from kwsd.frontend import SAMPLE_RATE, Float32
 
-SILENT_S = 10.0
-"""Seconds of zeros after which the source is suspect: a pause in a call or a song can be digital silence too."""
+SILENT_S = 2.0
+"""Seconds of zeros after which the source is suspect. A microphone with a noise gate is so in every pause: it is in the
+status, which costs nothing, and in the log once a minute at most."""
 
 
 class Silence:
@@ -15,6 +16,10 @@ class Silence:
     def feed(self, samples: Float32) -> None:
         """Take the next samples, shape (n,)."""
         self._samples = 0 if samples.any() else self._samples + len(samples)
+
+    def reset(self) -> None:
+        """Begin anew, as after a gap: another source may deliver what comes now."""
+        self._samples = 0
 
     @property
     def seconds(self) -> float:

@@ -1,12 +1,12 @@
 """The capture thread, with sources that play what a test writes down."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 import pytest
 
-from kwsd.capture import BACKLOG_BLOCKS, Arrival, Capture, End, Item, Lost
+from kwsd.capture import BACKLOG_BLOCKS, Arrival, Capture, End, Item, Lost, Opened
 from kwsd.errors import AudioDataError, AudioLostError, AudioUnavailableError
 from kwsd.sources import Block, Source
 
@@ -38,15 +38,30 @@ class Tape:
             if entry == PAUSE:
                 self.paused.set()
                 self.resumed.wait()
+                self.resumed.clear()
             else:
                 yield Block(np.full(1, entry, np.float32))
+
+    def go_on(self) -> None:
+        """End a pause."""
+        self.paused.clear()
+        self.resumed.set()
 
     def close(self) -> None:
         self.resumed.set()
 
 
-def no_other() -> Source:
-    raise AssertionError("nothing was lost")
+def opening(*attempts: Source | Exception) -> Callable[[], Source]:
+    """What opens one source after the other, or fails."""
+    left = iter(attempts)
+
+    def open_source() -> Source:
+        attempt = next(left)
+        if isinstance(attempt, Exception):
+            raise attempt
+        return attempt
+
+    return open_source
 
 
 def items(capture: Capture) -> Iterator[Item]:
@@ -67,60 +82,83 @@ def heard(found: list[Item]) -> list[tuple[int, bool]]:
 
 @pytest.mark.parametrize("tape", [Tape([1, 2, 3], live=True), Tape([1, 2, 3], live=False)], ids=["live", "file"])
 def test_blocks_arrive_in_order_and_then_the_end(tape: Tape) -> None:
-    found = list(items(Capture(tape, no_other)))
+    found = list(items(Capture(opening(tape))))
     assert heard(found) == [(1, False), (2, False), (3, False)]
     assert found[-1] == End(None)
 
 
 def test_a_file_waits_for_a_daemon_that_falls_behind() -> None:
     count = 3 * BACKLOG_BLOCKS
-    found = list(items(Capture(Tape(list(range(count)), live=False), no_other)))
+    found = list(items(Capture(opening(Tape(list(range(count)), live=False)))))
     assert heard(found) == [(number, False) for number in range(count)]
 
 
 def test_of_a_live_source_the_blocks_that_found_no_room_are_a_gap_before_the_next() -> None:
     count = 3 * BACKLOG_BLOCKS
-    tape = Tape([*range(count), PAUSE, count, count + 1], live=True)
-    capture = Capture(tape, no_other)
+    tape = Tape([PAUSE, *range(count), PAUSE, count, count + 1], live=True)
+    capture = Capture(opening(tape))
+    assert capture.next(timeout_s=60) == Opened("tape")
+    tape.go_on()
     tape.paused.wait()
     kept = [capture.next(timeout_s=60) for _ in range(BACKLOG_BLOCKS)]
-    tape.resumed.set()
+    tape.go_on()
     rest = list(items(capture))
     assert heard(kept) == [(number, False) for number in range(BACKLOG_BLOCKS)]
     assert heard(rest) == [(count, True), (count + 1, False)]
 
 
 def test_a_lost_source_is_opened_again_until_it_is_back_and_its_audio_begins_with_a_gap() -> None:
-    attempts = iter([AudioUnavailableError("not yet"), Tape([2, 3], live=True)])
-
-    def reopen() -> Source:
-        attempt = next(attempts)
-        if isinstance(attempt, Exception):
-            raise attempt
-        return attempt
-
-    found = list(items(Capture(Tape([1, AudioLostError("unplugged")], live=True), reopen)))
+    first = Tape([1, AudioLostError("unplugged")], live=True)
+    capture = Capture(opening(first, AudioUnavailableError("not yet"), Tape([2, 3], live=True)))
+    found = list(items(capture))
     assert heard(found) == [(1, False), (2, True), (3, False)]
-    assert found[1] == Lost("unplugged")
+    assert [item for item in found if not isinstance(item, Arrival)] == [
+        Opened("tape"),
+        Lost("unplugged"),
+        Opened("tape"),
+        End(None),
+    ]
+    assert capture.reconnects == 1
+
+
+def test_a_source_that_is_not_there_at_first_is_waited_for_by_a_patient_capture() -> None:
+    attempts = AudioUnavailableError("no microphone"), AudioUnavailableError("none yet"), Tape([1, 2], live=True)
+    found = list(items(Capture(opening(*attempts), patient=True)))
+    assert found[:2] == [Lost("no microphone"), Opened("tape")]
+    assert heard(found) == [(1, True), (2, False)]
+
+
+def test_a_source_that_is_not_there_at_first_is_the_end_of_any_other() -> None:
+    error = AudioUnavailableError("no microphone")
+    assert list(items(Capture(opening(error)))) == [End(error)]
+
+
+def test_closing_ends_the_wait_for_a_source() -> None:
+    before = threading.active_count()
+    capture = Capture(opening(AudioUnavailableError("no microphone")), patient=True)
+    assert capture.next(timeout_s=60) == Lost("no microphone")
+    capture.close()
+    assert threading.active_count() == before
 
 
 def test_any_other_error_of_a_source_is_handed_over_after_its_blocks() -> None:
     error = AudioDataError("truncated")
-    found = list(items(Capture(Tape([1, error], live=False), no_other)))
+    found = list(items(Capture(opening(Tape([1, error], live=False)))))
     assert heard(found) == [(1, False)]
     assert found[-1] == End(error)
 
 
 def test_nothing_within_the_time_allowed_is_none() -> None:
     tape = Tape([PAUSE], live=True)
-    capture = Capture(tape, no_other)
+    capture = Capture(opening(tape))
+    assert capture.next(timeout_s=60) == Opened("tape")
     assert capture.next(timeout_s=0) is None
     capture.close()
 
 
 def test_closing_ends_a_source_that_waits_for_room() -> None:
     before = threading.active_count()
-    capture = Capture(Tape(list(range(3 * BACKLOG_BLOCKS)), live=False), no_other)
+    capture = Capture(opening(Tape(list(range(3 * BACKLOG_BLOCKS)), live=False)))
     assert capture.next(timeout_s=60)
     capture.close()
     assert threading.active_count() == before

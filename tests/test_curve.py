@@ -19,6 +19,7 @@ from kwsd.config import Curve
 from kwsd.control import ask
 from kwsd.curve import client_keys, key_pair, new_keys, server_keys
 from kwsd.errors import AddressError, ConfigError, ControlError, OutputError
+from kwsd.events import decode
 from kwsd.publisher import Publisher
 
 REFUSED = zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
@@ -124,6 +125,24 @@ def test_a_key_that_is_removed_lets_nobody_in_after_the_signal(running: Running,
     ask("reload", running.control)
     event = answer(address, curve_publickey=pair.public, curve_secretkey=pair.secret, curve_serverkey=server)
     assert event == zmq.EVENT_HANDSHAKE_FAILED_AUTH
+
+
+def test_a_key_that_is_removed_cuts_its_client_off_at_the_reload_and_nobody_else(
+    running: Running, address: str, keys: Path
+) -> None:
+    (keys / "others" / "unlisted.key").rename(keys / "clients" / "other.key")
+    ask("reload", running.control)
+    other = client_keys(keys / "others" / "unlisted.key_secret", keys / "server.key")
+    with Subscription(local(address), keys=other) as subscription:
+        assert subscription.receive(timeout_s=30)
+        (keys / "clients" / "other.key").unlink()
+        ask("reload", running.control)
+        ask("mute", running.control)
+        running.wait_for("muted")
+        ask("unmute", running.control)
+        running.wait_for("listening")
+        received = iter(lambda: subscription.receive(timeout_s=1), None)
+        assert "muted" not in [decode(message.body).state for message in received]
 
 
 def test_a_missing_folder_of_keys_is_refused_at_the_reload(running: Running, keys: Path) -> None:

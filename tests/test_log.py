@@ -24,7 +24,7 @@ def test_the_journal_is_given_a_priority_a_line(kwsd: Command, runtime: Path) ->
         assert run(kwsd, journal.fileno(), JOURNAL_STREAM=f"{found.st_dev}:{found.st_ino}") == 65
         journal.seek(0)
         lines = journal.read().splitlines()
-    assert any(line.startswith("<6>listening on stdin with model ") for line in lines)
+    assert any(line.startswith("<6>waiting for audio from stdin, model ") for line in lines)
     assert lines[-1].startswith("<3>standard input ended inside a sample")
     assert all(line.startswith("<") for line in lines)
 
@@ -34,7 +34,7 @@ def test_a_file_is_given_the_time_and_the_level(kwsd: Command, runtime: Path) ->
         assert run(kwsd, log.fileno(), JOURNAL_STREAM="1:1") == 65
         log.seek(0)
         lines = log.read().splitlines()
-    assert any(" INFO listening on stdin with model " in line for line in lines)
+    assert any(" INFO waiting for audio from stdin, model " in line for line in lines)
     assert lines[-1].startswith("kwsd: standard input ended inside a sample")
 
 
@@ -45,4 +45,4 @@ def test_a_terminal_is_given_colours(kwsd: Command) -> None:
     shown = os.read(reading, 65_536).decode()
     os.close(reading)
     assert "\x1b[" in shown
-    assert "listening on stdin with model " in shown
+    assert "waiting for audio from stdin, model " in shown

@@ -90,10 +90,22 @@ def test_after_a_reset_nothing_of_the_audio_before_it_is_left() -> None:
         np.zeros(80_000, np.float32),
         np.full(80_000, 0.5, np.float32),
         np.random.default_rng(0).choice([-1, 1], 80_000).astype(np.float32),
+        np.clip(np.random.default_rng(0).normal(0, 0.3, 80_000), -0.2, 0.2).astype(np.float32),
+        np.random.default_rng(0).normal(0.4, 1e-3, 80_000).astype(np.float32),
+        np.random.default_rng(0).normal(0, 100, 80_000).astype(np.float32),
         np.full(80_000, np.nan, np.float32),
         np.full(80_000, np.inf, np.float32),
     ],
-    ids=["silence", "constant", "full-scale noise", "not a number", "infinite"],
+    ids=[
+        "silence",
+        "constant",
+        "full-scale noise",
+        "clipped noise",
+        "noise with an offset",
+        "out of range",
+        "not a number",
+        "infinite",
+    ],
 )
 @pytest.mark.filterwarnings("ignore:invalid value:RuntimeWarning")
 def test_what_is_no_speech_is_no_keyword(samples: np.ndarray) -> None:

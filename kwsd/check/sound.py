@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kwsd.capture import Capture, End, Lost
+from kwsd.capture import Arrival, Capture, End, Lost
 from kwsd.check.finding import Finding, as_root, failed, ok, skipped, warning
 from kwsd.check.server import Server, find_server, start_command
 from kwsd.errors import AudioLostError, AudioUnavailableError, KwsdError
@@ -159,7 +159,7 @@ def _record(source: Source) -> Float32:
         The file is damaged.
     """
     blocks: list[Float32] = []
-    with closing(Capture(source, lambda: source)) as capture:
+    with closing(Capture(lambda: source)) as capture:
         while sum(map(len, blocks)) < RECORD_S * SAMPLE_RATE:
             item = capture.next(FIRST_BLOCK_S)
             if item is None:
@@ -170,7 +170,8 @@ def _record(source: Source) -> Float32:
                 if item.error:
                     raise item.error
                 break
-            blocks.append(item.block.samples)
+            if isinstance(item, Arrival):
+                blocks.append(item.block.samples)
     return np.concatenate(blocks)
 
 

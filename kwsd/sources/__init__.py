@@ -8,6 +8,12 @@ from kwsd.frontend import Float32
 BLOCK_SAMPLES = 1280
 """Samples (16 kHz) in a block: one hop of the bundled models, so that a block completes a window as it arrives."""
 
+FILE = "file:"
+
+CARD = "(hw:"
+"""In the name that PortAudio gives to a sound card, before its number, which may be another when it is plugged in again.
+The devices of sound servers have none."""
+
 
 class Block(NamedTuple):
     """Samples as they arrive.
@@ -52,7 +58,36 @@ class Source(Protocol):
         """Stop; `blocks` ends soon, also in another thread."""
 
 
-def open_source(device: str, *, again: bool = False) -> Source:
+def is_live(device: str) -> bool:
+    """Whether what ``--device`` names is a microphone, whose audio is lost when it is not fetched in time."""
+    return device != "-" and not device.startswith(FILE)
+
+
+class Opener:
+    """Opens what ``--device`` names, and opens it again after it was lost.
+
+    Parameters
+    ----------
+    device : str
+        As for `open_source`.
+    """
+
+    def __init__(self, device: str) -> None:
+        self._device = device
+        self._again = False
+        self._name = ""
+
+    def __call__(self) -> Source:
+        """The source, open; raises what `open_source` raises."""
+        again, self._again = self._again, True
+        source = open_source(self._device, again=again, name=self._name)
+        # An index means another device, and while a sound server is gone the default may be a card that it will need.
+        if self._device.isdecimal() or (self._device == "default" and CARD not in source.name):
+            self._name = source.name
+        return source
+
+
+def open_source(device: str, *, again: bool = False, name: str = "") -> Source:
     """Open what ``--device`` names.
 
     Parameters
@@ -61,7 +96,9 @@ def open_source(device: str, *, again: bool = False) -> Source:
         ``default``, a device's index or a part of its name, ``file:PATH`` (played at the pace of real time), or ``-``
         for raw signed 16-bit little-endian samples, 16 kHz mono, on standard input.
     again : bool
-        Whether it has been open and was lost: devices are then looked for anew.
+        Whether it has been looked for before: devices are then looked for anew.
+    name : str
+        The whole name that the device had: no other is opened.
 
     Raises
     ------
@@ -75,13 +112,13 @@ def open_source(device: str, *, again: bool = False) -> Source:
         from kwsd.sources.pipe import PipeSource  # noqa: PLC0415
 
         return PipeSource()
-    if device.startswith("file:"):
+    if device.startswith(FILE):
         from kwsd.sources.file import FileSource  # noqa: PLC0415
 
-        return FileSource(device.removeprefix("file:"), paced=True)
+        return FileSource(device.removeprefix(FILE), paced=True)
     from kwsd.sources.devices import rescan  # noqa: PLC0415
     from kwsd.sources.microphone import Microphone  # noqa: PLC0415
 
     if again:
         rescan()
-    return Microphone(device)
+    return Microphone(device, name)

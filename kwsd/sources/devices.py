@@ -108,6 +108,21 @@ def find_device(wanted: str) -> Device:
     return matching[0]
 
 
+def named_device(name: str) -> Device:
+    """The device with a whole name.
+
+    Raises
+    ------
+    AudioUnavailableError
+        There is none.
+    """
+    devices = input_devices()
+    found = next((device for device in devices if device.name == name), None)
+    if not found:
+        raise AudioUnavailableError(f"the input device {name!r} is not there: there are {_listed(devices)}")
+    return found
+
+
 def _device(info: dict[str, Any]) -> Device:
     index, channels, rate = int(info["index"]), info["max_input_channels"], round(info["default_samplerate"])
     return Device(index, info["name"], channels, rate, default=False)

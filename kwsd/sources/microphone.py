@@ -10,7 +10,7 @@ from kwsd.errors import AudioLostError, AudioUnavailableError
 from kwsd.frontend import SAMPLE_RATE
 from kwsd.sources import BLOCK_SAMPLES, Block
 from kwsd.sources.convert import Converter
-from kwsd.sources.devices import Device, find_device, portaudio
+from kwsd.sources.devices import Device, find_device, named_device, portaudio
 
 PERIOD_S = 0.04
 """How often the device hands over what it has, which wakes two threads. Blocks are longer, but their last samples need
@@ -27,6 +27,8 @@ class Microphone:
     ----------
     device : str
         As for `kwsd.sources.devices.find_device`.
+    name : str
+        Without it, any name will do.
 
     Attributes
     ----------
@@ -42,9 +44,9 @@ class Microphone:
 
     live = True
 
-    def __init__(self, device: str) -> None:
+    def __init__(self, device: str, name: str = "") -> None:
         self._portaudio = portaudio()
-        found = find_device(device)
+        found = named_device(name) if name else find_device(device)
         self.name = found.name
         self._closed = False
         self.rate, self.channels = self._format(found)

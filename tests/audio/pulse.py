@@ -43,12 +43,12 @@ class PulseAudio:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        asound = folder / "asound.conf"
-        asound.write_text(ASOUND_CONF)
+        self._asound = folder / "asound.conf"
+        self._asound.write_text(ASOUND_CONF)
         foreign = ("KWSD_", "PULSE_", "PYTHON")
         inherited = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
         self.environment = inherited | {
-            "ALSA_CONFIG_PATH": str(asound),
+            "ALSA_CONFIG_PATH": str(self._asound),
             "HOME": str(folder),
             "XDG_CONFIG_HOME": str(folder),
             "XDG_RUNTIME_DIR": str(folder),
@@ -74,9 +74,36 @@ class PulseAudio:
         """Send the server a signal."""
         self._process.send_signal(number)
 
-    def play(self, recording: Path) -> None:
-        """Play a sound file to its end into the microphone."""
-        subprocess.run(["paplay", "--device=speaker", recording], env=self.environment, check=True)
+    def control(self, *command: str) -> str:
+        """Let the server do something, as its user would with ``pactl``; what it prints."""
+        done = subprocess.run(["pactl", *command], env=self.environment, stdout=subprocess.PIPE, text=True, check=True)
+        return done.stdout.strip()
+
+    def add_speaker(self, name: str) -> str:
+        """A second speaker, whose monitor is a microphone too; the index of its module."""
+        return self.control("load-module", "module-null-sink", f"sink_name={name}", "rate=44100", "channels=2")
+
+    def add_device(self, name: str) -> None:
+        """A device of ALSA's own, without a sound server, with the first index."""
+        self._asound.write_text(f"pcm.{name} {{ type null }}\n{ASOUND_CONF}")
+
+    def remove_speakers(self) -> None:
+        """Take all speakers away, so that there is no microphone."""
+        for line in self.control("list", "short", "modules").splitlines():
+            index, module, *_ = line.split("\t")
+            if module == "module-null-sink":
+                self.control("unload-module", index)
+
+    def play(self, recording: Path, speaker: str = "speaker") -> None:
+        """Play a sound file to its end into a microphone."""
+        subprocess.run(["paplay", f"--device={speaker}", recording], env=self.environment, check=True)
+
+    @contextmanager
+    def noise(self, speaker: str = "speaker") -> Iterator[None]:
+        """Quiet noise without end, as every microphone hears it: a thousandth of full scale."""
+        form = ["--rate=16000", "--channels=1", "--format=u8", "--volume=6554"]
+        with self.client("pacat", f"--device={speaker}", *form, "/dev/urandom"):
+            yield
 
     @contextmanager
     def client(self, *command: str | Path) -> Iterator[subprocess.Popen[str]]:

@@ -1,17 +1,16 @@
-"""What becomes of the daemon when the sound server dies: it says so, comes back, and never stays on deaf and silent."""
+"""What becomes of the daemon when sound server or microphone go: it says so, comes back, and never stays on deaf."""
 
-import json
+import re
 import signal
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import pytest
+from listening import Listening
 from pulse import PulseAudio, running_pulse
-
-from kwsd.client import Subscription
 
 
 @pytest.fixture
@@ -22,73 +21,124 @@ def pulse() -> Iterator[PulseAudio]:
 
 
 @pytest.fixture
-def events(pulse: PulseAudio, program: str) -> Iterator[Subscription]:
-    """Events of a daemon that is listening."""
-    with (
-        Subscription(f"ipc://{pulse.folder}/kwsd/events.sock") as subscription,
-        subprocess.Popen([program, "run"], env=pulse.environment) as daemon,
-    ):
-        wait_for(subscription, "listening")
-        yield subscription
-        daemon.terminate()
-    assert daemon.returncode == 0
+def listening(pulse: PulseAudio, program: str) -> Iterator[Listening]:
+    """A daemon that is listening."""
+    with closing(Listening(pulse, program)) as daemon:
+        daemon.wait_for("listening")
+        yield daemon
 
 
 def test_a_daemon_whose_sound_server_was_restarted_hears_the_next_word(
-    pulse: PulseAudio, events: Subscription, clips: Path
+    pulse: PulseAudio, listening: Listening, stop: Path
 ) -> None:
     pulse.kill()
-    lost = wait_for(events, "lost")
-    assert lost["reason"].startswith("input device default is gone: ")
+    lost = listening.wait_for("lost")
+    assert lost.reason.startswith("input device default is gone: ")
     pulse.start()
-    back = wait_for(events, "listening")
-    assert back["gaps"] == lost["gaps"] + 1
-    pulse.play(min((clips / "stop").glob("*.flac")))
-    assert keyword(events) == "stop"
+    back = listening.wait_for("listening")
+    assert (back.gaps, back.reconnects) == (lost.gaps + 1, 1)
+    pulse.play(stop)
+    assert listening.keyword().keyword == "stop"
 
 
-def test_a_sound_server_that_freezes_is_noticed_and_its_return_too(pulse: PulseAudio, events: Subscription) -> None:
+def test_a_sound_server_that_freezes_is_noticed_and_its_return_too(
+    pulse: PulseAudio, listening: Listening, stop: Path
+) -> None:
     pulse.signal(signal.SIGSTOP)
-    assert wait_for(events, "lost")["reason"] == "default delivers no audio"
+    assert listening.wait_for("lost").reason == "default delivers no audio"
     pulse.signal(signal.SIGCONT)
-    assert wait_for(events, "listening")["gaps"] == 1
+    assert listening.wait_for("listening").gaps == 1
+    pulse.play(stop)
+    assert listening.keyword().keyword == "stop"
 
 
-def test_a_daemon_whose_device_hangs_can_be_stopped(pulse: PulseAudio, program: str) -> None:
-    with (
-        Subscription(f"ipc://{pulse.folder}/kwsd/events.sock") as subscription,
-        pulse.client(program, "run") as daemon,
-    ):
-        wait_for(subscription, "listening")
-        pulse.signal(signal.SIGSTOP)
-        wait_for(subscription, "lost")
-        daemon.terminate()
-        wait_for(subscription, "stopping")
-        assert daemon.wait(timeout=30) == 0
+def test_a_sound_server_that_is_frozen_at_the_start_is_noticed_and_its_return_too(
+    pulse: PulseAudio, program: str, stop: Path
+) -> None:
+    pulse.signal(signal.SIGSTOP)
+    with closing(Listening(pulse, program)) as daemon:
+        assert daemon.wait_for("lost").reason == "default delivers no audio"
+        pulse.signal(signal.SIGCONT)
+        daemon.wait_for("listening")
+        pulse.play(stop)
+        assert daemon.keyword().keyword == "stop"
 
 
-def test_a_daemon_that_is_stopped_before_it_hears_anything_ends_well(pulse: PulseAudio, program: str) -> None:
-    with (
-        Subscription(f"ipc://{pulse.folder}/kwsd/events.sock") as subscription,
-        pulse.client(program, "run") as daemon,
-    ):
-        wait_for(subscription, "starting")
-        daemon.terminate()
-        assert daemon.wait() == 0
+def test_a_microphone_that_is_taken_away_and_comes_back_as_another_source_is_heard_again(
+    pulse: PulseAudio, listening: Listening, stop: Path
+) -> None:
+    before = pulse.control("list", "short", "sources")
+    pulse.remove_speakers()
+    listening.wait_for("lost")
+    pulse.add_speaker("speaker")
+    listening.wait_for("listening")
+    assert pulse.control("list", "short", "sources").split()[0] != before.split()[0]
+    pulse.play(stop)
+    assert listening.keyword().keyword == "stop"
 
 
-def test_the_service_manager_is_told_why_the_microphone_is_lost_and_when_it_is_back(
+def test_a_device_that_was_chosen_by_its_index_is_found_by_its_name_under_another(
+    pulse: PulseAudio, program: str, stop: Path
+) -> None:
+    assert "0  default" in devices(pulse, program)
+    with closing(Listening(pulse, program, "--device", "0")) as daemon:
+        daemon.wait_for("listening")
+        pulse.kill()
+        daemon.wait_for("lost")
+        pulse.add_device("another")
+        pulse.start()
+        assert daemon.wait_for("listening").source == "default"
+        assert "0  another" in devices(pulse, program)
+        pulse.play(stop)
+        assert daemon.keyword().keyword == "stop"
+
+
+def test_while_the_sound_server_is_gone_no_other_device_is_taken_for_the_default(
+    pulse: PulseAudio, program: str, stop: Path
+) -> None:
+    pulse.add_device("another")
+    with closing(Listening(pulse, program, "--log-level", "debug")) as daemon:
+        assert daemon.wait_for("listening").source == "default"
+        pulse.kill()
+        daemon.wait_for("lost")
+        while not daemon.log("the input device 'default' is not there: there are 0 (another)"):
+            daemon.receive()
+        pulse.start()
+        daemon.wait_for("listening")
+        pulse.play(stop)
+        assert daemon.keyword().keyword == "stop"
+
+
+def test_blocks_that_stop_while_the_stream_is_open_are_noticed_and_their_return_too(
+    pulse: PulseAudio, listening: Listening, stop: Path
+) -> None:
+    pulse.control("suspend-sink", "speaker", "1")
+    assert listening.wait_for("lost").reason == "default delivers no audio"
+    pulse.control("suspend-sink", "speaker", "0")
+    listening.wait_for("listening")
+    pulse.play(stop)
+    assert listening.keyword().keyword == "stop"
+
+
+def test_a_source_that_opens_and_never_delivers_is_noticed_and_its_first_block_too(
+    pulse: PulseAudio, program: str, stop: Path
+) -> None:
+    pulse.control("suspend-sink", "speaker", "1")
+    with closing(Listening(pulse, program)) as daemon:
+        assert daemon.wait_for("lost").reason == "default delivers no audio"
+        pulse.control("suspend-sink", "speaker", "0")
+        daemon.wait_for("listening")
+        pulse.play(stop)
+        assert daemon.keyword().keyword == "stop"
+
+
+def test_a_source_that_never_delivers_ends_the_process_so_that_a_new_one_can_try(
     pulse: PulseAudio, program: str
 ) -> None:
-    path = pulse.folder / "manager"
-    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
-        manager.bind(str(path))
-        with pulse.client("env", f"NOTIFY_SOCKET={path}", program, "run"):
-            wait_for_line(manager, "STATUS=listening on default")
-            pulse.kill()
-            wait_for_line(manager, "STATUS=lost: input device default is gone: ")
-            pulse.start()
-            wait_for_line(manager, "STATUS=listening on default")
+    pulse.control("suspend-sink", "speaker", "1")
+    with closing(Listening(pulse, program)) as daemon:
+        assert daemon.process.wait(timeout=60) == 75
+        assert len(daemon.log("hangs and cannot be opened again by this process")) == 1
 
 
 def test_without_a_sound_server_the_daemon_says_what_is_missing(pulse: PulseAudio, program: str) -> None:
@@ -98,31 +148,69 @@ def test_without_a_sound_server_the_daemon_says_what_is_missing(pulse: PulseAudi
     assert ended.returncode == 69
 
 
+def test_under_a_service_manager_the_daemon_waits_for_a_sound_server_that_is_not_there(
+    pulse: PulseAudio, program: str, stop: Path
+) -> None:
+    pulse.kill()
+    with closing(Listening(pulse, program, managed=True)) as daemon:
+        assert daemon.wait_for("lost").reason.startswith("there is no input device")
+        pulse.start()
+        daemon.wait_for("listening")
+        pulse.play(stop)
+        assert daemon.keyword().keyword == "stop"
+
+
+@pytest.mark.parametrize("fault", [PulseAudio.kill, PulseAudio.remove_speakers])
+def test_a_loss_is_one_line_in_the_log_however_often_the_daemon_tries(
+    pulse: PulseAudio, program: str, fault: Callable[[PulseAudio], None]
+) -> None:
+    with closing(Listening(pulse, program, "--log-level", "debug")) as daemon:
+        daemon.wait_for("listening")
+        fault(pulse)
+        daemon.wait_for("lost")
+        while len(daemon.log("not there yet")) < 3:
+            daemon.receive()
+        lines = daemon.log("")
+    after = lines[next(number for number, line in enumerate(lines) if " lost: " in line) :]
+    assert [line for line in after if not re.search(" DEBUG not there yet: ", line)] == after[:1]
+
+
+def test_a_daemon_whose_device_hangs_can_be_stopped(pulse: PulseAudio, listening: Listening) -> None:
+    pulse.signal(signal.SIGSTOP)
+    listening.wait_for("lost")
+    listening.signal(signal.SIGTERM)
+    listening.wait_for("stopping")
+    assert listening.process.wait(timeout=30) == 0
+
+
+def test_a_daemon_that_is_stopped_before_it_hears_anything_ends_well(pulse: PulseAudio, program: str) -> None:
+    with closing(Listening(pulse, program)) as daemon:
+        daemon.wait_for("starting")
+        daemon.signal(signal.SIGTERM)
+        assert daemon.process.wait() == 0
+
+
+def test_the_service_manager_is_told_why_the_microphone_is_lost_and_when_it_is_back(
+    pulse: PulseAudio, program: str
+) -> None:
+    path = pulse.folder / "manager"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(path))
+        with closing(Listening(pulse, program, managed=True)):
+            wait_for_line(manager, "STATUS=listening on default")
+            pulse.kill()
+            wait_for_line(manager, "STATUS=lost: input device default is gone: ")
+            pulse.start()
+            wait_for_line(manager, "STATUS=listening on default")
+
+
+def devices(pulse: PulseAudio, program: str) -> str:
+    """The list of devices."""
+    command = [program, "devices"]
+    return subprocess.run(command, env=pulse.environment, capture_output=True, text=True, check=True).stdout
+
+
 def wait_for_line(manager: socket.socket, beginning: str) -> None:
     """Until the service manager is told something."""
     while not manager.recv(4096).decode().startswith(beginning):
         pass
-
-
-def wait_for(subscription: Subscription, state: str) -> dict[str, Any]:
-    """The next status with a state."""
-    while True:
-        event = receive(subscription)
-        if event.get("state") == state:
-            return event
-
-
-def keyword(subscription: Subscription) -> str:
-    """The next keyword."""
-    while True:
-        event = receive(subscription)
-        if event["type"] == "keyword":
-            return str(event["keyword"])
-
-
-def receive(subscription: Subscription) -> dict[str, Any]:
-    """The next event."""
-    message = subscription.receive(timeout_s=30)
-    assert message
-    event: dict[str, Any] = json.loads(message.body)
-    return event

@@ -1,0 +1,320 @@
+"""Faults of sound server, microphone and computer, and how long the daemon takes; the table in ``docs/reliability.md``.
+
+``python benchmarks/faults.py`` runs each fault five times with a real PulseAudio of its own and prints Markdown.
+"""
+
+import os
+import signal
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ROOT = Path(__file__).parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "audio"))
+
+from listening import Listening  # noqa: E402  the folder of the line before
+from pulse import PulseAudio, running_pulse  # noqa: E402
+
+from kwsd.events import KeywordEvent, StatusEvent  # noqa: E402
+
+PROGRAM = str(Path(sys.executable).with_name("kwsd"))
+CLIPS = ROOT / "tests" / "data" / "clips"
+
+FIRST, SECOND = "stop", "left"
+"""Spoken before the fault and as soon as the daemon says that it listens again."""
+
+DECISION_S = 4.0
+"""Seconds after a word in which its event must come: an idle PulseAudio hands over up to two seconds late."""
+
+PATIENCE_S = 60.0
+
+HOLDS_S = (0.0, 1.5, 3.0, 7.0, 5.0)
+"""Seconds that a fault lasts once it has been noticed, one for each run in turn: attempts to open fall anywhere."""
+
+Condition = Callable[[StatusEvent], bool]
+
+
+def lost(status: StatusEvent) -> bool:
+    """The daemon says that its source is lost."""
+    return status.state == "lost"
+
+
+def hearing(status: StatusEvent) -> bool:
+    """The daemon says that it listens, and has no doubt about it."""
+    return status.state == "listening" and not status.reason
+
+
+def doubting(status: StatusEvent) -> bool:
+    """The daemon says that it hears nothing but zeros."""
+    return status.state == "listening" and bool(status.reason)
+
+
+def gapped(status: StatusEvent) -> bool:
+    """The daemon says that audio was lost."""
+    return status.gaps > 0
+
+
+@dataclass
+class Rig:
+    """A sound server and a daemon for one run.
+
+    Parameters
+    ----------
+    pulse : PulseAudio
+    hold_s : float
+    stack : ExitStack
+        Closed at the end of the run.
+    heard : list of str
+        Keywords of all events so far.
+    """
+
+    pulse: PulseAudio
+    hold_s: float
+    stack: ExitStack
+    heard: list[str] = field(default_factory=list)
+    expected: list[str] = field(default_factory=list)
+
+    def start(self, *options: str | Path, managed: bool = False) -> Listening:
+        """Start the daemon."""
+        self.daemon = self.stack.enter_context(closing(Listening(self.pulse, PROGRAM, *options, managed=managed)))
+        return self.daemon
+
+    def start_hearing(self, *options: str | Path) -> None:
+        """Start the daemon, and speak the first word when it listens."""
+        self.start(*options)
+        self.seconds(lambda status: status.state == "listening")
+        self.speak(FIRST)
+
+    def seconds(self, condition: Condition, cause: Callable[[], object] = lambda: None) -> float:
+        """Seconds from just before a cause until a status that is so."""
+        started_s = time.monotonic()
+        cause()
+        while True:
+            event = self.daemon.receive()
+            if isinstance(event, KeywordEvent):
+                self.heard.append(event.keyword)
+            elif condition(event):
+                return time.monotonic() - started_s
+            if time.monotonic() - started_s > PATIENCE_S:
+                raise TimeoutError(f"the daemon says only {event}")
+
+    def speak(self, word: str, speaker: str = "speaker") -> None:
+        """Play a word, and wait until it must have been decided."""
+        self.expected.append(word)
+        self.pulse.play(min((CLIPS / word).glob("*.flac")), speaker)
+        self.listen(DECISION_S)
+
+    def listen(self, seconds: float) -> None:
+        """Take events for some time."""
+        end_s = time.monotonic() + seconds
+        while (left_s := end_s - time.monotonic()) > 0:
+            if (message := self.daemon.subscription.receive(left_s)) and message.topic.startswith("kwsd.keyword."):
+                self.heard.append(message.topic.rpartition(".")[2])
+
+
+Times = tuple[float | None, float]
+"""Seconds until the fault was noticed, and until the daemon listened again after it had ended."""
+
+
+def server_killed(rig: Rig) -> Times:
+    rig.start_hearing()
+    noticed_s = rig.seconds(lost, rig.pulse.kill)
+    rig.listen(rig.hold_s)
+    rig.pulse.start()
+    return noticed_s, rig.seconds(hearing)
+
+
+def server_missing(rig: Rig) -> Times:
+    rig.pulse.kill()
+    rig.start(managed=True)
+    noticed_s = rig.seconds(lost)
+    rig.listen(rig.hold_s)
+    rig.pulse.start()
+    return noticed_s, rig.seconds(hearing)
+
+
+def server_frozen(rig: Rig) -> Times:
+    rig.start_hearing()
+    noticed_s = rig.seconds(lost, lambda: rig.pulse.signal(signal.SIGSTOP))
+    rig.listen(rig.hold_s)
+    return noticed_s, rig.seconds(hearing, lambda: rig.pulse.signal(signal.SIGCONT))
+
+
+def server_frozen_before(rig: Rig) -> Times:
+    rig.pulse.signal(signal.SIGSTOP)
+    rig.start()
+    noticed_s = rig.seconds(lost)
+    rig.listen(rig.hold_s)
+    return noticed_s, rig.seconds(hearing, lambda: rig.pulse.signal(signal.SIGCONT))
+
+
+def source_replaced(rig: Rig) -> Times:
+    rig.start_hearing()
+    noticed_s = rig.seconds(lost, rig.pulse.remove_speakers)
+    rig.listen(rig.hold_s)
+    return noticed_s, rig.seconds(hearing, lambda: rig.pulse.add_speaker("speaker"))
+
+
+def index_changed(rig: Rig) -> Times:
+    rig.start_hearing("--device", "0")
+    noticed_s = rig.seconds(lost, rig.pulse.kill)
+    rig.listen(rig.hold_s)
+    rig.pulse.add_device("another")
+    rig.pulse.start()
+    return noticed_s, rig.seconds(hearing)
+
+
+def default_changed(rig: Rig) -> Times:
+    rig.start_hearing()
+    rig.pulse.add_speaker("headset")
+    rig.seconds(doubting)
+    with rig.pulse.noise("headset"):
+        again_s = rig.seconds(hearing, lambda: rig.pulse.control("set-default-source", "headset.monitor"))
+        rig.speak(SECOND, "headset")
+    return None, again_s
+
+
+def default_removed(rig: Rig) -> Times:
+    headset = rig.pulse.add_speaker("headset")
+    rig.pulse.control("set-default-source", "headset.monitor")
+    rig.start()
+    rig.seconds(doubting)
+    rig.stack.enter_context(rig.pulse.noise())
+    return None, rig.seconds(hearing, lambda: rig.pulse.control("unload-module", headset))
+
+
+def blocks_stopped(rig: Rig) -> Times:
+    rig.start_hearing()
+    noticed_s = rig.seconds(lost, lambda: rig.pulse.control("suspend-sink", "speaker", "1"))
+    rig.listen(rig.hold_s)
+    return noticed_s, rig.seconds(hearing, lambda: rig.pulse.control("suspend-sink", "speaker", "0"))
+
+
+def no_block(rig: Rig) -> Times:
+    rig.pulse.control("suspend-sink", "speaker", "1")
+    rig.start()
+    rig.seconds(lambda _status: True)
+    noticed_s = rig.seconds(lost)
+    rig.listen(rig.hold_s)
+    return noticed_s, rig.seconds(hearing, lambda: rig.pulse.control("suspend-sink", "speaker", "0"))
+
+
+def muted(rig: Rig) -> Times:
+    rig.stack.enter_context(rig.pulse.noise())
+    rig.start_hearing()
+    noticed_s = rig.seconds(doubting, lambda: rig.pulse.control("set-source-mute", "speaker.monitor", "1"))
+    rig.listen(rig.hold_s)
+    return noticed_s, rig.seconds(hearing, lambda: rig.pulse.control("set-source-mute", "speaker.monitor", "0"))
+
+
+def slept(rig: Rig) -> Times:
+    rig.stack.enter_context(rig.pulse.noise())
+    rig.start_hearing()
+    rig.daemon.signal(signal.SIGSTOP)
+    time.sleep(3 + rig.hold_s)
+    seconds = rig.seconds(gapped, lambda: rig.daemon.signal(signal.SIGCONT))
+    return seconds, seconds
+
+
+def hop_too_long(rig: Rig) -> Times:
+    rig.stack.enter_context(rig.pulse.noise())
+    configuration = Path(rig.stack.enter_context(tempfile.TemporaryDirectory())) / "config.toml"
+    os.mkfifo(configuration)
+    feeder = rig.start("--config", configuration)
+    configuration.write_text("")
+    rig.seconds(hearing)
+    rig.speak(FIRST)
+    feeder.signal(signal.SIGHUP)
+    # The loop waits for its configuration, while the queue runs over.
+    with configuration.open("w"):
+        time.sleep(3 + rig.hold_s)
+    seconds = rig.seconds(gapped)
+    return seconds, seconds
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A row of the table."""
+
+    name: str
+    does: str
+    run: Callable[[Rig], Times]
+    test: str
+
+
+LOSS, DEFAULT, GAPS = (f"`tests/audio/test_{name}.py`" for name in ("loss", "default_source", "gaps"))
+REOPENS = "state `lost` with the reason; opens again after 0.5, 1, 2, 3, 3 … s, with PortAudio started anew"
+WAITS = 'state `lost`, "delivers no audio"; goes on with the next block; ends with code 75 if that takes 15 s'
+
+FAULTS = (
+    Fault("sound server killed, started again", REOPENS, server_killed, LOSS),
+    Fault("sound server not there at the start of the service", REOPENS, server_missing, LOSS),
+    Fault("sound server frozen", WAITS, server_frozen, LOSS),
+    Fault("sound server frozen at the start", WAITS, server_frozen_before, LOSS),
+    Fault("only microphone removed, back as another source", REOPENS, source_replaced, LOSS),
+    Fault("device back under another index", "the same, by the name that the index had", index_changed, LOSS),
+    Fault("stream opened, no block ever comes", WAITS, no_block, LOSS),
+    Fault("blocks stop while the stream is open", WAITS, blocks_stopped, LOSS),
+    Fault(
+        "another default source", "nothing: PulseAudio moves the stream, and so does PipeWire", default_changed, DEFAULT
+    ),
+    Fault("default source removed, another is there", "the same", default_removed, DEFAULT),
+    Fault("muted: nothing but zeros", "a reason in the status; no restart", muted, DEFAULT),
+    Fault("computer or process asleep for 3 s and more", "a gap: the window begins anew", slept, GAPS),
+    Fault(
+        "a hop takes 3 s and more: the queue runs over",
+        "drops newer blocks; a gap: the window begins anew",
+        hop_too_long,
+        GAPS,
+    ),
+)
+
+
+def measure(fault: Fault, runs: int) -> str:
+    """Run a fault some times, and give its row."""
+    noticed, again, spoken, wrong = [], [], 0, 0
+    for run in range(runs):
+        with running_pulse() as pulse, ExitStack() as stack:
+            rig = Rig(pulse, HOLDS_S[run % len(HOLDS_S)], stack)
+            notice_s, again_s = fault.run(rig)
+            if SECOND not in rig.expected:
+                rig.speak(SECOND)
+            print(f"{fault.name}: {notice_s} {again_s} {rig.expected} {rig.heard}", file=sys.stderr, flush=True)
+        noticed += [] if notice_s is None else [notice_s]
+        again.append(again_s)
+        spoken += len(rig.expected)
+        wrong += rig.heard != rig.expected
+    lost_words = "none" if not wrong else f"in {wrong} runs"
+    return (
+        f"| {fault.name} | {fault.does} | {_median_and_worst(noticed)} | {_median_and_worst(again)}"
+        f" | {lost_words} of {spoken} | {fault.test} |"
+    )
+
+
+def _median_and_worst(seconds: list[float]) -> str:
+    return f"{statistics.median(seconds):.2f}, {max(seconds):.2f}" if seconds else "none"
+
+
+def main(
+    runs: Annotated[int, typer.Option(min=1, help="Of each fault.")] = 5,
+    only: Annotated[str, typer.Option(help="A part of the names of the faults to run.")] = "",
+) -> None:
+    """Print the table of faults as Markdown; what each run did goes to standard error."""
+    print("| fault | what the daemon does | s to notice: median, worst | s to listen again: median, worst", end="")
+    print(" | words lost or doubled | test |")
+    print("|---|---|---|---|---|---|")
+    for fault in FAULTS:
+        if only in fault.name:
+            print(measure(fault, runs), flush=True)
+
+
+if __name__ == "__main__":
+    typer.run(main)
