@@ -11,8 +11,8 @@ BLOCK_SAMPLES = 1280
 FILE = "file:"
 
 CARD = "(hw:"
-"""In the name that PortAudio gives to a sound card, before its number, which may be another when it is plugged in again.
-The devices of sound servers have none."""
+"""Stands before the number of a sound card in its name at PortAudio; the number may be another when it is plugged in
+again. The devices of sound servers have none."""
 
 
 class Block(NamedTuple):
