@@ -18,6 +18,8 @@ HALF_WORD = (0.3, 0.5)
 GLUED = (0.35, 0.65)
 HISS_SLOPE = (-6.0, 3.0)
 """Decibels an octave of a hiss, from Brownian noise (rumble) to blue."""
+NOISE_SPEED = (0.7, 1.4)
+NOISE_SHELF_HZ, NOISE_SHELF_DB = (200.0, 4000.0), (-12.0, 12.0)
 ENERGY_FRAME = 160  # samples, 10 ms
 OUTSIDE = 0.1
 """Share of a keyword's energy that may lie before the window, or after it; with more gone, it is another word."""
@@ -44,6 +46,12 @@ class Augmenter:
         self._room = audiomentations.ApplyImpulseResponse([str(room) for room in rooms], p=settings.room_share)
         lowest, highest = settings.hiss_snr_db
         self._hiss = audiomentations.AddColorNoise(lowest, highest, *HISS_SLOPE, p=settings.hiss_share)
+        self._shelves = audiomentations.Compose(
+            [
+                audiomentations.LowShelfFilter(*NOISE_SHELF_HZ, *NOISE_SHELF_DB, p=1.0),
+                audiomentations.HighShelfFilter(*NOISE_SHELF_HZ, *NOISE_SHELF_DB, p=1.0),
+            ]
+        )
         self._gain = audiomentations.Gain(*settings.gain_db, p=1.0)
         self._far = audiomentations.Gain(*settings.far_gain_db, p=settings.far_share)
 
@@ -52,12 +60,22 @@ class Augmenter:
         set_ = self.settings
         window = self._room(window, SAMPLE_RATE)
         if rng.random() < set_.noise_share:
-            window = mix(window, random_crop(self.noise, rng), rng.uniform(*set_.snr_db))
+            window = mix(window, self._noise_crop(rng), rng.uniform(*set_.snr_db))
         if rng.random() < set_.babble_share:
             window = mix(window, random_crop(self.speech, rng), rng.uniform(*set_.babble_snr_db))
         window = self._hiss(window, SAMPLE_RATE)
         window = self._far(self._gain(window, SAMPLE_RATE), SAMPLE_RATE)
         return np.clip(window, -1, 1)
+
+    def _noise_crop(self, rng: Rng) -> Float32:
+        """Noise as recorded, or made into another one: faster or slower, and of another colour."""
+        if rng.random() >= self.settings.noise_change_share:
+            return random_crop(self.noise, rng)
+        factor = rng.uniform(*NOISE_SPEED)
+        crop = random_crop(self.noise, rng, round(WINDOW_SAMPLES * factor))
+        changed: Float32 = soxr.resample(crop, SAMPLE_RATE * factor, SAMPLE_RATE, quality="QQ")
+        coloured: Float32 = self._shelves(changed, SAMPLE_RATE)
+        return shift(coloured, 0)
 
     def change_speed(self, clip: Float32, rng: Rng) -> Float32:
         """A clip spoken faster or slower, with the pitch that follows from it."""
@@ -122,8 +140,9 @@ def mix(signal: Float32, noise: Float32, snr_db: float) -> Float32:
     return signal + noise * np.float32(gain)
 
 
-def random_crop(recordings: Sequence[Int16], rng: Rng) -> Float32:
-    """One second from anywhere in any recording, each recording as likely as the next."""
+def random_crop(recordings: Sequence[Int16], rng: Rng, length: int = WINDOW_SAMPLES) -> Float32:
+    """`length` samples from anywhere in any recording, each recording as likely as the next."""
     recording = recordings[int(rng.integers(len(recordings)))]
-    start = int(rng.integers(max(len(recording) - WINDOW_SAMPLES, 0) + 1))
-    return shift(as_float(recording[start : start + WINDOW_SAMPLES]), 0)
+    start = int(rng.integers(max(len(recording) - length, 0) + 1))
+    crop = as_float(recording[start : start + length])
+    return np.pad(crop, (0, length - len(crop)))

@@ -122,6 +122,8 @@ class Augmentation(Settings, frozen=True):
     snr_db, babble_snr_db, hiss_snr_db, gain_db, far_gain_db : (float, float)
         Lowest and highest ratio of signal to noise, to other speech, or to hiss of a random colour, and lowest and
         highest gain, dB.
+    noise_change_share : float
+        Share of the noises that are played at another speed and filtered, so that few recordings become many noises.
     """
 
     shift_s: float
@@ -137,6 +139,7 @@ class Augmentation(Settings, frozen=True):
     far_gain_db: tuple[float, float]
     hiss_share: Share = 0.0
     hiss_snr_db: tuple[float, float] = (0.0, 25.0)
+    noise_change_share: Share = 0.0
 
 
 class Detector(Settings, frozen=True):
