@@ -1,8 +1,9 @@
 """Where the time of a hop goes: microseconds in each stage of kwsd, beside the least that its arithmetic needs.
 
 ``python benchmarks/stages.py [--model MODEL]`` runs the real pipeline over the bundled recording with a clock around
-each stage, and prints medians. The floor is the number of multiplications and additions at the rate at which numpy's
-matrix product does them on one thread of this machine; moving memory and calling functions come on top of it.
+each stage, and prints what each costs a hop; the network is asked about some of the windows only. The floor is the
+number of multiplications and additions at the rate at which numpy's matrix product does them on one thread of this
+machine; moving memory and calling functions come on top of it.
 """
 
 import math
@@ -44,15 +45,19 @@ def main(model: Annotated[str, typer.Option(help="Name or folder of a bundle.")]
     """Print the profile as Markdown."""
     hop = load_model(model).hop_samples
     frames = hop // frontend.FRAME_STEP
+    pipeline, asked = _pipeline(model)
     floors = {
         "front end": frames * _front_end_operations(),
-        "model": 2 * _multiplications(find_model(model) / "model.tflite"),
+        "model": 2 * asked * _multiplications(find_model(model) / "model.tflite"),
     }
     rate = _operations_a_microsecond()
     print(f"| stage | µs a hop of {hop / 16:.0f} ms | floor, µs |\n|---|---|---|")
-    for stage, spent in (_pipeline(model) | _around()).items():
+    for stage, spent in (pipeline | _around()).items():
         floor = f"{floors[stage] / rate:.1f}" if stage in floors else ""
         print(f"| {stage} | {spent:.1f} | {floor} |")
+    print(
+        f"| the network's answer to a window; {asked:.0%} of the windows need one | {pipeline['model'] / asked:.1f} | |"
+    )
     print(f"| LiteRT: a call of an empty model | {_empty_model_us():.1f} | |")
     print(f"\nFloor at {rate / 1000:.0f} thousand million operations a second, float32 on one thread.", file=sys.stderr)
 
@@ -76,9 +81,14 @@ class Clock:
         """Median of the calls so far."""
         return statistics.median(self.spent) / 1000
 
+    @property
+    def total_us(self) -> float:
+        """Of the calls so far."""
+        return sum(self.spent) / 1000
 
-def _pipeline(name: str) -> dict[str, float]:
-    """Stages of the spotter, on a recording that is fed hop by hop."""
+
+def _pipeline(name: str) -> tuple[dict[str, float], float]:
+    """Microseconds a hop in each stage of the spotter, fed hop by hop, and the share of windows that are scored."""
     samples, _ = soundfile.read(FOLDER / "demo.flac", dtype="float32")
     model = load_model(name)
     whole: Any = Spotter(model)
@@ -92,11 +102,14 @@ def _pipeline(name: str) -> dict[str, float]:
     feed = Clock(whole.feed)
     for start in range(0, len(samples) - model.hop_samples, model.hop_samples):
         feed(samples[start : start + model.hop_samples])
-    spent = {stage: clock.median_us for stage, clock in clocks.items()}
-    return spent | {
-        "checks and calls of the spotter": feed.median_us - sum(spent.values()),
-        "**spotter: samples in, detections out**": feed.median_us,
+    hops = len(feed.spent)
+    spent = {stage: clock.total_us / hops for stage, clock in clocks.items()}
+    total = feed.total_us / hops
+    around = {
+        "checks and calls of the spotter": total - sum(spent.values()),
+        "**spotter: samples in, detections out**": total,
     }
+    return spent | around, len(clocks["model"].spent) / hops
 
 
 def _time(owner: Any, name: str) -> Clock:  # noqa: ANN401  a module or any object
@@ -116,7 +129,7 @@ def _around() -> dict[str, float]:
             Publisher(f"ipc://{folder}/events.sock") as publisher,
             closing(Control(f"ipc://{folder}/control.sock")) as control,
         ):
-            reporter = Reporter(publisher, model, "endless", capture)
+            reporter = Reporter(publisher, model, "endless", capture, notifier)
             reporter.publish_status()
 
             def turn() -> None:

@@ -14,6 +14,9 @@ from kwsd.bundle import RESERVED_LABELS, DetectorSettings
 from kwsd.frontend import SAMPLE_RATE, WINDOW_SAMPLES, Float32
 from kwsd.ring import Ring
 
+ROUNDING = 1e-3
+"""More than the rounding errors of a mean of float32 scores."""
+
 
 @dataclass(frozen=True, slots=True)
 class Detection:
@@ -70,6 +73,7 @@ class Detector:
         self.keywords = [label for _, label in self._keywords]
         self._columns = np.array([index for index, _ in self._keywords], np.intp)
         self._settings = settings
+        self._zeros = np.zeros((settings.smoothing_windows, len(self._keywords)), np.float32)
         self.set_thresholds(settings.thresholds)
         self._refractory_samples = round(settings.refractory_s * SAMPLE_RATE)
         self._recent = Ring(settings.smoothing_windows, (len(self._keywords),))
@@ -87,6 +91,32 @@ class Detector:
         """Decide by other thresholds from the next window on; nothing is forgotten."""
         self._thresholds = np.array([thresholds[label] for label in self.keywords], np.float32)
         self._rearm_below = self._settings.rearm * self._thresholds
+        windows = self._settings.smoothing_windows
+        self._needed = windows * self._thresholds - (windows - 1) - ROUNDING
+
+    @property
+    def patience(self) -> int:
+        """Windows that may go by before the next one must be scored, without any change of what is detected.
+
+        No score is above 1. So when the mean of n scores reaches a threshold T, each of them is at least n T - (n - 1):
+        a detection ends a run of at least n windows that all have. A window that has not, lies in no such run, and the
+        next n - 1 are too few for one: only when the window after them has reached it, do they matter. A keyword that
+        waits to be armed needs every window.
+        """
+        idle = self._armed.all() and self._needed.min() > 0 and not self._reached(self._recent.newest[-1])
+        return self._settings.smoothing_windows - 1 if idle else 0
+
+    def matters(self, scores: Float32) -> bool:
+        """Whether a detection can end in this window, or in one of the n - 1 after it, given its scores (labels,)."""
+        return self._reached(scores[self._columns])
+
+    def skip(self, windows: int) -> None:
+        """Go past windows whose scores cannot matter."""
+        self._recent.append(self._zeros[:windows])
+        self._hits[:] = 0
+
+    def _reached(self, scores: Float32) -> bool:
+        return bool((scores >= self._needed).any())
 
     def update(self, scores: Float32, sample: int) -> Detection | None:
         """Take the scores of the next window.

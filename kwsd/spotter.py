@@ -16,22 +16,27 @@ class Spotter:
 
     The stream begins as if silence had gone before it, so that the first window is there after one hop.
 
+    Most windows hold no word, and need no answer of the network to be known for such: see
+    `kwsd.detector.Detector.patience`. What is detected, and when, is the same as if each had been scored.
+
     Parameters
     ----------
     model : Model
+    attentive : bool
+        Whether each window is scored all the same, for somebody who looks at `scores` and `latest`.
 
     Attributes
     ----------
+    attentive : bool
+        May be changed at any time.
     windows : int
-        Windows scored so far.
+        Windows so far.
     sample : int
         Samples so far.
     """
 
-    def __init__(self, model: Model) -> None:
-        self._samples = Ring(WINDOW_SAMPLES)
-        self._frames = Ring(FRAMES, (BINS,))
-        self._missing = 0
+    def __init__(self, model: Model, *, attentive: bool = False) -> None:
+        self.attentive = attentive
         self.sample = 0
         self.windows = 0
         self.use(model)
@@ -41,17 +46,21 @@ class Spotter:
         self._model = model
         self._detector = Detector(model.labels, model.detector)
         self._hop = model.hop_samples
+        self._hop_frames = self._hop // FRAME_STEP
+        older = model.detector.smoothing_windows - 1
+        self._samples = Ring(WINDOW_SAMPLES + older * self._hop)
+        self._frames = Ring(FRAMES + older * self._hop_frames, (BINS,))
         self.reset()
 
     @property
     def scores(self) -> dict[str, float]:
-        """Smoothed score of each keyword in the latest window."""
+        """Smoothed score of each keyword in the latest window; while not attentive, it may be too low."""
         return dict(zip(self._detector.keywords, self._detector.smoothed.tolist(), strict=True))
 
     @property
     def latest(self) -> Float32:
         """Frames of the latest hop: shape (hop / 128, 129), float32; a view that the next `feed` changes."""
-        return self._frames.newest[-self._hop // FRAME_STEP :]
+        return self._frames.newest[-self._hop_frames :]
 
     def set_thresholds(self, thresholds: dict[str, float]) -> None:
         """Replace the thresholds of some keywords, from the next window on; nothing is forgotten.
@@ -108,11 +117,29 @@ class Spotter:
         self._frames.clear()
         self._detector.reset()
         self._missing = self._hop
+        self._unscored = 0
 
     def _decide(self) -> list[Detection]:
-        # The frames that end in this hop begin up to one frame step before it.
-        self._frames.append(spectrogram(self._samples.newest[-(self._hop + FRAME_STEP) :]))
-        scores = self._model.scores(Window(self._samples.newest, self._frames.newest))
         self.windows += 1
-        detection = self._detector.update(scores, self.sample)
-        return [detection] if detection else []
+        self._unscored += 1
+        if self._unscored <= self._detector.patience and not self.attentive:
+            return []
+        # The frames that end in these hops begin up to one frame step before them.
+        self._frames.append(spectrogram(self._samples.newest[-(self._unscored * self._hop + FRAME_STEP) :]))
+        older, self._unscored = self._unscored - 1, 0
+        scores = self._model.scores(self._window(0))
+        if not self._detector.matters(scores):
+            self._detector.skip(older)
+            older = 0
+        decisions = [
+            self._detector.update(self._model.scores(self._window(age)), self.sample - age * self._hop)
+            for age in range(older, 0, -1)
+        ]
+        decisions.append(self._detector.update(scores, self.sample))
+        return [detection for detection in decisions if detection]
+
+    def _window(self, age: int) -> Window:
+        """The window that ended `age` hops ago."""
+        samples, frames = self._samples.newest, self._frames.newest
+        last_sample, last_frame = len(samples) - age * self._hop, len(frames) - age * self._hop_frames
+        return Window(samples[last_sample - WINDOW_SAMPLES : last_sample], frames[last_frame - FRAMES : last_frame])

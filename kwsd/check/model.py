@@ -37,7 +37,7 @@ def _window_ms(loaded: Model) -> float:
     ModelError
         The scores are no probabilities.
     """
-    spotter = Spotter(loaded)
+    spotter = Spotter(loaded, attentive=True)
     noise = np.random.default_rng(0).normal(0, 0.01, 2 * SAMPLE_RATE).astype(np.float32)
     started_s = time.perf_counter()
     spotter.feed(noise)

@@ -77,7 +77,7 @@ def score(model: Model, recordings: Iterable[Float32]) -> Scored:
     recorder = Recorder(model)
     ends, starts, seconds, start = [], [], 0.0, 0
     for samples in recordings:
-        spotter = Spotter(recorder)
+        spotter = Spotter(recorder, attentive=True)
         spotter.feed(samples)
         spotter.flush()
         starts.append(start)
