@@ -66,7 +66,7 @@ class StatusEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
     keywords: list[str]
     source: Annotated[str, msgspec.Meta(description="What is listened to.")]
     uptime_s: Annotated[float, msgspec.Meta(ge=0, description="Seconds since the daemon started.")]
-    windows: Annotated[Count, msgspec.Meta(description="Windows scored so far.")]
+    windows: Annotated[Count, msgspec.Meta(description="Windows decided so far.")]
     events: Annotated[Count, msgspec.Meta(description="Keyword events published so far.")]
     gaps: Annotated[Count, msgspec.Meta(description="Times that audio was lost and the window began anew.")]
     events_by_keyword: Annotated[
@@ -84,7 +84,7 @@ class StatusEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
         Count, msgspec.Meta(description="Times that a subscriber was too slow and began to lose events.")
     ] = 0
     inference_ms: Annotated[
-        Quantiles | None, msgspec.Meta(description="Time to process one of the latest 750 windows.")
+        Quantiles | None, msgspec.Meta(description="Time from samples to decision for one of the latest 750 windows.")
     ] = None
     thresholds: Annotated[
         dict[str, Share], msgspec.Meta(description="Smoothed score at which each keyword is a hit.")

@@ -21,7 +21,7 @@ def prometheus_text(status: StatusEvent) -> str:
         _family("state", "gauge", "1 for the state that the daemon is in.", states),
         _family("uptime_seconds", "gauge", "Since the daemon started.", {"": status.uptime_s}),
         _family("cpu_seconds_total", "counter", "CPU time used.", {"": status.cpu_s}),
-        _family("windows_total", "counter", "Windows scored.", {"": status.windows}),
+        _family("windows_total", "counter", "Windows decided.", {"": status.windows}),
         _family("events_total", "counter", "Keyword events.", {_keyword(word): n for word, n in words.items()}),
         _family("gaps_total", "counter", "Times that audio was lost.", {"": status.gaps}),
         _family("dropped_blocks_total", "counter", "Blocks of audio dropped.", {"": status.dropped_blocks}),
