@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given
@@ -80,6 +81,24 @@ def test_noise_is_mixed_at_the_ratio_asked_for(snr_db: float, seed: int) -> None
     added = mix(signal, noise, snr_db) - signal
     ratio = 10 * np.log10(np.square(signal).mean() / np.square(added).mean())
     assert ratio == pytest.approx(snr_db, abs=0.1)
+
+
+@pytest.mark.parametrize("share", [0.0, 1.0])
+def test_a_noise_that_is_changed_is_another_noise_of_the_same_ratio(
+    streaming: Recipe, data: Path, share: float
+) -> None:
+    assert streaming.augmentation
+    quiet = {"room_share": 0, "babble_share": 0, "hiss_share": 0, "far_share": 0, "gain_db": (0, 0)}
+    settings = msgspec.structs.replace(
+        streaming.augmentation, **quiet, noise_share=1, snr_db=(10, 10), noise_change_share=share
+    )
+    tone = np.sin(2 * np.pi * 1000 * np.arange(16_000, dtype=np.float32) / 16_000) / 10
+    clicks = np.zeros(16_000, np.int16)  # one second long, so that every crop of it is the whole
+    clicks[::100] = 10_000
+    heard = Augmenter(settings, [clicks], [clicks], audio_files(data / "rir"))(tone, np.random.default_rng(0))
+    noise = heard - tone
+    assert 10 * np.log10(np.square(tone).mean() / np.square(noise).mean()) == pytest.approx(10, abs=0.1)
+    assert (np.count_nonzero(np.abs(noise) > 1e-6) == 160) == (share == 0)
 
 
 def test_a_short_recording_is_a_crop_with_zeros_after_it() -> None:

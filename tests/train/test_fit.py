@@ -115,6 +115,38 @@ def test_a_streaming_run_is_validated_on_keywords_alone_too(streaming: Recipe, d
     assert fit.read_settings(tmp_path / "run").labels == ["_silence_", "_unknown_", "no", "yes"]
 
 
+def test_a_run_after_another_begins_with_its_weights(
+    finished: Path, tutorial: Recipe, data: Path, tmp_path: Path
+) -> None:
+    still = msgspec.structs.replace(
+        tutorial, epochs=1, optimizer=msgspec.structs.replace(tutorial.optimizer, learning_rate=1e-9)
+    )
+    fit.start(still, data, tmp_path / "run", print, after=finished)
+    before, after = (fit.load_network(run).get_weights() for run in (finished, tmp_path / "run"))
+    for first, second in zip(before, after, strict=True):
+        np.testing.assert_allclose(first, second, rtol=0, atol=1e-6)
+    assert fit.read_settings(tmp_path / "run").after == "finished"
+
+
+def test_a_run_after_one_of_another_network_or_with_other_labels_is_refused(
+    finished: Path, tutorial: Recipe, streaming: Recipe, data: Path, tmp_path: Path
+) -> None:
+    other_labels = msgspec.structs.replace(tutorial, keywords=["yes", "stop"])
+    for recipe in (other_labels, streaming):
+        with pytest.raises(UsageError, match="another network or other labels"):
+            fit.start(recipe, data, tmp_path / "run", print, after=finished)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_after_one_without_an_epoch_is_refused(
+    finished: Path, tutorial: Recipe, data: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "settings.json").write_bytes((finished / "settings.json").read_bytes())
+    with pytest.raises(UsageError, match="no finished epoch"):
+        fit.start(tutorial, data, tmp_path / "run", print, after=tmp_path / "empty")
+
+
 def test_a_run_folder_is_never_overwritten(finished: Path, tutorial: Recipe, data: Path) -> None:
     with pytest.raises(OutputError, match="cannot make the run folder"):
         fit.start(tutorial, data, finished, print)
