@@ -6,16 +6,15 @@ different label has fired and so cannot hear one word twice; here each keyword i
 score has fallen.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
 from kwsd.bundle import RESERVED_LABELS, DetectorSettings
 from kwsd.frontend import SAMPLE_RATE, WINDOW_SAMPLES, Float32
-from kwsd.ring import Ring
 
-ROUNDING = 1e-3
-"""More than the rounding errors of a mean of float32 scores."""
+Scores = Callable[[int], Float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +64,7 @@ class Detector:
     ----------
     keywords : list of str
     smoothed : ndarray, shape (keywords,), float32
-        Smoothed scores of the latest window.
+        Smoothed scores of the latest window; where not all of them had to be known, upper bounds.
     """
 
     def __init__(self, labels: tuple[str, ...], settings: DetectorSettings) -> None:
@@ -73,69 +72,68 @@ class Detector:
         self.keywords = [label for _, label in self._keywords]
         self._columns = np.array([index for index, _ in self._keywords], np.intp)
         self._settings = settings
-        self._zeros = np.zeros((settings.smoothing_windows, len(self._keywords)), np.float32)
         self.set_thresholds(settings.thresholds)
         self._refractory_samples = round(settings.refractory_s * SAMPLE_RATE)
-        self._recent = Ring(settings.smoothing_windows, (len(self._keywords),))
         self._blocked_until = 0
         self.reset()
 
     def reset(self) -> None:
         """Forget the past, as after a gap in the stream; the refractory period still holds."""
-        self._recent.clear()
-        self._hits = np.zeros(len(self._keywords), np.intp)
-        self._armed = np.ones(len(self._keywords), np.bool_)
-        self.smoothed: Float32 = np.zeros(len(self._keywords), np.float32)
+        windows, keywords = self._settings.smoothing_windows, len(self._keywords)
+        self._recent = np.zeros((windows, keywords), np.float32)  # oldest first
+        self._unknown = np.zeros(windows, np.bool_)
+        self._hits = np.zeros(keywords, np.intp)
+        self._armed = np.ones(keywords, np.bool_)
+        self.smoothed: Float32 = np.zeros(keywords, np.float32)
 
     def set_thresholds(self, thresholds: dict[str, float]) -> None:
         """Decide by other thresholds from the next window on; nothing is forgotten."""
         self._thresholds = np.array([thresholds[label] for label in self.keywords], np.float32)
         self._rearm_below = self._settings.rearm * self._thresholds
-        windows = self._settings.smoothing_windows
-        self._needed = windows * self._thresholds - (windows - 1) - ROUNDING
 
-    @property
-    def patience(self) -> int:
-        """Windows that may go by before the next one must be scored, without any change of what is detected.
+    def update(self, scores: Scores, sample: int, *, attentive: bool = False) -> Detection | None:
+        """Go on by one window.
 
-        No score is above 1. So when the mean of n scores reaches a threshold T, each of them is at least n T - (n - 1):
-        a detection ends a run of at least n windows that all have. A window that has not, lies in no such run, and the
-        next n - 1 are too few for one: only when the window after them has reached it, do they matter. A keyword that
-        waits to be armed needs every window.
-        """
-        idle = self._armed.all() and self._needed.min() > 0 and not self._reached(self._recent.newest[-1])
-        return self._settings.smoothing_windows - 1 if idle else 0
-
-    def matters(self, scores: Float32) -> bool:
-        """Whether a detection can end in this window, or in one of the n - 1 after it, given its scores (labels,)."""
-        return self._reached(scores[self._columns])
-
-    def skip(self, windows: int) -> None:
-        """Go past windows whose scores cannot matter."""
-        self._recent.append(self._zeros[:windows])
-        self._hits[:] = 0
-
-    def _reached(self, scores: Float32) -> bool:
-        return bool((scores >= self._needed).any())
-
-    def update(self, scores: Float32, sample: int) -> Detection | None:
-        """Take the scores of the next window.
+        A window is scored only when something depends on it. No score is above 1, so a keyword whose smoothed score
+        stays below its threshold with a 1 for every window that is not scored is not detected in this window, whatever
+        those scores are. Otherwise windows are scored, the newest first, until that holds or all are known. A keyword
+        that waits to be armed needs all.
 
         Parameters
         ----------
-        scores : ndarray, shape (labels,), float32
-            Probabilities.
+        scores : callable
+            From the age of a window, 0 for this one and less than `smoothing_windows`, to its scores: probabilities,
+            shape (labels,), float32. Called at most once for each window.
         sample : int
             End of the window, in samples from the start of the stream; grows from call to call.
+        attentive : bool
+            Whether every window is scored, so that `smoothed` is no upper bound but the mean itself.
         """
-        self._recent.append(scores[np.newaxis, self._columns])
-        smoothed = self.smoothed = self._recent.newest.sum(axis=0) / self._settings.smoothing_windows
-        self._hits = (self._hits + 1) * (smoothed >= self._thresholds)
-        self._armed |= smoothed < self._rearm_below
+        self._append()
+        wanted = attentive or not self._armed.all()
+        while self._unknown.any() and (wanted or (self.smoothed >= self._thresholds).any()):
+            row = int(np.flatnonzero(self._unknown)[-1])
+            self._recent[row] = scores(len(self._recent) - 1 - row)[self._columns]
+            self._unknown[row] = False
+            self._smooth()
+        return self._decide(sample)
+
+    def _append(self) -> None:
+        self._recent[:-1] = self._recent[1:]
+        self._unknown[:-1] = self._unknown[1:]
+        self._recent[-1], self._unknown[-1] = 1, True
+        self._smooth()
+
+    def _smooth(self) -> None:
+        self.smoothed = self._recent.sum(axis=0) / np.float32(len(self._recent))
+
+    def _decide(self, sample: int) -> Detection | None:
+        self._hits = (self._hits + 1) * (self.smoothed >= self._thresholds)
+        self._armed |= self.smoothed < self._rearm_below
         due = self._armed & (self._hits >= self._settings.hits)
         if sample < self._blocked_until or not due.any():
             return None
-        best = int(np.argmax(np.where(due, smoothed, -1)))
+        best = int(np.argmax(np.where(due, self.smoothed, -1)))
         self._armed[best] = False
         self._blocked_until = sample + self._refractory_samples
-        return Detection(self.keywords[best], float(smoothed[best]), sample)
+        return Detection(self.keywords[best], float(self.smoothed[best]), sample)

@@ -16,8 +16,7 @@ class Spotter:
 
     The stream begins as if silence had gone before it, so that the first window is there after one hop.
 
-    Most windows hold no word, and need no answer of the network to be known for such: see
-    `kwsd.detector.Detector.patience`. What is detected, and when, is the same as if each had been scored.
+    Of the windows, only those are scored that a detection can depend on: see `kwsd.detector.Detector.update`.
 
     Parameters
     ----------
@@ -37,6 +36,7 @@ class Spotter:
 
     def __init__(self, model: Model, *, attentive: bool = False) -> None:
         self.attentive = attentive
+        self._missing = self._unseen = 0
         self.sample = 0
         self.windows = 0
         self.use(model)
@@ -54,7 +54,7 @@ class Spotter:
 
     @property
     def scores(self) -> dict[str, float]:
-        """Smoothed score of each keyword in the latest window; while not attentive, it may be too low."""
+        """Smoothed score of each keyword in the latest window; while not attentive, an upper bound."""
         return dict(zip(self._detector.keywords, self._detector.smoothed.tolist(), strict=True))
 
     @property
@@ -117,29 +117,21 @@ class Spotter:
         self._frames.clear()
         self._detector.reset()
         self._missing = self._hop
-        self._unscored = 0
+        self._unseen = 0
 
     def _decide(self) -> list[Detection]:
         self.windows += 1
-        self._unscored += 1
-        if self._unscored <= self._detector.patience and not self.attentive:
-            return []
-        # The frames that end in these hops begin up to one frame step before them.
-        self._frames.append(spectrogram(self._samples.newest[-(self._unscored * self._hop + FRAME_STEP) :]))
-        older, self._unscored = self._unscored - 1, 0
-        scores = self._model.scores(self._window(0))
-        if not self._detector.matters(scores):
-            self._detector.skip(older)
-            older = 0
-        decisions = [
-            self._detector.update(self._model.scores(self._window(age)), self.sample - age * self._hop)
-            for age in range(older, 0, -1)
-        ]
-        decisions.append(self._detector.update(scores, self.sample))
-        return [detection for detection in decisions if detection]
+        self._unseen += self._hop
+        detection = self._detector.update(self._scores, self.sample, attentive=self.attentive)
+        return [detection] if detection else []
 
-    def _window(self, age: int) -> Window:
-        """The window that ended `age` hops ago."""
+    def _scores(self, age: int) -> Float32:
+        """Scores of the window that ended `age` hops ago."""
+        if self._unseen:
+            # The frames that end in these samples begin up to one frame step before them.
+            self._frames.append(spectrogram(self._samples.newest[-(self._unseen + FRAME_STEP) :]))
+            self._unseen = 0
         samples, frames = self._samples.newest, self._frames.newest
         last_sample, last_frame = len(samples) - age * self._hop, len(frames) - age * self._hop_frames
-        return Window(samples[last_sample - WINDOW_SAMPLES : last_sample], frames[last_frame - FRAMES : last_frame])
+        window = Window(samples[last_sample - WINDOW_SAMPLES : last_sample], frames[last_frame - FRAMES : last_frame])
+        return self._model.scores(window)

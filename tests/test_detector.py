@@ -23,8 +23,18 @@ STOP = [0, 0, 0, 1]
 
 
 def detect(rows: list[list[float]] | np.ndarray, settings: DetectorSettings = SETTINGS) -> list[Detection]:
-    detector = Detector(LABELS, settings)
-    found = [detector.update(np.asarray(row, np.float32), HOP * (n + 1)) for n, row in enumerate(rows)]
+    return follow(Detector(LABELS, settings), rows, HOP)
+
+
+def follow(
+    detector: Detector, rows: list[list[float]] | np.ndarray, start: int, *, attentive: bool = False
+) -> list[Detection]:
+    """Detections in windows with these scores; the first one ends at the sample `start`."""
+    scores = np.asarray(rows, np.float32)
+    found = [
+        detector.update(lambda age, now=now: scores[now - age], start + HOP * now, attentive=attentive)
+        for now in range(len(scores))
+    ]
     return [detection for detection in found if detection]
 
 
@@ -71,20 +81,18 @@ def test_the_decision_is_dated_at_the_end_of_its_window() -> None:
 
 def test_a_reset_forgets_scores_but_not_the_refractory_period() -> None:
     detector = Detector(LABELS, RAW)
-    assert detector.update(np.array(GO, np.float32), HOP)
+    assert follow(detector, [GO], HOP)
     detector.reset()
-    assert detector.update(np.array(GO, np.float32), 2 * HOP) is None
-    assert detector.update(np.array(GO, np.float32), 12 * HOP)
+    assert not follow(detector, [GO], 2 * HOP)
+    assert follow(detector, [GO], 12 * HOP)
 
 
 def test_a_model_without_reserved_labels_needs_no_silence_to_be_armed_again() -> None:
     detector = Detector(("go", "stop"), msgspec.structs.replace(RAW, thresholds={"go": 0.8, "stop": 0.8}))
     rows = [[1, 0]] * 3 + [[0.5, 0.5]] * 9 + [[1, 0]] * 3
-    found = [detector.update(np.array(row, np.float32), HOP * n) for n, row in enumerate(rows)]
-    assert sum(detection is not None for detection in found) == 1
+    assert len(follow(detector, rows, 0)) == 1
     rows = [[1, 0]] * 3 + [[0.1, 0.9]] * 12 + [[1, 0]] * 12
-    found = [detector.update(np.array(row, np.float32), HOP * (n + 100)) for n, row in enumerate(rows)]
-    assert [detection.keyword for detection in found if detection] == ["stop", "go"]
+    assert [detection.keyword for detection in follow(detector, rows, 100 * HOP)] == ["stop", "go"]
 
 
 scores = arrays(np.float32, st.tuples(st.integers(1, 80), st.just(4)), elements=st.floats(0, 1, width=32))
@@ -114,6 +122,40 @@ def test_silence_and_unknown_words_never_fire(rows: np.ndarray, drawn: DetectorS
 def test_every_detection_has_reached_its_threshold(rows: np.ndarray, drawn: DetectorSettings) -> None:
     for detection in detect(rows, drawn):
         assert detection.score >= np.float32(drawn.thresholds[detection.keyword])
+
+
+levels = st.sampled_from([0.0, 0.2, 0.5, 0.7, 0.9, 1.0])
+
+
+@given(runs=st.lists(st.tuples(levels, levels, st.integers(1, 9)), max_size=25), drawn=settings)
+def test_windows_that_are_not_scored_change_no_detection(
+    runs: list[tuple[float, float, int]], drawn: DetectorSettings
+) -> None:
+    rows = [[0, 0, go, stop] for go, stop, length in runs for _ in range(length)]
+    assert detect(rows, drawn) == follow(Detector(LABELS, drawn), rows, HOP, attentive=True)
+
+
+@given(rows=scores, drawn=settings)
+def test_nor_do_they_where_scores_change_from_window_to_window(rows: np.ndarray, drawn: DetectorSettings) -> None:
+    assert detect(rows, drawn) == follow(Detector(LABELS, drawn), rows, HOP, attentive=True)
+
+
+@pytest.mark.parametrize(
+    ("windows", "threshold", "scored"), [(5, 0.88, 20), (5, 0.75, 40), (5, 0.5, 60), (6, 0.75, 100 // 3), (1, 0.5, 100)]
+)
+def test_far_from_any_word_as_few_windows_are_scored_as_the_settings_allow(
+    windows: int, threshold: float, scored: int
+) -> None:
+    drawn = DetectorSettings(dict.fromkeys(("go", "stop"), threshold), smoothing_windows=windows)
+    detector, asked = Detector(LABELS, drawn), []
+
+    def scores(age: int, now: int) -> np.ndarray:
+        asked.append(now - age)
+        return np.array(UNKNOWN, np.float32)
+
+    for now in range(100):
+        detector.update(lambda age, now=now: scores(age, now), HOP * (now + 1))
+    assert len(asked) == len(set(asked)) == pytest.approx(scored, abs=1)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

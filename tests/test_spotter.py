@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kwsd import Detection, Spotter, load_model
-from kwsd.bundle import DetectorSettings
 from kwsd.cli.demo import FOLDER
 from kwsd.frontend import spectrogram
 from kwsd.model import Model, Window
@@ -73,58 +72,6 @@ def test_every_streamed_window_equals_the_same_window_computed_at_once(hop: int)
         expected = padded[number * hop : number * hop + 16_000]
         np.testing.assert_array_equal(window.samples, expected)
         np.testing.assert_allclose(window.spectrogram, spectrogram(expected), atol=1e-6, rtol=0)
-
-
-class Script(Model):
-    """A model whose scores of "go" and "stop" are written down; it knows a window by the number in its last sample."""
-
-    name = "script"
-    labels = ("_silence_", "go", "stop")
-    hop_samples = 128
-
-    def __init__(self, scores: list[tuple[float, float]], detector: DetectorSettings) -> None:
-        self.answers = np.array([(0, go, stop) for go, stop in scores], np.float32)
-        self.detector = detector
-        self.asked = 0
-
-    def scores(self, window: Window) -> np.ndarray:
-        self.asked += 1
-        return self.answers[round(float(window.samples[-1]) * len(self.answers)) - 1]
-
-    def detect(self, *, attentive: bool) -> list[Detection]:
-        numbers = np.arange(1, len(self.answers) + 1) / len(self.answers)
-        return Spotter(self, attentive=attentive).feed(np.repeat(numbers, self.hop_samples).astype(np.float32))
-
-
-SCORES = st.sampled_from([0.0, 0.3, 0.5, 0.6, 0.8, 0.9, 1.0])
-SETTINGS = st.builds(
-    DetectorSettings,
-    thresholds=st.fixed_dictionaries(dict.fromkeys(("go", "stop"), st.sampled_from([0.5, 0.75, 0.8, 0.9, 1.0]))),
-    smoothing_windows=st.integers(1, 5),
-    hits=st.integers(1, 3),
-    refractory_s=st.sampled_from([0.0, 0.04, 0.1]),
-    rearm=st.sampled_from([0.3, 0.6, 1.0]),
-)
-
-
-@given(st.lists(st.tuples(SCORES, SCORES, st.integers(1, 8)), min_size=1, max_size=30), SETTINGS)
-def test_windows_that_are_not_scored_change_no_detection(
-    runs: list[tuple[float, float, int]], detector: DetectorSettings
-) -> None:
-    model = Script([(go, stop) for go, stop, length in runs for _ in range(length)], detector)
-    assert model.detect(attentive=False) == model.detect(attentive=True)
-
-
-@pytest.mark.parametrize(
-    ("windows", "threshold", "share"), [(5, 0.81, 1 / 5), (5, 0.79, 1), (1, 0.5, 1), (3, 0.7, 1 / 3)]
-)
-def test_where_no_word_is_one_window_in_as_many_as_are_smoothed_is_scored(
-    windows: int, threshold: float, share: float
-) -> None:
-    detector = DetectorSettings(dict.fromkeys(("go", "stop"), threshold), smoothing_windows=windows)
-    model = Script([(0.0, 0.0)] * 300, detector)
-    assert model.detect(attentive=False) == []
-    assert model.asked == 300 * share
 
 
 def test_recordings_have_the_same_detections_when_every_window_is_scored() -> None:

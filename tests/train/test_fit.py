@@ -138,6 +138,16 @@ def test_a_run_after_one_of_another_network_or_with_other_labels_is_refused(
     assert not (tmp_path / "run").exists()
 
 
+def test_a_run_after_another_may_be_regularized_otherwise(streaming: Recipe, data: Path, tmp_path: Path) -> None:
+    first = msgspec.structs.replace(streaming, epochs=1)
+    fit.start(first, data, tmp_path / "first", print)
+    gentle = msgspec.structs.replace(first.network, dropout=0.0, mask_bands=1, mask_frames=1)
+    fit.start(
+        msgspec.structs.replace(first, network=gentle), data, tmp_path / "second", print, after=tmp_path / "first"
+    )
+    assert (tmp_path / "second" / fit.NETWORK).exists()
+
+
 def test_a_run_after_one_without_an_epoch_is_refused(
     finished: Path, tutorial: Recipe, data: Path, tmp_path: Path
 ) -> None:

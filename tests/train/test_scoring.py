@@ -57,7 +57,11 @@ def test_a_replay_equals_the_detector_window_by_window(  # noqa: PLR0913, PLR091
     chosen = DetectorSettings({"no": no, "yes": yes}, windows, hits, refractory_s, rearm)
     ends = HOP * np.arange(1, len(scores) + 1)
     detector = Detector(LABELS, chosen)
-    expected = [found for row, end in zip(scores, ends, strict=True) if (found := detector.update(row, int(end)))]
+    expected = [
+        found
+        for row, end in zip(scores, ends, strict=True)
+        if (found := detector.update(lambda _age, row=row: row, int(end), attentive=True))
+    ]
     scored = Scored(LABELS, scores, ends, np.array([0]), len(scores) * HOP / 16_000)
     assert replay(scored, chosen) == expected
 

@@ -32,7 +32,7 @@ from kwsd_train.dataset import Clips, load_clips, word_names
 from kwsd_train.evaluate import closed_set, report, write_report
 from kwsd_train.feed import arrays, make_feed
 from kwsd_train.mixture import SILENCE, UNKNOWN, Int64
-from kwsd_train.recipe import Optimizer, Recipe
+from kwsd_train.recipe import REGULARIZATION, Optimizer, Recipe
 
 SETTINGS, HISTORY, NETWORK = "settings.json", "history.json", "network.keras"
 Say = Callable[[str], None]
@@ -270,7 +270,7 @@ def _settings(recipe: Recipe, data: Path, clips: Clips, after: Path | None) -> R
     labels = label_names(recipe, data)
     if after:
         before = read_settings(after)
-        if (before.recipe.network, before.labels) != (recipe.network, labels):
+        if (_architecture(before.recipe), before.labels) != (_architecture(recipe), labels):
             raise UsageError(f"{after} has another network or other labels than the recipe {recipe.name}")
     versions = {module.__name__: module.__version__ for module in (tf, keras, np)}
     return RunSettings(
@@ -284,6 +284,12 @@ def _settings(recipe: Recipe, data: Path, clips: Clips, after: Path | None) -> R
         versions={"python": platform.python_version()} | versions,
         after=after.name if after else "",
     )
+
+
+def _architecture(recipe: Recipe) -> dict[str, Any]:
+    """What makes the weights of two networks interchangeable: all settings but those that act in training only."""
+    settings: dict[str, Any] = msgspec.to_builtins(recipe.network)
+    return {name: value for name, value in settings.items() if name not in REGULARIZATION}
 
 
 def _listing(clips: Clips) -> str:

@@ -64,6 +64,9 @@ class BcResnet(Settings, frozen=True, tag="bc-resnet"):
 
 Network = Tutorial | Resnet | TcResnet | BcResnet
 
+REGULARIZATION = {"dropout", "mask_bands", "mask_frames"}
+"""Settings of networks that act in training only."""
+
 
 class Optimizer(Settings, frozen=True):
     """Adam where neither decay nor warm-up is given, else AdamW with a linear warm-up and a cosine to zero.
