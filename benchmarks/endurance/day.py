@@ -100,6 +100,7 @@ class Day:
         self._draw = random.Random(seed)
         self._faults = Faults(faulted.daemon, faulted.config, self._pause, self._draw)
         self._fed = 0
+        self._injected: list[tuple[float, str]] = []
 
     def run(self, seconds: float, fault_every_s: float) -> None:
         """Feed words, pauses and oddities, and inject faults between them."""
@@ -111,7 +112,8 @@ class Day:
                 for listener in self._listeners:
                     listener.look(self._audio_s / 3600, settled=not self._faults.stuck)
             if self._audio_s >= fault_s:
-                self._faults.inject()
+                began_s = self._audio_s
+                self._injected.append((began_s, self._faults.inject()))
                 fault_s = self._audio_s + self._draw.expovariate(1 / fault_every_s)
             if self._audio_s >= progress_s:
                 progress_s += PROGRESS_S
@@ -128,6 +130,7 @@ class Day:
             "words": self._audio.words,
             "faults": dict(self._faults.counts),
             **self._difference(),
+            "differing": self._differing(),
             "sequence_gaps": [listener.inbox.sequence_gaps for listener in self._listeners],
             "wrong_answers": self._faults.wrong,
             "status": {"faulted": _counts(faulted), "spared": _counts(spared)},
@@ -158,6 +161,20 @@ class Day:
             "missing": (spared - faulted).total(),
             "additional": (faulted - spared).total(),
         }
+
+    def _differing(self) -> list[dict[str, Any]]:
+        """Each event that only one of them has published, and the fault that had begun last, at `fault_s`."""
+        faulted, spared = (listener.heard for listener in self._listeners)
+        only = [("spared", event) for event in spared - faulted] + [("faulted", event) for event in faulted - spared]
+        return [
+            {"only": which, "keyword": keyword, "audio_s": sample / SAMPLE_RATE, "score": score}
+            | self._fault_before(sample / SAMPLE_RATE)
+            for which, (keyword, sample, score) in sorted(only, key=lambda one: one[1][1])
+        ]
+
+    def _fault_before(self, audio_s: float) -> dict[str, Any]:
+        before = [(began_s, fault) for began_s, fault in self._injected if began_s <= audio_s]
+        return {"fault": before[-1][1], "fault_s": before[-1][0]} if before else {}
 
 
 def _counts(listener: Listener) -> dict[str, float]:

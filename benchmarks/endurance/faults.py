@@ -68,13 +68,14 @@ class Faults:
         self.counts: Counter[str] = Counter()
         self.wrong: list[str] = []
 
-    def inject(self) -> None:
-        """The next fault: each kind comes once before any comes again."""
+    def inject(self) -> str:
+        """The next fault, whose name this gives: each kind comes once before any comes again."""
         if not self._due:
             kinds = (*self._in_pauses, *self._anywhere)
             self._due = self._draw.sample(kinds, len(kinds))
         fault = self._due.pop()
-        self.counts[fault.__name__.removeprefix("_")] += 1
+        name = fault.__name__.removeprefix("_")
+        self.counts[name] += 1
         if fault in self._in_pauses:
             # The word before has been decided: what waits in the pipe and the queue is four seconds.
             self._pause(6)
@@ -83,6 +84,7 @@ class Faults:
             self._pause(2)
         else:
             fault()
+        return name
 
     @property
     def stuck(self) -> int:
