@@ -156,7 +156,7 @@ def _check_running(address: str) -> None:
 def _status(body: bytes, address: str) -> StatusEvent:
     try:
         reply = msgspec.json.decode(body, type=Reply)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ControlError(f"what listens at {address} is no kwsd of this version: {error}") from None
     if reply.status is None:
         raise ControlError(reply.error)

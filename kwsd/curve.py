@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import zmq
-from zmq.auth import create_certificates, load_certificate, load_certificates
+from zmq.auth import create_certificates, load_certificate
 from zmq.utils import z85
 
 from kwsd.config import Curve
@@ -80,10 +80,10 @@ def server_keys(curve: Curve) -> ServerKeys:
     """
     folder = Path(curve.clients).expanduser()
     try:
-        clients = load_certificates(folder)
-    except (OSError, ValueError) as error:
-        raise ConfigError(f"cannot read the clients' keys in {folder}: {error}") from None
-    return ServerKeys(key_pair(Path(curve.server_key)), frozenset(clients))
+        files = [path for path in folder.iterdir() if path.suffix == ".key"]
+    except OSError as error:
+        raise ConfigError(f"cannot read the clients' keys in {folder}: {error.strerror}") from None
+    return ServerKeys(key_pair(Path(curve.server_key)), frozenset(_load(path)[0] for path in files))
 
 
 def client_keys(secret: Path, server: Path) -> ClientKeys:
@@ -146,7 +146,7 @@ def _load(path: Path) -> tuple[bytes, bytes | None]:
     try:
         public, secret = load_certificate(path)
         lengths = {len(z85.decode(key)) for key in (public, secret or public)}
-    except (OSError, ValueError, KeyError, ArithmeticError, struct.error) as error:
+    except (OSError, ValueError, LookupError, ArithmeticError, struct.error) as error:
         raise ConfigError(f"cannot read the key {path}: {error}") from None
     if lengths != {KEY_BYTES}:
         raise ConfigError(f"cannot read the key {path}: it has the wrong length")

@@ -28,6 +28,10 @@ class KwsdError(Exception):
 
     exit_code: ClassVar[int] = 70
 
+    def __str__(self) -> str:
+        """The message on one line, without what a file or a name in it could do to a log or a terminal."""
+        return "".join(character if character.isprintable() else "?" for character in super().__str__())
+
 
 class UsageError(KwsdError):
     """The command line asks for something that cannot be."""

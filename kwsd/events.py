@@ -133,7 +133,7 @@ def decode(body: bytes) -> Event:
     """
     try:
         event: Event = msgspec.json.decode(body, type=Event)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise EventError(f"what arrived is no event of version {VERSION}: {error}") from None
     return event
 

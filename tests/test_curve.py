@@ -192,11 +192,21 @@ def test_a_secret_key_that_others_can_read_is_refused(keys: Path) -> None:
         key_pair(keys / "server.key_secret")
 
 
-@pytest.mark.parametrize("content", [b"", b"public-key = 'short'", b"public-key = '" + 40 * b"\xff" + b"'", b"\0"])
+NO_KEYS = [b"", b"public-key", b"public-key = 'short'", b"public-key = '" + 40 * b"\xff" + b"'", b"\0"]
+
+
+@pytest.mark.parametrize("content", NO_KEYS)
 def test_a_file_that_holds_no_key_is_refused(runtime: Path, content: bytes) -> None:
     (runtime / "no.key").write_bytes(content)
     with pytest.raises(ConfigError, match=r"cannot read the key .*no\.key"):
         key_pair(runtime / "no.key")
+
+
+@pytest.mark.parametrize("content", NO_KEYS)
+def test_a_client_s_file_that_holds_no_key_is_refused_by_name(keys: Path, curve: Curve, content: bytes) -> None:
+    (keys / "clients" / "no.key").write_bytes(content)
+    with pytest.raises(ConfigError, match=r"cannot read the key .*no\.key"):
+        server_keys(curve)
 
 
 def test_a_public_key_is_no_secret_one(keys: Path) -> None:

@@ -13,9 +13,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kwsd.bundle import MANIFEST, Bundle, read_bundle
-from kwsd.config import load_config
+from kwsd.config import Config, load_config
+from kwsd.curve import key_pair, new_keys
 from kwsd.detector import Detector
-from kwsd.errors import AudioDataError, ConfigError, ModelError
+from kwsd.errors import AudioDataError, ConfigError, EventError, ModelError
+from kwsd.events import decode
 from kwsd.model import find_model
 from kwsd.sources.file import FileSource
 
@@ -38,7 +40,7 @@ def accepts(read: Callable[[], object], refusal: type[Exception]) -> bool:
     else:
         return True
     assert sentence
-    assert "\n" not in sentence
+    assert sentence.isprintable()
     return False
 
 
@@ -56,7 +58,7 @@ def test_any_bytes_as_a_configuration(tmp_path: Path, content: bytes) -> None:
 @fuzzed
 @given(
     key=st.sampled_from(
-        ["device", "model", "labels", "address", "control", "log_level", "thresholds", "thresholds.go"]
+        [*Config.__struct_fields__, "thresholds.go", "curve.clients", "actions.go", "actions.go.command", "none"]
     ),
     value=values,
 )
@@ -83,9 +85,46 @@ def test_a_zero_byte_is_no_part_of_a_name(tmp_path: Path, key: str) -> None:
     assert refuses_config(tmp_path / "config.toml", f'{key} = "/tmp/a\\u0000b"'.encode())
 
 
+def test_the_name_of_a_key_that_is_not_known_cannot_break_the_line_that_refuses_it(tmp_path: Path) -> None:
+    assert refuses_config(tmp_path / "config.toml", rb'"a\nb\u001B[2J" = 1')
+
+
 @pytest.mark.parametrize("number", ["nan", "inf", "-1", "0", "1.5"])
 def test_a_threshold_that_is_no_probability_is_refused(tmp_path: Path, number: str) -> None:
     assert refuses_config(tmp_path / "config.toml", f"thresholds.go = {number}".encode())
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    """A file with a secret key."""
+    return new_keys(tmp_path, "server")
+
+
+@fuzzed
+@given(content=st.binary(max_size=200))
+def test_any_bytes_as_a_key(key: Path, content: bytes) -> None:
+    key.write_bytes(content)
+    accepts(lambda: key_pair(key), ConfigError)
+
+
+@fuzzed
+@given(position=st.integers(0, 400), change=st.binary(max_size=4), cut=st.booleans())
+def test_any_change_of_a_key(key: Path, position: int, change: bytes, *, cut: bool) -> None:
+    content = key.read_bytes()
+    rest = b"" if cut else content[position + len(change) :]
+    key.with_name("other").touch(mode=0o600)
+    key.with_name("other").write_bytes(content[:position] + change + rest)
+    accepts(lambda: key_pair(key.with_name("other")), ConfigError)
+
+
+@given(content=st.binary(max_size=200) | values.map(lambda value: json.dumps(value).encode()))
+def test_any_bytes_as_an_event(content: bytes) -> None:
+    assert not accepts(lambda: decode(content), EventError)
+
+
+@pytest.mark.parametrize("nested", [b"[", b'{"x":'])
+def test_an_event_that_nests_without_end_is_refused(nested: bytes) -> None:
+    assert not accepts(lambda: decode(b'{"type": "keyword", "x": ' + 100_000 * nested), EventError)
 
 
 NETWORK = find_model("default")
@@ -145,6 +184,10 @@ def test_any_path_among_the_files_of_a_bundle(bundle: Path, path: str, size: flo
 def test_a_description_that_nests_without_end_is_refused(bundle: Path) -> None:
     content = json.dumps(DESCRIPTION | {"training": {"x": 0}}).encode()
     assert refuses_bundle(bundle, content.replace(b'{"x": 0}', b'{"x":' * 100_000))
+
+
+def test_the_name_of_a_field_that_is_not_known_cannot_break_the_line_that_refuses_it(bundle: Path) -> None:
+    assert refuses_bundle(bundle, json.dumps(DESCRIPTION | {"detector": {"\n": None}}).encode())
 
 
 @pytest.mark.parametrize(
