@@ -250,30 +250,89 @@ class Fault:
     test: str
 
 
-LOSS, DEFAULT, GAPS = (f"`tests/audio/test_{name}.py`" for name in ("loss", "default_source", "gaps"))
+LOSS, DEFAULT, GAPS = (f"tests/audio/test_{name}.py" for name in ("loss", "default_source", "gaps"))
 REOPENS = "state `lost` with the reason; opens again after 0.5, 1, 2, 3, 3 … s, with PortAudio started anew"
 WAITS = 'state `lost`, "delivers no audio"; goes on with the next block; ends with code 75 if that takes 15 s'
+GAP = "drops what it cannot keep; a gap: the window begins anew"
 
 FAULTS = (
-    Fault("sound server killed, started again", REOPENS, server_killed, LOSS),
-    Fault("sound server not there at the start of the service", REOPENS, server_missing, LOSS),
-    Fault("sound server frozen", WAITS, server_frozen, LOSS),
-    Fault("sound server frozen at the start", WAITS, server_frozen_before, LOSS),
-    Fault("only microphone removed, back as another source", REOPENS, source_replaced, LOSS),
-    Fault("device back under another index", "the same, by the name that the index had", index_changed, LOSS),
-    Fault("stream opened, no block ever comes", WAITS, no_block, LOSS),
-    Fault("blocks stop while the stream is open", WAITS, blocks_stopped, LOSS),
     Fault(
-        "another default source", "nothing: PulseAudio moves the stream, and so does PipeWire", default_changed, DEFAULT
+        "sound server killed, started again",
+        REOPENS,
+        server_killed,
+        f"{LOSS}::test_a_daemon_whose_sound_server_was_restarted_hears_the_next_word",
     ),
-    Fault("default source removed, another is there", "the same", default_removed, DEFAULT),
-    Fault("muted: nothing but zeros", "a reason in the status; no restart", muted, DEFAULT),
-    Fault("computer or process asleep for 3 s and more", "a gap: the window begins anew", slept, GAPS),
+    Fault(
+        "sound server not there at the start of the service",
+        REOPENS,
+        server_missing,
+        f"{LOSS}::test_under_a_service_manager_the_daemon_waits_for_a_sound_server_that_is_not_there",
+    ),
+    Fault(
+        "sound server frozen",
+        WAITS,
+        server_frozen,
+        f"{LOSS}::test_a_sound_server_that_freezes_is_noticed_and_its_return_too",
+    ),
+    Fault(
+        "sound server frozen at the start",
+        WAITS,
+        server_frozen_before,
+        f"{LOSS}::test_a_sound_server_that_is_frozen_at_the_start_is_noticed_and_its_return_too",
+    ),
+    Fault(
+        "only microphone removed, back as another source",
+        REOPENS,
+        source_replaced,
+        f"{LOSS}::test_a_microphone_that_is_taken_away_and_comes_back_as_another_source_is_heard_again",
+    ),
+    Fault(
+        "device back under another index",
+        "the same, by the name that the index had",
+        index_changed,
+        f"{LOSS}::test_a_device_that_was_chosen_by_its_index_is_found_by_its_name_under_another",
+    ),
+    Fault(
+        "stream opened, no block ever comes",
+        WAITS,
+        no_block,
+        f"{LOSS}::test_a_source_that_opens_and_never_delivers_is_noticed_and_its_first_block_too",
+    ),
+    Fault(
+        "blocks stop while the stream is open",
+        WAITS,
+        blocks_stopped,
+        f"{LOSS}::test_blocks_that_stop_while_the_stream_is_open_are_noticed_and_their_return_too",
+    ),
+    Fault(
+        "another default source",
+        "nothing: PulseAudio moves the stream, and so does PipeWire",
+        default_changed,
+        f"{DEFAULT}::test_a_new_default_source_is_heard_from_then_on",
+    ),
+    Fault(
+        "default source removed, another is there",
+        "the same",
+        default_removed,
+        f"{DEFAULT}::test_when_the_default_source_is_taken_away_another_is_heard",
+    ),
+    Fault(
+        "muted: nothing but zeros",
+        "a reason in the status; no restart",
+        muted,
+        f"{DEFAULT}::test_a_muted_microphone_is_said_and_heard_again_when_it_is_unmuted",
+    ),
+    Fault(
+        "overflow: computer or process asleep for 3 s and more",
+        GAP,
+        slept,
+        f"{GAPS}::test_a_computer_that_slept_hears_the_next_word",
+    ),
     Fault(
         "a hop takes 3 s and more: the queue runs over",
-        "drops newer blocks; a gap: the window begins anew",
+        GAP,
         hop_too_long,
-        GAPS,
+        f"{GAPS}::test_a_hop_that_takes_too_long_costs_audio_and_the_next_word_is_heard",
     ),
 )
 
@@ -295,7 +354,7 @@ def measure(fault: Fault, runs: int) -> str:
     lost_words = "none" if not wrong else f"in {wrong} runs"
     return (
         f"| {fault.name} | {fault.does} | {_median_and_worst(noticed)} | {_median_and_worst(again)}"
-        f" | {lost_words} of {spoken} | {fault.test} |"
+        f" | {lost_words} of {spoken} | `{fault.test}` |"
     )
 
 

@@ -1,5 +1,6 @@
 """Many subscribers in one process; also a program of its own, so that all of them can vanish at once."""
 
+import os
 import resource
 import signal
 import subprocess
@@ -32,7 +33,9 @@ def crowd(address: str, count: int, does: str) -> Iterator[subprocess.Popen[str]
             process.kill()
 
 
-def subscribers(context: zmq.Context[zmq.Socket[bytes]], address: str, count: int, does: str) -> list[zmq.Socket[bytes]]:
+def subscribers(
+    context: zmq.Context[zmq.Socket[bytes]], address: str, count: int, does: str
+) -> list[zmq.Socket[bytes]]:
     """Subscribers for each of which the first event, the status that answers it, has arrived."""
     sockets = [context.socket(zmq.SUB) for _ in range(count)]
     for socket in sockets:
@@ -53,7 +56,7 @@ def main(address: str, count: str, does: str) -> None:
         poller = zmq.Poller()
         for socket in subscribers(context, address, int(count), does):
             poller.register(socket, zmq.POLLIN)
-        print(flush=True)
+        os.write(sys.stdout.fileno(), b"\n")
         while does == STUCK:
             signal.pause()
         while True:

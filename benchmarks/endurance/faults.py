@@ -12,7 +12,7 @@ from pathlib import Path
 import zmq
 from running import Running
 
-from kwsd.control import MAX_REQUEST_BYTES, Command, ask
+from kwsd.control import MAX_REQUEST_BYTES, REQUESTS_A_TURN, Command, ask
 from kwsd.errors import ControlError
 from kwsd.events import StatusEvent
 
@@ -182,9 +182,9 @@ class Faults:
     def _ask_to_reload(self, *, refused: bool) -> None:
         if self._draw.random() < 0.5:  # noqa: PLR2004  a coin
             os.kill(self._daemon.process.pid, signal.SIGHUP)
-            # The signal has been obeyed when the turn has ended that answered the first of two requests.
-            self._ask("status")
-            self._ask("status")
+            # It is obeyed at the end of the turn that answers the first of these; the last is answered in another.
+            for _ in range(REQUESTS_A_TURN + 1):
+                self._ask("status")
             return
         try:
             self._ask("reload")

@@ -1,0 +1,195 @@
+"""What subscribers and requests cost the daemon; the second table of faults in ``docs/reliability.md``.
+
+``python benchmarks/subscribers.py`` speaks to a daemon on a PulseAudio of its own while others use its sockets, and
+prints Markdown.
+"""
+
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+import zmq
+from audio import ROOT, recording
+
+sys.path += [str(ROOT / "tests"), str(ROOT / "tests" / "audio")]
+
+from crowd import READ, STUCK, crowd
+from listening import Listening
+from pulse import running_pulse
+
+from kwsd.control import ask
+from kwsd.events import KeywordEvent, decode
+
+PROGRAM = str(Path(sys.executable).with_name("kwsd"))
+
+MANY = 1000
+
+FLOOD = 4000
+"""Requests that fill the queue of whoever does not read: each lets a status be published."""
+
+WAVES_S = 3.0
+"""From one thousand subscribers that vanish to the next that come."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What the daemon took while it listened.
+
+    Parameters
+    ----------
+    main_cpu, cpu : float
+        Share of a core that the main thread took, and all threads.
+    memory_mb : float
+    latencies_ms : list of float
+        From the arrival of a block to that of its event at the subscriber.
+    lost_blocks, gaps : int
+    """
+
+    main_cpu: float
+    cpu: float
+    memory_mb: float
+    latencies_ms: list[float]
+    lost_blocks: int
+    gaps: int
+
+
+@contextmanager
+def coming_and_going(daemon: Listening) -> Iterator[None]:
+    """A thousand subscribers that are killed after some seconds, and again."""
+    over = threading.Event()
+
+    def waves() -> None:
+        while not over.is_set():
+            with crowd(daemon.subscription.address, MANY, READ):
+                over.wait(WAVES_S)
+
+    with _beside(waves, over):
+        yield
+
+
+@contextmanager
+def requests(daemon: Listening) -> Iterator[None]:
+    """Requests as fast as they are answered, every other one malformed."""
+    over = threading.Event()
+
+    def flood() -> None:
+        with zmq.Context() as context, closing(context.socket(zmq.DEALER)) as client:
+            client.linger = 0
+            client.connect(daemon.control)
+            while not over.is_set():
+                client.send_multipart([b"", b'{"command": "status"}'])
+                client.send_multipart([b"", os.urandom(1000)])
+                for _ in range(2):
+                    client.recv_multipart()
+
+    with _beside(flood, over):
+        yield
+
+
+@contextmanager
+def stuck(daemon: Listening) -> Iterator[None]:
+    """A thousand subscribers that read nothing, and whose queues are full."""
+    with crowd(daemon.subscription.address, MANY, STUCK):
+        with zmq.Context() as context, closing(context.socket(zmq.DEALER)) as client:
+            client.sndhwm = client.rcvhwm = 0
+            client.connect(daemon.control)
+            for _ in range(FLOOD):
+                client.send_multipart([b"", b'{"command": "status"}'])
+            for _ in range(FLOOD):
+                client.recv_multipart()
+        yield
+
+
+def reading(daemon: Listening) -> AbstractContextManager[object]:
+    """A thousand subscribers that read everything."""
+    return crowd(daemon.subscription.address, MANY, READ)
+
+
+@contextmanager
+def _beside(work: Callable[[], None], over: threading.Event) -> Iterator[None]:
+    thread = threading.Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+CONDITIONS: tuple[tuple[str, Callable[[Listening], AbstractContextManager[object]]], ...] = (
+    ("one subscriber", lambda _daemon: nullcontext()),
+    ("1,000 more that read", reading),
+    ("1,000 more that are stuck, their queues full", stuck),
+    (f"1,000 more that are killed after {WAVES_S:g} s, again and again", coming_and_going),
+    ("requests without end, every other one malformed", requests),
+)
+
+
+def measure(daemon: Listening, player: "subprocess.Popen[str]") -> Cost:
+    """Receive events until the player ends."""
+    before, started_s = ask("status", daemon.control), time.monotonic()
+    main_s, all_s = _cpu_s(daemon)
+    latencies_ms = []
+    while player.poll() is None:
+        message = daemon.subscription.receive(timeout_s=0.5)
+        arrived_s = time.time()
+        event = decode(message.body) if message else None
+        if isinstance(event, KeywordEvent):
+            latencies_ms.append(event.latency_ms + 1000 * (arrived_s - event.time.timestamp()))
+    seconds = time.monotonic() - started_s
+    main_after_s, all_after_s = _cpu_s(daemon)
+    after = ask("status", daemon.control)
+    return Cost(
+        (main_after_s - main_s) / seconds,
+        (all_after_s - all_s) / seconds,
+        _memory_mb(daemon),
+        latencies_ms,
+        after.dropped_blocks - before.dropped_blocks,
+        after.gaps - before.gaps,
+    )
+
+
+def _cpu_s(daemon: Listening) -> tuple[float, float]:
+    """Processor time of the main thread, and of all: the scheduler's own count."""
+    tasks = Path(f"/proc/{daemon.process.pid}/task")
+    used = {task.name: int((task / "schedstat").read_text().split()[0]) / 1e9 for task in tasks.iterdir()}
+    return used[str(daemon.process.pid)], sum(used.values())
+
+
+def _memory_mb(daemon: Listening) -> float:
+    status = Path(f"/proc/{daemon.process.pid}/status").read_text()
+    return int(status.partition("VmRSS:")[2].split()[0]) * 1024 / 1e6
+
+
+def row(name: str, cost: Cost) -> str:
+    """One line of the table."""
+    latency = f"{statistics.median(cost.latencies_ms):.1f}, {max(cost.latencies_ms):.1f} of {len(cost.latencies_ms)}"
+    cpu = f"{cost.main_cpu:.1%}, {cost.cpu:.1%}"
+    return f"| {name} | {cpu} | {latency} | {cost.lost_blocks}, {cost.gaps} | {cost.memory_mb:.0f} |"
+
+
+def main(seconds: Annotated[int, typer.Option(help="Of speech under each condition.")] = 60) -> None:
+    """Print the table as Markdown."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
+    speech = recording([], seconds)
+    print("| beside the daemon | CPU of its main thread, of all | ms from block to event: median, worst", end="")
+    print(" | blocks lost, gaps | MB |\n|---|---|---|---|---|")
+    for name, condition in CONDITIONS:
+        with running_pulse() as pulse, closing(Listening(pulse, PROGRAM, "--log-level", "error")) as daemon:
+            daemon.wait_for("listening")
+            with condition(daemon), pulse.client("paplay", "--device=speaker", speech) as player:
+                print(row(name, measure(daemon, player)), flush=True)
+
+
+if __name__ == "__main__":
+    typer.run(main)
