@@ -1,0 +1,198 @@
+"""What the daemon refuses, and how soon; a table in ``docs/reliability.md``.
+
+``python benchmarks/refusals.py`` lets each be refused five times and prints Markdown. It needs root, who alone can give
+a folder away.
+"""
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+ROOT = Path(__file__).parents[1]
+sys.path.append(str(ROOT / "tests"))
+
+from running import Running
+from test_disk import on_full_disk
+
+from kwsd.control import ask
+from kwsd.errors import ControlError
+
+PROGRAM = str(Path(sys.executable).with_name("kwsd"))
+NOBODY = 65534
+
+Command = list[str | Path]
+
+
+def started(folder: Path, *options: str | Path) -> Command:
+    """A daemon on a pipe, with its sockets in a folder."""
+    return [PROGRAM, "run", "--device", "-", "--address", f"ipc://{folder}/events.sock", *options]
+
+
+@contextmanager
+def second_daemon(folder: Path) -> Iterator[Command]:
+    """Another daemon runs there."""
+    with closing(Running(PROGRAM, folder)):
+        yield started(folder)
+
+
+@contextmanager
+def folder_missing(folder: Path) -> Iterator[Command]:
+    """A user without a runtime folder."""
+    runtime = f"XDG_RUNTIME_DIR={folder}/none"
+    yield ["unshare", "--user", "env", runtime, PROGRAM, "run", "--device", "-"]
+
+
+@contextmanager
+def folder_of_another(folder: Path) -> Iterator[Command]:
+    """The folder belongs to somebody else."""
+    os.chown(folder, NOBODY, NOBODY)
+    yield started(folder)
+
+
+@contextmanager
+def folder_open_to_others(folder: Path) -> Iterator[Command]:
+    """Others can write to the folder."""
+    folder.chmod(0o777)
+    yield started(folder)
+
+
+@contextmanager
+def full_disk(folder: Path) -> Iterator[Command]:
+    """There is no room for a socket."""
+    disk = folder / "disk"
+    disk.mkdir()
+    yield on_full_disk(disk, 0, *started(disk))
+
+
+@contextmanager
+def open_tcp(folder: Path) -> Iterator[Command]:
+    """The network may listen, and there are no keys."""
+    yield [*started(folder), "--address", "tcp://0.0.0.0:5555"]
+
+
+@contextmanager
+def damaged_model(folder: Path) -> Iterator[Command]:
+    """One byte of the network is another."""
+    model = Path(shutil.copytree(ROOT / "models" / "default", folder / "model"))
+    content = bytearray((model / "model.tflite").read_bytes())
+    content[len(content) // 2] ^= 1
+    (model / "model.tflite").write_bytes(content)
+    yield started(folder, "--model", model)
+
+
+@contextmanager
+def bad_config(folder: Path) -> Iterator[Command]:
+    """The configuration says something that is not known."""
+    (folder / "config.toml").write_text("volume = 11\n")
+    yield started(folder, "--config", folder / "config.toml")
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A row of the table."""
+
+    name: str
+    situation: Callable[[Path], AbstractContextManager[Command]]
+    code: int
+    test: str
+
+    def seconds(self) -> float:
+        """From the start of the daemon to its end."""
+        with tempfile.TemporaryDirectory(prefix="kwsd-") as folder, self.situation(Path(folder)) as command:
+            started_s = time.monotonic()
+            ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+            seconds = time.monotonic() - started_s
+        if ended.returncode != self.code:
+            raise SystemExit(f"{self.name}: exit code {ended.returncode}: {ended.stderr}")
+        return seconds
+
+
+REFUSALS = (
+    Refusal(
+        "a second daemon on the same address",
+        second_daemon,
+        73,
+        "test_publisher.py::test_a_second_publisher_on_the_same_address_is_refused",
+    ),
+    Refusal(
+        "no runtime folder",
+        folder_missing,
+        73,
+        "test_address.py::test_without_a_runtime_folder_root_has_another_and_a_user_is_told",
+    ),
+    Refusal(
+        "a folder of another user", folder_of_another, 73, "test_address.py::test_a_folder_of_another_user_is_refused"
+    ),
+    Refusal(
+        "a folder that others can write to",
+        folder_open_to_others,
+        73,
+        "test_address.py::test_a_folder_that_others_can_write_to_is_refused",
+    ),
+    Refusal("a full disk", full_disk, 73, "test_disk.py::test_a_daemon_that_finds_no_room_for_its_sockets_says_so"),
+    Refusal(
+        "a tcp address beyond loopback, without keys",
+        open_tcp,
+        73,
+        "test_curve.py::test_beyond_loopback_nothing_is_published_without_keys",
+    ),
+    Refusal("a damaged model", damaged_model, 66, "test_bundle.py::test_an_altered_network_is_refused"),
+    Refusal("a bad configuration", bad_config, 78, "test_fuzz.py::test_any_value_for_any_key_of_a_configuration"),
+)
+
+
+def reload_refused() -> float:
+    """Seconds until a running daemon has refused a bad configuration."""
+    with tempfile.TemporaryDirectory(prefix="kwsd-") as name:
+        config = Path(name) / "config.toml"
+        config.touch()
+        with closing(Running(PROGRAM, Path(name), "--config", str(config))) as daemon:
+            config.write_text("volume = 11\n")
+            started_s = time.monotonic()
+            try:
+                ask("reload", daemon.control)
+            except ControlError:
+                return time.monotonic() - started_s
+    raise SystemExit("a bad configuration was taken")
+
+
+def restarted() -> float:
+    """Seconds until a daemon listens on the socket of one that was killed."""
+    with tempfile.TemporaryDirectory(prefix="kwsd-") as name:
+        with closing(Running(PROGRAM, Path(name))) as daemon:
+            daemon.process.kill()
+        started_s = time.monotonic()
+        with closing(Running(PROGRAM, Path(name))):
+            return time.monotonic() - started_s
+
+
+def main(runs: Annotated[int, typer.Option(min=1, help="Of each.")] = 5) -> None:
+    """Print the table as Markdown."""
+    print("| what is wrong | what the daemon does | s: median, worst | test |\n|---|---|---|---|")
+    for refusal in REFUSALS:
+        _row(refusal.name, f"one sentence, exit code {refusal.code}", refusal.seconds, refusal.test, runs)
+    stays = "refused in one line of the log, the old one stays"
+    test = "test_reload.py::test_a_bad_configuration_is_refused_in_one_line_and_the_old_one_stays"
+    _row("a bad configuration at a reload", stays, reload_refused, test, runs)
+    test = "test_publisher.py::test_the_socket_of_a_killed_daemon_is_in_nobody_s_way"
+    _row("the socket of a daemon that was killed", "removed; listens", restarted, test, runs)
+
+
+def _row(name: str, does: str, measure: Callable[[], float], test: str, runs: int) -> None:
+    seconds = [measure() for _ in range(runs)]
+    print(f"| {name} | {does} | {statistics.median(seconds):.2f}, {max(seconds):.2f} | `tests/{test}` |", flush=True)
+
+
+if __name__ == "__main__":
+    typer.run(main)
