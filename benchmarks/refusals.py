@@ -22,11 +22,11 @@ import typer
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "tests"))
 
-from running import Running
-from test_disk import on_full_disk
+from running import Running  # noqa: E402  the folder of the line before
+from test_disk import on_full_disk  # noqa: E402
 
-from kwsd.control import ask
-from kwsd.errors import ControlError
+from kwsd.control import ask  # noqa: E402
+from kwsd.errors import ControlError  # noqa: E402
 
 PROGRAM = str(Path(sys.executable).with_name("kwsd"))
 NOBODY = 65534
