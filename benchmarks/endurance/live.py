@@ -116,6 +116,8 @@ class Session:
                 self._visitors = 0
                 self._busy_until_s = time.monotonic() + SETTLED_S
                 next(faults)()
+                # What buffers still hold of a word that was cut is heard before the next one.
+                self._wait(PAUSE_S[0])
                 fault_s = time.monotonic() + self._draw.expovariate(1 / fault_every_s)
             self._speak()
             self._wait(self._draw.uniform(*PAUSE_S))
