@@ -221,11 +221,15 @@ def config_files() -> list[Path]:
     ]
 
 
-def _file_layer(file: Path | None, environment: Mapping[str, str]) -> Layer:
+def file_in_force(file: Path | None = None, environment: Mapping[str, str] = os.environ) -> Path | None:
+    """The configuration file that is read, if there is one; for the parameters see `load_config`."""
     if file is None and CONFIG_VARIABLE in environment:
         file = Path(environment[CONFIG_VARIABLE])
-    if file is None:
-        file = next((path for path in config_files() if path.exists()), None)
+    return file or next((path for path in config_files() if path.exists()), None)
+
+
+def _file_layer(file: Path | None, environment: Mapping[str, str]) -> Layer:
+    file = file_in_force(file, environment)
     if file is None:
         return Layer("file", {})
     try:

@@ -24,6 +24,7 @@ from kwsd.cli.scan import scan
 from kwsd.cli.service import service
 from kwsd.cli.status import status
 from kwsd.cli.stop import stop
+from kwsd.cli.tune import tune
 from kwsd.cli.unmute import unmute
 from kwsd.cli.version import print_version
 from kwsd.errors import KwsdError, OutputError
@@ -38,7 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 COMMANDS = (
-    check, run, listen, act, monitor, status, mute, unmute, reload, stop, scan, devices, models, config, demo,
+    check, run, listen, act, monitor, status, mute, unmute, reload, stop, scan, tune, devices, models, config, demo,
 )  # fmt: skip
 for command in COMMANDS:
     app.command()(command)
