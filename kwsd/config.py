@@ -80,6 +80,20 @@ class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return ["/bin/sh", "-c", self.command]
 
 
+class Clips(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the daemon keeps the audio of detections and near misses, if at all."""
+
+    folder: Annotated[
+        Text,
+        msgspec.Meta(
+            description="Folder for the second of audio of each detection and near miss. Nothing is kept when empty."
+        ),
+    ] = ""
+    keep: Annotated[
+        int, msgspec.Meta(ge=1, le=1_000_000, description="Clips in the folder, of 32 KB each; older ones are removed.")
+    ] = 1000
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a daemon does, and what is done with its events."""
 
@@ -147,6 +161,13 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             ],
         ),
     ] = {}
+    clips: Annotated[
+        Clips,
+        msgspec.Meta(
+            description="Clips for kwsd review: the daemon records nothing without. See docs/tuning.md.",
+            examples=[{"folder": "~/.local/share/kwsd/clips", "keep": 1000}],
+        ),
+    ] = Clips()
 
     def __post_init__(self) -> None:
         """Refuse an action that could never be run, by its keyword."""
@@ -163,12 +184,12 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         }
 
 
-KEYWORD_TABLES = ("thresholds", "actions")
-"""Tables that are merged keyword by keyword."""
+MERGED_TABLES = ("thresholds", "actions", "clips")
+"""Tables that are merged key by key."""
 
 
 class Effective(NamedTuple):
-    """A configuration and, for each key, where its value came from; in the tables of keywords, for each keyword."""
+    """A configuration and, for each key, where its value came from; in the merged tables, for each of their keys."""
 
     config: Config
     origins: dict[str, str | dict[str, str]]
@@ -200,12 +221,12 @@ def load_config(
         A file cannot be read, a key is not known, or a value has the wrong type.
     """
     values: dict[str, Any] = msgspec.to_builtins(Config())
-    origins: dict[str, Any] = {key: {} if key in KEYWORD_TABLES else "default" for key in values}
+    origins: dict[str, Any] = {key: {} if key in MERGED_TABLES else "default" for key in values}
     given = {key: value for key, value in (flags or {}).items() if value is not None}
     for layer in (_file_layer(file, environment), _environment_layer(environment), Layer("command line", given)):
         _convert(layer.values, layer.origin)
         for key, value in layer.values.items():
-            if key in KEYWORD_TABLES:
+            if key in MERGED_TABLES:
                 values[key] |= value
                 origins[key] |= dict.fromkeys(value, layer.origin)
             else:

@@ -191,8 +191,8 @@ def _choose(scored: "Scored", model: "Model", wanted: dict[str, float], per_hour
     if per_hour is None:
         return choice(scored, settings, settings.thresholds | wanted) if wanted else None
     if not long_enough(scored, per_hour):
-        needed = f"{ZERO_IN_HOURS / per_hour:.1f} hours" if per_hour else "any number of hours"
-        _say(f"{scored.hours:.2f} hours are too short to show that rate, {needed} would be needed: none is lowered")
+        needed = f"{ZERO_IN_HOURS / per_hour:.2g} h without any" if per_hour else "no time"
+        _say(f"{scored.hours:.2f} h cannot show that rate, {needed} can: no threshold is lowered")
     found = choose(scored, settings, per_hour)
     if found is None:
         raise UsageError(f"no thresholds keep to {per_hour:g} detections an hour here")
