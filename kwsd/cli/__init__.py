@@ -19,6 +19,7 @@ from kwsd.cli.models import models
 from kwsd.cli.monitor import monitor
 from kwsd.cli.mute import mute
 from kwsd.cli.reload import reload
+from kwsd.cli.review import review
 from kwsd.cli.run import run
 from kwsd.cli.scan import scan
 from kwsd.cli.service import service
@@ -39,7 +40,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 COMMANDS = (
-    check, run, listen, act, monitor, status, mute, unmute, reload, stop, scan, tune, devices, models, config, demo,
+    check, run, listen, act, monitor, status, mute, unmute, reload, stop, scan, tune, review, devices, models, config,
+    demo,
 )  # fmt: skip
 for command in COMMANDS:
     app.command()(command)

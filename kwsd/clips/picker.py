@@ -16,8 +16,8 @@ class Picker:
     """Gives a clip for each detection and each near miss.
 
     A near miss is a stretch of time in which the smoothed score of some keyword stays above `NEAR_SHARE` of its
-    threshold without any detection. It gives one clip: where the score came nearest to its threshold. What overlaps with
-    the second of a detection is no near miss.
+    threshold without any detection. It gives one clip: where the score came nearest to its threshold. What overlaps
+    with the second of a detection is no near miss.
     """
 
     def __init__(self) -> None:
@@ -59,9 +59,8 @@ class Picker:
 
     def _watch(self, spotter: Spotter, now: datetime.datetime) -> list[Clip]:
         thresholds = spotter.thresholds
-        nearness, keyword, score = max(
-            (score / thresholds[word], word, score) for word, score in spotter.scores.items()
-        )
+        near = [(score / thresholds[word], word, score) for word, score in spotter.scores.items()]
+        nearness, keyword, score = max(near, default=(0.0, "", 0.0))
         if nearness < NEAR_SHARE:
             return self._end()
         if nearness > self._nearness and spotter.sample >= self._busy_until:
