@@ -126,10 +126,11 @@ def _listen(model: "Model", device: str, seconds: float) -> "tuple[Scored, int]"
     """Scores of what a device delivers until the time is over, Ctrl+C, or its end; and the exit code."""
     from kwsd.capture import Arrival, Capture, End, Lost, Opened
     from kwsd.errors import AudioLostError, KwsdError
-    from kwsd.log import say_error
+    from kwsd.log import keep_libraries_quiet, say_error
     from kwsd.scoring import Scorer
     from kwsd.sources import Opener, is_live
 
+    keep_libraries_quiet()
     scorer, code, live = Scorer(model), 0, is_live(device)
     with closing(Capture(Opener(device))) as capture, _ctrl_c() as pressed:
         try:

@@ -1,0 +1,157 @@
+"""``kwsd tune`` as its user meets it."""
+
+import json
+import re
+import signal
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from command import Command
+from running import Running
+
+from kwsd import load_model
+from kwsd.cli.demo import FOLDER
+from kwsd.control import ask
+
+DEMO = FOLDER / "demo.flac"
+
+
+def file_of(kwsd: Command) -> Path:
+    return kwsd.home / "kwsd" / "config.toml"
+
+
+def test_a_recording_makes_a_table_in_which_the_thresholds_in_force_are_marked(kwsd: Command) -> None:
+    done = kwsd.run("tune", DEMO)
+    assert (done.returncode, done.stderr) == (0, "to choose:  kwsd tune --set WORD=NUMBER\n")
+    rows = {row[0]: row[1:] for line in done.stdout.splitlines() if (row := line.split())}
+    words = rows["threshold"][: rows["threshold"].index("all")]
+    assert words == list(load_model().keywords)
+    for word, threshold in load_model().detector.thresholds.items():
+        marked = [row for row, cells in rows.items() if row[0] == "0" and cells[words.index(word)].startswith("*")]
+        assert marked == [f"{threshold:g}"]
+    assert rows["0.5"][words.index("up")] == "2"
+    # 23 seconds are too short for a rate.
+    assert rows["in"][1:] == ["1"] * 8 + ["8", "-"]
+    assert "0:00:23 of audio, too short for a rate" in done.stdout
+    assert not file_of(kwsd).exists()
+
+
+def test_the_table_fits_into_eighty_characters(kwsd: Command) -> None:
+    done = kwsd.run("tune", DEMO, COLUMNS="200")
+    assert max(len(line.rstrip()) for line in done.stdout.splitlines() if line.startswith(" ")) <= 80
+
+
+def test_for_programs_it_is_one_object(kwsd: Command) -> None:
+    found = json.loads(kwsd.run("tune", "--json", DEMO, "--set", "yes=0.99").stdout)
+    assert found["now"]["detections"]["yes"] == 1
+    assert found["chosen"]["detections"] == found["now"]["detections"] | {"yes": 0}
+    assert found["chosen"]["thresholds"]["yes"] == 0.99
+    assert found["keywords"]["up"][0] == {"threshold": 0.5, "detections": 2, "per_hour": pytest.approx(316, abs=5)}
+    assert found["all"][0]["detections"] == 9
+    assert found["file"] == str(file_of(kwsd))
+
+
+def test_a_choice_is_written_and_in_force(kwsd: Command) -> None:
+    done = kwsd.run("tune", DEMO, "--set", "yes=0.99", "--set", "up=0.5")
+    assert done.stderr.splitlines() == [
+        f"wrote {file_of(kwsd)}: up 0.5  yes 0.99",
+        "a running kwsd takes them with  kwsd reload",
+    ]
+    (chosen,) = (line.split()[1:] for line in done.stdout.splitlines() if "chosen" in line)
+    assert chosen == ["1", "1", "1", "1", "1", "1", "2", "0", "8", "-"]
+    assert "up = 0.5  # " in kwsd.run("config").stdout
+    assert "*2" in kwsd.run("tune", DEMO).stdout
+
+
+def test_a_choice_alone_is_written_without_listening(kwsd: Command) -> None:
+    done = kwsd.run("tune", "--set", "go=0.95")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert file_of(kwsd).read_text() == "[thresholds]\ngo = 0.95\n"
+    again = kwsd.run("tune", "--set", "go=0.95")
+    assert again.stderr == "these thresholds are in force already: nothing was written\n"
+
+
+def test_a_rate_raises_the_thresholds_that_have_to_be(kwsd: Command) -> None:
+    # As if nobody had said a keyword in it: 23 seconds with eight detections.
+    done = kwsd.run("tune", "--json", DEMO, "--false-alarms-per-hour", "500")
+    found = json.loads(done.stdout)
+    assert sum(found["chosen"]["detections"].values()) == 3
+    before = load_model().detector.thresholds
+    assert all(found["chosen"]["thresholds"][word] > threshold for word, threshold in before.items())
+    assert "no threshold is lowered" in done.stderr
+
+
+def test_a_rate_that_cannot_be_kept_to_is_said_and_nothing_is_written(kwsd: Command) -> None:
+    done = kwsd.run("tune", DEMO, "--false-alarms-per-hour", "0.1")
+    assert done.returncode == 2
+    assert done.stderr.splitlines() == [
+        "0.01 h cannot show that rate, 37 h without any can: no threshold is lowered",
+        "kwsd: no thresholds keep to 0.1 detections an hour here",
+    ]
+    assert not file_of(kwsd).exists()
+
+
+def test_a_variable_that_goes_over_the_file_is_said(kwsd: Command) -> None:
+    done = kwsd.run("tune", "--set", "go=0.95", KWSD_THRESHOLDS="go=0.7")
+    assert done.stderr.splitlines()[1] == "but KWSD_THRESHOLDS, which goes over the file, says: go 0.7"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "reason"),
+    [
+        (["--set", "house=0.9"], 66, "model default has no keyword 'house'"),
+        (["--set", "go=1.5"], 78, "command line: Expected `float` <= 1.0 - at `$.thresholds[...]`"),
+        (["--set", "go"], 78, "--set: 'go' is not WORD=NUMBER"),
+        (["--set", "go=0.9", "--false-alarms-per-hour", "1"], 2, "say either --set or --false-alarms-per-hour"),
+        (["--seconds", "5", str(DEMO)], 2, "--device and --seconds are for listening"),
+        (["no-such.wav"], 65, "cannot read no-such.wav: No such file or directory"),
+        (["--device", "file:no-such.wav"], 65, "cannot read no-such.wav: No such file or directory"),
+    ],
+)
+def test_what_cannot_be_is_one_sentence(kwsd: Command, arguments: list[str], code: int, reason: str) -> None:
+    done = kwsd.run("tune", *arguments)
+    assert (done.returncode, done.stdout) == (code, "")
+    assert done.stderr.startswith(f"kwsd: {reason}")
+    assert not file_of(kwsd).exists()
+
+
+def test_a_damaged_recording_is_named_and_the_others_make_the_table(kwsd: Command, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.flac"
+    damaged.write_bytes(DEMO.read_bytes()[:20_000])
+    done = kwsd.run("tune", "--json", damaged, DEMO)
+    assert done.returncode == 65
+    assert re.match(rf"kwsd: {damaged} is .*truncated", done.stderr)
+    assert json.loads(done.stdout)["now"]["detections"]["stop"] >= 1
+
+
+def test_ctrl_c_ends_the_listening_and_shows_the_table(kwsd: Command) -> None:
+    tune = kwsd.start("tune", "--json", "--device", f"file:{DEMO}")
+    heard = [tune.stderr.readline() for _ in range(2)]
+    assert heard[0] == f"listening to file:{DEMO} until Ctrl+C; the thresholds in force detect:\n"
+    assert heard[1].split()[1] == "go"
+    tune.send_signal(signal.SIGINT)
+    found = json.loads(tune.communicate()[0])
+    assert tune.returncode == 0
+    assert sum(found["now"]["detections"].values()) == 1
+    assert found["seconds"] < 20
+
+
+def test_it_listens_for_as_long_as_it_is_told_to(kwsd: Command) -> None:
+    samples = b"\0\0" * 16_000 * 3
+    done = kwsd.run("tune", "--json", "--device", "-", "--seconds", "2", stdin=samples)
+    assert done.stderr.startswith("listening to stdin for 2 s, or until Ctrl+C; ")
+    assert json.loads(done.stdout)["seconds"] == pytest.approx(2, abs=0.08)
+
+
+@pytest.fixture
+def running(program: str, runtime: Path) -> Iterator[Running]:
+    with closing(Running(program, runtime, XDG_CONFIG_HOME=str(runtime))) as daemon:
+        yield daemon
+
+
+def test_a_running_daemon_takes_a_choice_when_it_reloads(kwsd: Command, running: Running) -> None:
+    assert ask("status", running.control).thresholds["go"] != 0.95
+    kwsd.run("tune", "--set", "go=0.95")
+    assert ask("reload", running.control).thresholds["go"] == 0.95
