@@ -86,11 +86,11 @@ class Clips(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     folder: Annotated[
         Text,
         msgspec.Meta(
-            description="Folder for the second of audio of each detection and near miss. Nothing is kept when empty."
+            description="Folder for the audio of detections and near misses, a second each. When empty, none is kept."
         ),
     ] = ""
     keep: Annotated[
-        int, msgspec.Meta(ge=1, le=1_000_000, description="Clips in the folder, of 32 KB each; older ones are removed.")
+        int, msgspec.Meta(ge=1, le=1_000_000, description="Clips in the folder, of 32 KB each; the oldest are removed.")
     ] = 1000
 
 
@@ -164,7 +164,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     clips: Annotated[
         Clips,
         msgspec.Meta(
-            description="Clips for kwsd review: the daemon records nothing without. See docs/tuning.md.",
+            description="Audio for kwsd review; the daemon keeps none without this. See docs/tuning.md.",
             examples=[{"folder": "~/.local/share/kwsd/clips", "keep": 1000}],
         ),
     ] = Clips()
@@ -221,7 +221,9 @@ def load_config(
         A file cannot be read, a key is not known, or a value has the wrong type.
     """
     values: dict[str, Any] = msgspec.to_builtins(Config())
-    origins: dict[str, Any] = {key: {} if key in MERGED_TABLES else "default" for key in values}
+    origins: dict[str, Any] = {
+        key: dict.fromkeys(value, "default") if key in MERGED_TABLES else "default" for key, value in values.items()
+    }
     given = {key: value for key, value in (flags or {}).items() if value is not None}
     for layer in (_file_layer(file, environment), _environment_layer(environment), Layer("command line", given)):
         _convert(layer.values, layer.origin)

@@ -30,7 +30,7 @@ def run(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Keep the second of audio of each detection and near miss in this folder, for `kwsd review`.",
+            help="Keep the audio of detections and near misses, a second each, in this folder, for `kwsd review`.",
         ),
     ] = None,
     log_level: Annotated[LogLevel | None, typer.Option(help="The least grave messages that are logged.")] = None,

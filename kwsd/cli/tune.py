@@ -53,7 +53,9 @@ def tune(
     false_alarms_per_hour: Annotated[
         float | None,
         typer.Option(
-            min=0, help="Write thresholds that keep to this rate, where no keyword was said in what is heard."
+            min=0,
+            metavar="NUMBER",
+            help="Write thresholds that keep to this rate; for recordings in which nobody says a keyword.",
         ),
     ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object: the table, the choice, the file.")] = False,

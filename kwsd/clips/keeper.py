@@ -23,7 +23,7 @@ class Keeper:
 
     Raises
     ------
-    OutputError, ConfigError
+    ConfigError
         As `Writer`.
     """
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from queue import Full, Queue
 
 from kwsd.clips.clip import Clip, Name, clips_in
-from kwsd.errors import ConfigError, OutputError
+from kwsd.errors import ConfigError
 from kwsd.frontend import SAMPLE_RATE
 
 log = logging.getLogger(__name__)
@@ -43,10 +43,8 @@ class Writer:
 
     Raises
     ------
-    OutputError
-        The folder cannot be made, or not be written to.
     ConfigError
-        The folder is open to others.
+        The folder cannot be made or written to, or is open to others.
     """
 
     def __init__(self, folder: Path, keep: int) -> None:
@@ -101,13 +99,13 @@ def _check(folder: Path) -> None:
         # A disk that is full at the moment is no reason to hear nothing.
         if error.errno in NO_ROOM:
             return
-        raise OutputError(f"cannot keep clips in {folder}: {error.strerror}") from None
+        raise ConfigError(f"cannot keep clips in {folder}: {error.strerror}") from None
     if found.st_uid != os.geteuid():
         raise ConfigError(f"cannot keep clips in {folder}: the folder belongs to another user")
     if stat.S_IMODE(found.st_mode) & 0o077:
         raise ConfigError(f"cannot keep clips in {folder}: the folder is open to other users; chmod 700 it")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise OutputError(f"cannot keep clips in {folder}: the folder cannot be written to")
+        raise ConfigError(f"cannot keep clips in {folder}: the folder cannot be written to")
 
 
 def _make(folder: Path) -> None:
