@@ -102,18 +102,24 @@ def test_silence_and_other_words_far_from_a_threshold_give_nothing() -> None:
     assert picked(np.zeros(48_000, np.float32)) == ([], [])
 
 
+def first_word() -> int:
+    """Where the first word of the recording is detected."""
+    return picked(SAMPLES[: 3 * 16_000])[1][0].sample
+
+
 def test_nothing_from_before_a_gap_is_in_a_clip_after_it() -> None:
-    word = SAMPLES[: 2 * 16_000 + 8_000]
     spotter, picker = Spotter(load_model()), Picker()
-    picker.hear(np.full(16_000, 0.5, np.float32), spotter, spotter.feed(np.full(16_000, 0.5, np.float32)), NOON)
+    before = np.full(16_000, 0.5, np.float32)
+    picker.hear(before, spotter, spotter.feed(before), NOON)
     spotter.reset()
     picker.reset()
     clips = []
-    for start in range(0, len(word), 1280):
-        part = word[start : start + 1280]
+    # The word is over before the second after the gap is.
+    for start in range(first_word() - 12_000, first_word() + 2560, 1280):
+        part = SAMPLES[start : start + 1280]
         clips += picker.hear(part, spotter, spotter.feed(part), NOON)
-    assert clips
-    assert all(not np.any(clip.samples == 0.5) for clip in clips)
+    (kept,) = clips
+    assert not kept.samples[:1_000].any()
 
 
 # Its name
@@ -277,10 +283,17 @@ def test_a_daemon_announces_that_it_keeps_clips_and_keeps_them(program: str, run
     assert all(today - name.time < datetime.timedelta(minutes=5) for name in names)
 
 
-def test_the_last_word_of_a_file_is_kept_too(kwsd: Command, clips: Path, tmp_path: Path) -> None:
-    kwsd.run("run", "--device", f"file:{min((clips / 'stop').iterdir())}", "--save-clips", tmp_path / "clips")
+def test_the_last_word_of_a_file_is_kept_too(kwsd: Command, tmp_path: Path) -> None:
+    short = SAMPLES[: first_word() - 1280]
+    spotter = Spotter(load_model())
+    assert spotter.feed(short) == []
+    (last,) = spotter.flush()
+    soundfile.write(tmp_path / "short.wav", short, 16_000)
+    kwsd.run("run", "--device", f"file:{tmp_path}/short.wav", "--save-clips", tmp_path / "clips")
     (path,) = clips_in(tmp_path / "clips")
-    assert "_stop_" in path.name
+    assert path.name.endswith(f"_go_{last.score:.2f}_fired.wav")
+    expected = np.concatenate([short, np.zeros(16_000, np.float32)])[slice(*last.window)]
+    np.testing.assert_allclose(soundfile.read(path)[0], expected, atol=1e-4)
 
 
 def test_the_status_counts_clips_and_kwsd_status_says_where_they_are(kwsd: Command, runtime: Path) -> None:
@@ -302,7 +315,7 @@ def test_the_status_counts_clips_and_kwsd_status_says_where_they_are(kwsd: Comma
 
 def test_what_was_said_before_a_mute_is_in_no_clip_after_it(program: str, runtime: Path) -> None:
     folder = runtime / "clips"
-    first = picked(SAMPLES[: 3 * 16_000])[1][0].sample
+    first = first_word()
     with closing(Running(program, runtime, "--save-clips", str(folder))) as running:
         running.speak(np.full(16_000, 0.5))
         while ask("status", running.control).windows < 1 + 16_000 // 1280:
