@@ -53,7 +53,7 @@ class Writer:
         self.lost = 0
         self._keep = keep
         self._said = False
-        _check(folder)
+        prepare(folder)
         self._queue: Queue[Clip | None] = Queue(WAITING_CLIPS)
         self._thread = threading.Thread(target=self._run, name="kwsd-clips", daemon=True)
         self._thread.start()
@@ -91,7 +91,14 @@ class Writer:
             log.warning("a clip could not be kept in %s: %s; the status counts those that follow", self.folder, reason)
 
 
-def _check(folder: Path) -> None:
+def prepare(folder: Path) -> None:
+    """Make a folder for clips if it is not there.
+
+    Raises
+    ------
+    ConfigError
+        It cannot be made or written to, or is open to others.
+    """
     try:
         _make(folder)
         found = folder.stat()
