@@ -276,7 +276,7 @@ def test_a_daemon_announces_that_it_keeps_clips_and_keeps_them(program: str, run
         assert ask("status", running.control).clips_folder == str(folder)
         running.speak(SAMPLES)
         heard = running.heard()
-        assert any(f"the audio of detections and near misses is kept in {folder}" in line for line in running.log())
+        assert any(f"audio of detections and near misses is kept in {folder}" in line for line in running.log())
     names = [Name.parse(path) for path in clips_in(folder)]
     assert [name.keyword for name in names if name.kind == "fired"] == heard
     today = datetime.datetime.now(datetime.UTC)

@@ -50,13 +50,18 @@ def test_a_recording_makes_a_table_in_which_the_thresholds_in_force_are_marked(k
         assert marked == [f"{threshold:g}"]
         assert rows["0.5"][number].strip("*") == str(counts(scored, **{word: 0.5})[number])
     # 23 seconds are too short for a rate.
-    assert rows["in"] == ["force", *map(str, counts(scored)), "-"]
+    assert rows["in"] == ["force", *map(str, counts(scored))]
     assert "0:00:23 of audio, too short for a rate" in done.stdout
     assert not file_of(kwsd).exists()
 
 
-def test_the_table_fits_into_eighty_characters(kwsd: Command) -> None:
-    done = kwsd.run("tune", DEMO, COLUMNS="200")
+def test_from_six_minutes_on_there_are_rates_and_the_table_fits_into_eighty_characters(
+    kwsd: Command, tmp_path: Path
+) -> None:
+    soundfile.write(tmp_path / "silence.wav", np.zeros(360 * 16_000), 16_000)
+    done = kwsd.run("tune", tmp_path / "silence.wav", DEMO, COLUMNS="200")
+    (in_force,) = (line.split() for line in done.stdout.splitlines() if "in force  " in line)
+    assert float(in_force[-1]) == pytest.approx(int(in_force[-2]) * 3600 / (360 + 23), rel=0.01)
     assert max(len(line.rstrip()) for line in done.stdout.splitlines() if line.startswith(" ")) <= 80
 
 
@@ -79,7 +84,7 @@ def test_a_choice_is_written_and_in_force(kwsd: Command, scored: Scored) -> None
         "a running kwsd takes them with  kwsd reload",
     ]
     (chosen,) = (line.split()[1:] for line in done.stdout.splitlines() if "chosen" in line)
-    assert chosen == [*map(str, counts(scored, yes=0.995, up=0.5)), "-"]
+    assert chosen == list(map(str, counts(scored, yes=0.995, up=0.5)))
     assert "up = 0.5  # " in kwsd.run("config").stdout
 
 

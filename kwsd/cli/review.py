@@ -26,7 +26,9 @@ def review(
     from kwsd.clips.clip import Name, clips_in
     from kwsd.clips.sorting import keep_as_no_keyword, keep_as_word
     from kwsd.errors import UsageError
+    from kwsd.log import keep_libraries_quiet
 
+    keep_libraries_quiet()
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}")
     clips = clips_in(folder)

@@ -17,11 +17,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kwsd.cli.options import ConfigFile, Labels, ModelName
-from kwsd.cli.scan import MINUTES_FOR_A_RATE
 
 if TYPE_CHECKING:
-    from rich.table import Table as Grid
-
     from kwsd.model import Model
     from kwsd.scoring import Scored, Scorer
     from kwsd.sources import Block
@@ -31,9 +28,6 @@ POLL_S = 0.1
 
 DEAF_S = 5.0
 """Longest wait for a block: a device that works has been seen to need 2.2 seconds for its first."""
-
-WORDS_A_TABLE = 8
-"""Keywords beside each other, so that a table fits into 80 characters."""
 
 
 def tune(
@@ -68,6 +62,7 @@ def tune(
     Listens until Ctrl+C, or takes recordings, and runs the pipeline of the daemon once. With nothing but --set it
     writes without listening. All else in the configuration file stays as it is.
     """
+    from kwsd.cli.table import print_table
     from kwsd.config import load_config, parse_thresholds
     from kwsd.errors import UsageError
     from kwsd.setup import configured_model
@@ -89,7 +84,7 @@ def tune(
     scored, code = _files(loaded, files) if files else _listen(loaded, found.device, seconds or math.inf)
     table, choice = tabulate(scored, loaded.detector), _choose(scored, loaded, wanted, false_alarms_per_hour)
     if not json:
-        _print(table, choice)
+        print_table(table, choice)
         if choice is None:
             _say("to choose:  kwsd tune --set WORD=NUMBER")
     path = _write(loaded, choice.thresholds, config) if choice else None
@@ -223,51 +218,6 @@ def _write(model: "Model", thresholds: dict[str, float], config: Path | None) ->
 
 def _listed(thresholds: dict[str, float]) -> str:
     return "  ".join(f"{word} {threshold:g}" for word, threshold in thresholds.items())
-
-
-def _print(table: "Table", choice: "Choice | None") -> None:
-    from rich.console import Console
-
-    console = Console(highlight=False, soft_wrap=True)
-    words = list(table.keywords)
-    short = "" if _long(table) else ", too short for a rate"
-    console.print(f"{timedelta(seconds=round(table.seconds))} of audio{short}; detections by threshold:")
-    for first in range(0, len(words), WORDS_A_TABLE):
-        console.print(_grid(table, words[first : first + WORDS_A_TABLE], choice))
-    console.print("* in force. A word's column changes its threshold alone, the column all that of every word.")
-
-
-def _grid(table: "Table", words: list[str], choice: "Choice | None") -> "Grid":
-    """One row a threshold, one column a keyword."""
-    from rich import box
-    from rich.table import Table as Grid
-    from rich.text import Text
-
-    grid = Grid(box=box.SIMPLE, pad_edge=False)
-    for heading in ("threshold", *words, "all", "an hour"):
-        grid.add_column(heading, justify="right", no_wrap=True)
-    for row, total in enumerate(table.all):
-        cells = []
-        for word in words:
-            in_force = total.threshold == table.now.thresholds[word]
-            count = table.keywords[word][row].detections
-            cells.append(Text(f"*{count}" if in_force else f"{count}", "bold" if in_force else ""))
-        grid.add_row(f"{total.threshold:g}", *cells, str(total.detections), _rate(total.per_hour, table))
-    grid.add_section()
-    for name, chosen in (("in force", table.now), ("chosen", choice)):
-        if chosen:
-            counts = [str(chosen.detections[word]) for word in words]
-            grid.add_row(name, *counts, str(chosen.total), _rate(chosen.per_hour, table))
-    return grid
-
-
-def _rate(per_hour: float, table: "Table") -> str:
-    """A rate only where there is enough audio for one."""
-    return f"{per_hour:.1f}" if _long(table) else "-"
-
-
-def _long(table: "Table") -> bool:
-    return table.seconds >= 60 * MINUTES_FOR_A_RATE
 
 
 def _object(table: "Table", choice: "Choice | None", path: Path | None) -> str:

@@ -32,7 +32,7 @@ class Keeper:
         self._writer = Writer(Path(wanted.folder).expanduser(), wanted.keep) if wanted.folder else None
         if self._writer:
             log.info(
-                "the audio of detections and near misses is kept in %s, %d clips", self._writer.folder, wanted.keep
+                "audio of detections and near misses is kept in %s, the newest %d", self._writer.folder, wanted.keep
             )
 
     @property
