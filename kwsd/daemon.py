@@ -154,7 +154,7 @@ class Daemon:
 
     def _spot(self, arrival: Arrival) -> None:
         windows, started_s = self._spotter.windows, time.perf_counter()
-        self._spotter.attentive = self._publisher.watched
+        self._spotter.attentive = self._publisher.watched or self._keeper.on
         detections = self._spotter.feed(arrival.block.samples)
         self._reporter.processed(self._spotter.windows - windows, time.perf_counter() - started_s)
         for detection in detections:

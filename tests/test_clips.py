@@ -39,7 +39,7 @@ def picked(samples: np.ndarray, block: int = 1280, hits: int = 2) -> tuple[list[
     """Clips of a stream that begins at noon, and its detections."""
     model = load_model()
     model.detector = msgspec.structs.replace(model.detector, hits=hits)
-    spotter, picker = Spotter(model), Picker()
+    spotter, picker = Spotter(model, attentive=True), Picker()
     clips, detections = [], []
     for start in range(0, len(samples), block):
         part = samples[start : start + block]
@@ -69,7 +69,7 @@ def test_a_near_miss_gives_one_clip_where_it_came_nearest() -> None:
     clips, detections = picked(samples, hits=1000)  # which no word lasts for
     assert detections == []
     (near,) = clips
-    spotter, scores = Spotter(load_model()), []
+    spotter, scores = Spotter(load_model(), attentive=True), []
     for start in range(0, len(samples), 1280):
         spotter.feed(samples[start : start + 1280])
         scores.append((spotter.scores["go"], -spotter.sample))
@@ -81,7 +81,7 @@ def test_a_near_miss_gives_one_clip_where_it_came_nearest() -> None:
 
 def test_a_score_that_stays_below_seven_tenths_of_its_threshold_is_no_near_miss() -> None:
     samples = SAMPLES[: 3 * 16_000]
-    spotter = Spotter(load_model())
+    spotter = Spotter(load_model(), attentive=True)
     nearness = []
     for start in range(0, len(samples), 1280):
         spotter.feed(samples[start : start + 1280])
@@ -108,7 +108,7 @@ def first_word() -> int:
 
 
 def test_nothing_from_before_a_gap_is_in_a_clip_after_it() -> None:
-    spotter, picker = Spotter(load_model()), Picker()
+    spotter, picker = Spotter(load_model(), attentive=True), Picker()
     before = np.full(16_000, 0.5, np.float32)
     picker.hear(before, spotter, spotter.feed(before), NOON)
     spotter.reset()
@@ -279,6 +279,8 @@ def test_a_daemon_announces_that_it_keeps_clips_and_keeps_them(program: str, run
         assert any(f"audio of detections and near misses is kept in {folder}" in line for line in running.log())
     names = [Name.parse(path) for path in clips_in(folder)]
     assert [name.keyword for name in names if name.kind == "fired"] == heard
+    near = [clip.keyword for clip in picked(SAMPLES)[0] if clip.kind == "near"]
+    assert [name.keyword for name in names if name.kind == "near"] == near
     today = datetime.datetime.now(datetime.UTC)
     assert all(today - name.time < datetime.timedelta(minutes=5) for name in names)
 

@@ -36,6 +36,11 @@ class Keeper:
             )
 
     @property
+    def on(self) -> bool:
+        """Whether clips are kept; the spotter must then be attentive."""
+        return self._writer is not None
+
+    @property
     def folder(self) -> str:
         """Where clips are kept; empty when none are."""
         return str(self._writer.folder) if self._writer else ""

@@ -37,7 +37,7 @@ class Picker:
         samples : ndarray, shape (n,), float32
             At most a second.
         spotter : Spotter
-            After it has heard them.
+            After it has heard them; attentive, because its scores are no more than upper bounds otherwise.
         detections : list of Detection
             In them.
         now : datetime
