@@ -2,11 +2,13 @@
 
 import json
 import re
+import shutil
 import signal
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import soundfile
@@ -14,8 +16,10 @@ from command import Command
 from running import Running
 
 from kwsd import load_model
+from kwsd.bundle import read_bundle, write_manifest
 from kwsd.cli.demo import FOLDER
 from kwsd.control import ask
+from kwsd.model import find_model
 from kwsd.scoring import Scored, score
 from kwsd.thresholds import choice
 
@@ -135,6 +139,18 @@ def test_what_cannot_be_is_one_sentence(kwsd: Command, arguments: list[str], cod
     done = kwsd.run("tune", *arguments)
     assert (done.returncode, done.stdout) == (code, "")
     assert done.stderr.startswith(f"kwsd: {reason}")
+    assert not file_of(kwsd).exists()
+
+
+def test_a_threshold_that_the_configured_model_cannot_have_is_not_written(kwsd: Command, tmp_path: Path) -> None:
+    other = Path(shutil.copytree(find_model("default"), tmp_path / "other"))
+    bundle = read_bundle(other)
+    labels = ["hello" if label == "go" else label for label in bundle.labels]
+    detector = msgspec.structs.replace(bundle.detector, thresholds=dict.fromkeys(labels[2:], 0.9))
+    write_manifest(msgspec.structs.replace(bundle, labels=labels, detector=detector), other)
+    done = kwsd.run("tune", "--model", other, "--set", "hello=0.95")
+    assert (done.returncode, done.stdout) == (66, "")
+    assert done.stderr.startswith("kwsd: model default has no keyword 'hello'")
     assert not file_of(kwsd).exists()
 
 

@@ -201,12 +201,15 @@ def _write(model: "Model", thresholds: dict[str, float], config: Path | None) ->
     """Write the thresholds that differ from those in force, if any; gives the file."""
     from kwsd.config import load_config
     from kwsd.configedit import write_thresholds
+    from kwsd.setup import configured_model
 
     before = model.detector.thresholds
     changed = {word: threshold for word, threshold in thresholds.items() if before[word] != threshold}
     if not changed:
         _say("these thresholds are in force already: nothing was written")
         return None
+    # The model of the configuration may be another than the one that was listened with, and must know the words.
+    configured_model(load_config({"thresholds": changed}, config).config)
     path = write_thresholds(changed, config, os.environ)
     _say(f"wrote {path}: {_listed(changed)}")
     in_force = load_config(file=config).config.thresholds
