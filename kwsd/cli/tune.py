@@ -19,6 +19,7 @@ import typer
 from kwsd.cli.options import ConfigFile, Labels, ModelName
 
 if TYPE_CHECKING:
+    from kwsd.capture import Capture
     from kwsd.model import Model
     from kwsd.scoring import Scored, Scorer
     from kwsd.sources import Block
@@ -115,44 +116,59 @@ def _files(model: "Model", files: list[Path]) -> "tuple[Scored, int]":
             code = error.exit_code
         scorer.end()
     if not scorer.seconds:
-        raise AudioDataError("there is no audio to look at")
+        raise typer.Exit(code)
     return scorer.scored(), code
 
 
 def _listen(model: "Model", device: str, seconds: float) -> "tuple[Scored, int]":
     """Scores of what a device delivers until the time is over, Ctrl+C, or its end; and the exit code."""
-    from kwsd.capture import Arrival, Capture, End, Lost, Opened
-    from kwsd.errors import AudioLostError, KwsdError
+    from kwsd.capture import Capture
+    from kwsd.errors import KwsdError
     from kwsd.log import keep_libraries_quiet, say_error
     from kwsd.scoring import Scorer
-    from kwsd.sources import Opener, is_live
+    from kwsd.sources import Opener
 
     keep_libraries_quiet()
-    scorer, code, live = Scorer(model), 0, is_live(device)
+    scorer, code = Scorer(model), 0
+    limit = "until Ctrl+C" if seconds == math.inf else f"for {seconds:g} s, or until Ctrl+C"
     with closing(Capture(Opener(device))) as capture, _ctrl_c() as pressed:
         try:
-            while not pressed.is_set() and scorer.seconds < seconds:
-                item = capture.next(POLL_S)
-                if isinstance(item, Arrival):
-                    _hear(item.block, scorer)
-                elif isinstance(item, Opened):
-                    _say(f"listening to {item.name}{_limit(seconds)}; the thresholds in force detect:")
-                elif isinstance(item, Lost):
-                    _say(f"{item.reason}: waiting for it")
-                elif isinstance(item, End) and item.error:
-                    raise item.error
-                elif isinstance(item, End):
+            for block in _blocks(capture, device, limit, pressed):
+                _hear(block, scorer)
+                if scorer.seconds >= seconds:
                     break
-                elif live and time.monotonic() - capture.active_s > DEAF_S:
-                    raise AudioLostError(f"{device} delivers nothing, though it is open")
         except KwsdError as error:
             if not scorer.seconds:
                 raise
             # What was heard before is worth a table.
             say_error(str(error))
             code = error.exit_code
+    if not scorer.seconds:
+        raise KeyboardInterrupt
     scorer.end()
     return scorer.scored(), code
+
+
+def _blocks(capture: "Capture", device: str, limit: str, pressed: threading.Event) -> "Iterator[Block]":
+    """What a device delivers until its end or Ctrl+C; what becomes of it goes to standard error."""
+    from kwsd.capture import Arrival, End, Lost, Opened
+    from kwsd.errors import AudioLostError
+    from kwsd.sources import is_live
+
+    while not pressed.is_set():
+        item = capture.next(POLL_S)
+        if isinstance(item, Arrival):
+            yield item.block
+        elif isinstance(item, Opened):
+            _say(f"listening to {item.name} {limit}; the thresholds in force detect:")
+        elif isinstance(item, Lost):
+            _say(f"{item.reason}: waiting for it")
+        elif isinstance(item, End):
+            if item.error:
+                raise item.error
+            return
+        elif is_live(device) and time.monotonic() - capture.active_s > DEAF_S:
+            raise AudioLostError(f"{device} delivers nothing, though it is open")
 
 
 def _hear(block: "Block", scorer: "Scorer") -> None:
@@ -160,10 +176,6 @@ def _hear(block: "Block", scorer: "Scorer") -> None:
         scorer.end()
     for detection in scorer.feed(block.samples):
         _say(f"{timedelta(seconds=int(scorer.seconds))}  {detection.keyword:<10} {detection.score:.2f}")
-
-
-def _limit(seconds: float) -> str:
-    return " until Ctrl+C" if seconds == math.inf else f" for {seconds:g} s, or until Ctrl+C"
 
 
 @contextmanager
