@@ -80,6 +80,20 @@ class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return ["/bin/sh", "-c", self.command]
 
 
+class Clips(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Where the daemon keeps the audio of detections and near misses, if at all."""
+
+    folder: Annotated[
+        Text,
+        msgspec.Meta(
+            description="Folder for the audio of detections and near misses, a second each. When empty, none is kept."
+        ),
+    ] = ""
+    keep: Annotated[
+        int, msgspec.Meta(ge=1, le=1_000_000, description="Clips in the folder, of 32 KB each; the oldest are removed.")
+    ] = 1000
+
+
 class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """What a daemon does, and what is done with its events."""
 
@@ -147,6 +161,13 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             ],
         ),
     ] = {}
+    clips: Annotated[
+        Clips,
+        msgspec.Meta(
+            description="Audio for kwsd review; the daemon keeps none without this. See docs/tuning.md.",
+            examples=[{"folder": "~/.local/share/kwsd/clips", "keep": 1000}],
+        ),
+    ] = Clips()
 
     def __post_init__(self) -> None:
         """Refuse an action that could never be run, by its keyword."""
@@ -163,12 +184,12 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         }
 
 
-KEYWORD_TABLES = ("thresholds", "actions")
-"""Tables that are merged keyword by keyword."""
+MERGED_TABLES = ("thresholds", "actions", "clips")
+"""Tables that are merged key by key."""
 
 
 class Effective(NamedTuple):
-    """A configuration and, for each key, where its value came from; in the tables of keywords, for each keyword."""
+    """A configuration and, for each key, where its value came from; in the merged tables, for each of their keys."""
 
     config: Config
     origins: dict[str, str | dict[str, str]]
@@ -200,12 +221,14 @@ def load_config(
         A file cannot be read, a key is not known, or a value has the wrong type.
     """
     values: dict[str, Any] = msgspec.to_builtins(Config())
-    origins: dict[str, Any] = {key: {} if key in KEYWORD_TABLES else "default" for key in values}
+    origins: dict[str, Any] = {
+        key: dict.fromkeys(value, "default") if key in MERGED_TABLES else "default" for key, value in values.items()
+    }
     given = {key: value for key, value in (flags or {}).items() if value is not None}
     for layer in (_file_layer(file, environment), _environment_layer(environment), Layer("command line", given)):
         _convert(layer.values, layer.origin)
         for key, value in layer.values.items():
-            if key in KEYWORD_TABLES:
+            if key in MERGED_TABLES:
                 values[key] |= value
                 origins[key] |= dict.fromkeys(value, layer.origin)
             else:
@@ -221,11 +244,15 @@ def config_files() -> list[Path]:
     ]
 
 
-def _file_layer(file: Path | None, environment: Mapping[str, str]) -> Layer:
+def file_in_force(file: Path | None = None, environment: Mapping[str, str] = os.environ) -> Path | None:
+    """The configuration file that is read, if there is one; for the parameters see `load_config`."""
     if file is None and CONFIG_VARIABLE in environment:
         file = Path(environment[CONFIG_VARIABLE])
-    if file is None:
-        file = next((path for path in config_files() if path.exists()), None)
+    return file or next((path for path in config_files() if path.exists()), None)
+
+
+def _file_layer(file: Path | None, environment: Mapping[str, str]) -> Layer:
+    file = file_in_force(file, environment)
     if file is None:
         return Layer("file", {})
     try:

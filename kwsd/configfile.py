@@ -58,7 +58,7 @@ def _settings(kind: str, components: dict[str, Any]) -> list[Setting]:
 def _references(schema: dict[str, Any]) -> list[str]:
     """Names of the kinds of tables that a value may be or hold."""
     kinds = schema.get("additionalProperties", schema)
-    return [kind["$ref"] for kind in kinds.get("anyOf", []) if "$ref" in kind]
+    return [kind["$ref"] for kind in kinds.get("anyOf", [kinds]) if "$ref" in kind]
 
 
 def default_file() -> str:

@@ -8,8 +8,11 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from types import FrameType
 
+import numpy as np
+
 from kwsd.address import control_address, default_address
 from kwsd.capture import Arrival, Capture, End, Lost, Opened
+from kwsd.clips.keeper import Keeper
 from kwsd.config import Config
 from kwsd.control import Control, Request
 from kwsd.errors import AudioLostError, KwsdError
@@ -21,7 +24,7 @@ from kwsd.reporter import Reporter
 from kwsd.setup import Setup
 from kwsd.silence import Silence
 from kwsd.sources import Opener, is_live
-from kwsd.spotter import Spotter
+from kwsd.spotter import FLUSH_SAMPLES, Spotter
 
 log = logging.getLogger(__name__)
 
@@ -55,6 +58,7 @@ class Daemon:
 
     def __init__(self, setup: Setup, publisher: Publisher, control: Control, notifier: Notifier) -> None:
         self._setup = setup
+        self._keeper = Keeper(setup.config.clips)
         device = setup.config.device
         self._live = is_live(device)
         self._capture = Capture(Opener(device), patient=self._live and notifier.managed)
@@ -63,6 +67,7 @@ class Daemon:
             raise self._first.error
         name = self._first.name if isinstance(self._first, Opened) else device
         self._reporter = Reporter(publisher, setup.model, name, self._capture, notifier)
+        self._reporter.keeper = self._keeper
         self._publisher = publisher
         self._control = control
         self._notifier = notifier
@@ -93,6 +98,7 @@ class Daemon:
         finally:
             self._notifier.stopping()
             self._capture.close()
+            self._keeper.close()
             self._reporter.enter("stopping")
             log.info("stopped after %d windows and %d events", self._reporter.windows, self._reporter.events.total())
 
@@ -136,6 +142,7 @@ class Daemon:
         if gap or self._reporter.state == "lost":
             self._reporter.lose_audio()
             self._spotter.reset()
+            self._keeper.reset()
             self._silence.reset()
         self._silence.feed(samples)
         self._reporter.silent_s = self._silence.seconds
@@ -147,11 +154,12 @@ class Daemon:
 
     def _spot(self, arrival: Arrival) -> None:
         windows, started_s = self._spotter.windows, time.perf_counter()
-        self._spotter.attentive = self._publisher.watched
+        self._spotter.attentive = self._publisher.watched or self._keeper.on
         detections = self._spotter.feed(arrival.block.samples)
         self._reporter.processed(self._spotter.windows - windows, time.perf_counter() - started_s)
         for detection in detections:
             self._reporter.publish_keyword(detection, arrival.monotonic_s)
+        self._keeper.hear(arrival.block.samples, self._spotter, detections)
         if self._publisher.watched and self._spotter.windows > windows:
             self._reporter.publish_monitor(arrival.block.samples, self._spotter)
 
@@ -166,8 +174,10 @@ class Daemon:
 
     def _finish(self, end: End) -> None:
         if not self._live and not self._muted:
-            for detection in self._spotter.flush():
+            detections = self._spotter.flush()
+            for detection in detections:
                 self._reporter.publish_keyword(detection, time.monotonic())
+            self._keeper.hear(np.zeros(FLUSH_SAMPLES, np.float32), self._spotter, detections)
         if end.error is not None:
             raise end.error
 
@@ -185,6 +195,7 @@ class Daemon:
 
     def _mute(self, *, on: bool) -> None:
         self._muted = on
+        self._keeper.reset()
         if self._reporter.state in {"listening", "muted"}:
             self._reporter.enter("muted" if on else "listening", self._silence.reason)
 
@@ -200,6 +211,7 @@ class Daemon:
         self._publisher.admit(self._setup.keys)
         self._reporter.model = self._setup.model
         self._spotter.use(self._setup.model)
+        self._keeper.reset()
         log.info("reloaded: model %s", self._setup.model.name)
 
 

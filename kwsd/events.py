@@ -90,6 +90,11 @@ class StatusEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
         dict[str, Share], msgspec.Meta(description="Smoothed score at which each keyword is a hit.")
     ] = {}
     cpu_s: Annotated[float, msgspec.Meta(ge=0, description="Seconds of CPU time that the daemon has used.")] = 0.0
+    clips_folder: Annotated[
+        str, msgspec.Meta(description="Where audio of detections and near misses is kept; empty when none is.")
+    ] = ""
+    clips_written: Annotated[Count, msgspec.Meta(description="Clips kept in this run.")] = 0
+    clips_lost: Annotated[Count, msgspec.Meta(description="Clips that could not be written.")] = 0
 
 
 class MonitorEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="monitor"):

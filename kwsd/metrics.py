@@ -28,6 +28,8 @@ def prometheus_text(status: StatusEvent) -> str:
         _family("queued_blocks", "gauge", "Blocks of audio that wait.", {"": status.queued_blocks}),
         _family("reconnects_total", "counter", "Times that a lost device was opened again.", {"": status.reconnects}),
         _family("overruns_total", "counter", "Times that a subscriber began to lose events.", {"": status.overruns}),
+        _family("clips_written_total", "counter", "Clips kept.", {"": status.clips_written}),
+        _family("clips_lost_total", "counter", "Clips that could not be written.", {"": status.clips_lost}),
         _family("silent_seconds", "gauge", "Nothing but zeros since then.", {"": status.silent_s}),
         _family("inference_seconds", "gauge", "Time to process a window.", quantiles),
     ]

@@ -7,6 +7,8 @@ from collections import Counter, deque
 
 from kwsd import events
 from kwsd.capture import Capture
+from kwsd.clips.keeper import Keeper
+from kwsd.config import Clips
 from kwsd.detector import Detection
 from kwsd.events import KeywordEvent, MonitorEvent, Quantiles, SampleRange, State, StatusEvent
 from kwsd.frontend import Float32
@@ -68,6 +70,8 @@ class Reporter:
         Kept by the daemon.
     events : Counter
         Keyword events published so far, by keyword.
+    keeper : Keeper
+        Replaced by the daemon's.
     """
 
     def __init__(self, publisher: Publisher, model: Model, source: str, capture: Capture, notifier: Notifier) -> None:
@@ -89,6 +93,7 @@ class Reporter:
         self.silent_s = 0.0
         self._processing_ms: deque[float] = deque(maxlen=TIMED_WINDOWS)
         self.events: Counter[str] = Counter()
+        self.keeper = Keeper(Clips())
 
     def enter(self, state: State, reason: str = "") -> None:
         """Say, once, that the daemon's state or the reason for it is another."""
@@ -142,6 +147,9 @@ class Reporter:
             inference_ms=self._quantiles(),
             thresholds=self.model.detector.thresholds,
             cpu_s=round(time.process_time(), 3),
+            clips_folder=self.keeper.folder,
+            clips_written=self.keeper.written,
+            clips_lost=self.keeper.lost,
         )
         self._publisher.publish(status)
         return status

@@ -9,6 +9,7 @@ from pathlib import Path
 import platformdirs
 
 from kwsd.errors import OutputError, ServiceError
+from kwsd.files import replace
 
 UNIT = "kwsd.service"
 
@@ -31,7 +32,7 @@ def install() -> Path:
     path = unit_path()
     with _file("write", path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        _replace(path, unit(Path(sys.executable).with_name("kwsd")))
+        replace(path, unit(Path(sys.executable).with_name("kwsd")).encode())
     systemctl("daemon-reload")
     systemctl("enable", UNIT)
     # A daemon that runs already is an older one, perhaps of another version.
@@ -109,16 +110,6 @@ def systemctl(*arguments: str) -> str:
         reason = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
         raise ServiceError(f"{' '.join(command)}: {reason}")
     return done.stdout
-
-
-def _replace(path: Path, text: str) -> None:
-    """Write a file as a whole: where there is no room for it, the old one stays."""
-    fresh = path.with_suffix(".new")
-    try:
-        fresh.write_text(text, "utf-8")
-        fresh.replace(path)
-    finally:
-        fresh.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -58,6 +58,11 @@ class Spotter:
         return dict(zip(self._detector.keywords, self._detector.smoothed.tolist(), strict=True))
 
     @property
+    def thresholds(self) -> dict[str, float]:
+        """Threshold of each keyword."""
+        return self._model.detector.thresholds
+
+    @property
     def latest(self) -> Float32:
         """Frames of the latest hop: shape (hop / 128, 129), float32; a view that the next `feed` changes."""
         return self._frames.newest[-self._hop_frames :]

@@ -31,6 +31,10 @@ COMPLETIONS = {
 """Where each shell looks for the completion of a program, under share/."""
 
 FLAGS = {"device", "model", "labels", "address", "log_level", "control"}
+OTHER_FLAGS = {"thresholds": "`--threshold WORD=NUMBER`", "clips.folder": "`--save-clips DIR`"}
+
+FILE_ONLY = {"curve", "actions", "clips"}
+"""Tables that no environment variable can hold."""
 
 FILES = [
     ("~/.config/kwsd/config.toml", "Configuration; `kwsd config --default` prints one to begin with."),
@@ -44,6 +48,9 @@ EXAMPLES = [
     ("kwsd listen --exec 'playerctl {keyword}'", "Run a program for each keyword."),
     ("arecord -t raw -f S16_LE -r 16000 | kwsd run --device -", "Listen to what another program records."),
     ("kwsd scan --json *.flac", "Find keywords in recordings."),
+    ("kwsd tune --seconds 3600", "Count what would be detected at which thresholds in the next hour."),
+    ("kwsd run --save-clips clips", "Keep the audio of detections and near misses."),
+    ("kwsd review clips --into data", "Listen to it, and sort it for training."),
 ]
 
 TRAIN_EXAMPLES = [
@@ -119,8 +126,8 @@ words as they are. In the environment `labels` are `a,b,c` and `thresholds` are 
 configuration, because [actions](actions.md) find their event in them:
 {variables}.
 
-`device`, `address`, `control` and `curve` last as long as the daemon; the rest is read anew by `kwsd reload`. The
-actions are read by `kwsd act` when it starts.
+`device`, `address`, `control`, `curve` and `clips` last as long as the daemon; the rest is read anew by `kwsd reload`.
+The actions are read by `kwsd act` when it starts.
 
 ```toml
 {example}
@@ -133,9 +140,8 @@ def _rows(found: list[Setting], table: str = "") -> Iterator[str]:
         key = table + setting.key
         default = f"`{json.dumps(setting.schema['default'])}`" if setting.schema.get("default") is not None else ""
         flag = f"`--{setting.key.replace('_', '-')}`" if not table and setting.key in FLAGS else ""
-        variable = f"`{PREFIX}{setting.key.upper()}`" if not table and setting.key not in {"curve", "actions"} else ""
-        if setting.key == "thresholds":
-            flag = "`--threshold WORD=NUMBER`"
+        variable = f"`{PREFIX}{setting.key.upper()}`" if not table and setting.key not in FILE_ONLY else ""
+        flag = OTHER_FLAGS.get(key, flag)
         description = setting.description.replace("|", "\\|")
         yield f"| `{key}` | {_kind(setting.schema)} | {default} | {flag} | {variable} | {description} |\n"
         inner = f"{key}.KEYWORD." if setting.key == "actions" else f"{key}."
@@ -150,7 +156,13 @@ def _kind(schema: dict) -> str:
         return " or ".join(_kind(kind) for kind in schema["anyOf"] if kind.get("type") != "null")
     if "additionalProperties" in schema:
         return "table of " + " or ".join(f"{kind}s" for kind in _kind(schema["additionalProperties"]).split(" or "))
-    words = {"string": "text", "boolean": "true or false", "number": "number", "array": "list of texts"}
+    words = {
+        "string": "text",
+        "boolean": "true or false",
+        "number": "number",
+        "integer": "whole number",
+        "array": "list of texts",
+    }
     return words.get(schema.get("type", ""), "table")
 
 

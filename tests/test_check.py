@@ -243,3 +243,15 @@ def test_cards_that_only_the_group_may_open_are_a_fault_where_no_server_opens_th
     assert (closed.state, closed.exit_code) == ("failed", 69)
     assert closed.cure.startswith("sudo usermod -aG audio $USER")
     assert through.text == "1 with an input can be opened through the sound server"
+
+
+def test_a_daemon_that_is_to_record_is_said_and_a_folder_that_is_open_a_fault(kwsd: Command, tmp_path: Path) -> None:
+    config = tmp_path / "config.toml"
+    config.write_text(f'[clips]\nfolder = "{tmp_path}/clips"\n')
+    (tmp_path / "clips").mkdir(0o700)
+    found = checked(kwsd, "--config", str(config), "--device", "-", code=0)
+    said = f"detections and near misses are recorded: 0 of at most 1000 in {tmp_path}/clips"
+    assert (found["clips"]["state"], found["clips"]["text"]) == ("ok", said)
+    (tmp_path / "clips").chmod(0o755)
+    found = checked(kwsd, "--config", str(config), "--device", "-", code=78)
+    assert found["next"] == f"chmod 700 {tmp_path}/clips"

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from command import Command
 
-from kwsd.config import Action, Config, Effective, load_config
+from kwsd.config import Action, Clips, Config, Effective, load_config
 from kwsd.configfile import default_file, settings
 from kwsd.errors import ConfigError
 
@@ -36,7 +36,8 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_nothing_given_means_the_defaults() -> None:
     effective = load()
     assert effective.config == Config("default", "default", [], "", "info", {})
-    assert effective.origins == dict.fromkeys(Config.__struct_fields__, "default") | {"thresholds": {}, "actions": {}}
+    tables = {"thresholds": {}, "actions": {}, "clips": {"folder": "default", "keep": "default"}}
+    assert effective.origins == dict.fromkeys(Config.__struct_fields__, "default") | tables
 
 
 def test_a_flag_goes_over_the_environment_over_the_file_over_the_default(file: Callable[[str], Path]) -> None:
@@ -53,7 +54,15 @@ def test_a_flag_goes_over_the_environment_over_the_file_over_the_default(file: C
         "control": "default",
         "curve": "default",
         "actions": {},
+        "clips": {"folder": "default", "keep": "default"},
     }
+
+
+def test_a_flag_for_the_folder_of_clips_leaves_their_number_as_the_file_says(file: Callable[[str], Path]) -> None:
+    path = file('[clips]\nfolder = "file"\nkeep = 5\n')
+    effective = load(path, {"clips": {"folder": "flag"}})
+    assert effective.config.clips == Clips("flag", 5)
+    assert effective.origins["clips"] == {"folder": "command line", "keep": str(path)}
 
 
 def test_thresholds_of_all_places_are_merged_word_by_word(file: Callable[[str], Path]) -> None:

@@ -116,3 +116,16 @@ def test_a_daemon_whose_log_finds_no_room_goes_on(kwsd: Command, runtime: Path, 
             events.append(decode(message.body))
         assert daemon.wait() == 0
     assert [event.keyword for event in events if isinstance(event, KeywordEvent)] == ["stop"]
+
+
+def test_a_daemon_whose_clips_find_no_room_says_so_once_and_goes_on(
+    kwsd: Command, runtime: Path, disk: Path, two_words: Path
+) -> None:
+    options = ["--device", f"file:{two_words}", "--address", f"ipc://{runtime}/events.sock", "--save-clips", disk]
+    code, lines = run(kwsd, on_full_disk(disk, 5, kwsd.program, "run", *options))
+    assert [line.partition(" WARNING ")[2] for line in lines if "WARNING" in line] == [
+        f"a clip could not be kept in {disk}: No space left on device; the status counts those that follow"
+    ]
+    assert [line.split()[3] for line in lines if "(score" in line] == ["go", "stop"]
+    # Neither clip is there, whole or in part.
+    assert (code, lines[-1]) == (0, "ballast")

@@ -36,6 +36,7 @@ STATUS = StatusEvent(
     gaps=1,
     events_by_keyword={"go": 3},
     inference_ms=Quantiles(0.5, 2),
+    clips_written=5,
 )
 NOISE = np.random.default_rng(0).normal(0, 1e-3, 16_000)
 
@@ -186,6 +187,7 @@ def test_every_line_for_prometheus_is_a_comment_or_a_sample_of_its_family() -> N
         'kwsd_events_total{keyword="go"} 3',
         r'kwsd_events_total{keyword="a \"quoted\" \\ word"} 0',
         "kwsd_gaps_total 1",
+        "kwsd_clips_written_total 5",
         'kwsd_inference_seconds{quantile="0.99"} 0.002',
     ],
 )

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kwsd.check.bus import bus
+from kwsd.check.clips import clips
 from kwsd.check.finding import Finding, failed, ok
 from kwsd.check.model import model
 from kwsd.check.service import service
@@ -35,6 +36,7 @@ def findings(device: str | None, file: Path | None) -> Iterator[Finding]:
     on_bus, status = bus(config)
     yield from on_bus
     yield service()
+    yield from clips(config.clips)
     # Without a server, a card can be missing because the daemon has it; a device that was named here is another.
     yield from sound(config.device, loaded, taken=status is not None and device is None)
 

@@ -19,11 +19,13 @@ from kwsd.cli.models import models
 from kwsd.cli.monitor import monitor
 from kwsd.cli.mute import mute
 from kwsd.cli.reload import reload
+from kwsd.cli.review import review
 from kwsd.cli.run import run
 from kwsd.cli.scan import scan
 from kwsd.cli.service import service
 from kwsd.cli.status import status
 from kwsd.cli.stop import stop
+from kwsd.cli.tune import tune
 from kwsd.cli.unmute import unmute
 from kwsd.cli.version import print_version
 from kwsd.errors import KwsdError, OutputError
@@ -38,7 +40,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 COMMANDS = (
-    check, run, listen, act, monitor, status, mute, unmute, reload, stop, scan, devices, models, config, demo,
+    check, run, listen, act, monitor, status, mute, unmute, reload, stop, scan, tune, review, devices, models, config,
+    demo,
 )  # fmt: skip
 for command in COMMANDS:
     app.command()(command)

@@ -1,5 +1,6 @@
 """``kwsd run``."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -25,6 +26,13 @@ def run(
         list[str] | None,
         typer.Option(metavar="WORD=NUMBER", help="Over the model's threshold for a keyword. May be repeated."),
     ] = None,
+    save_clips: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Keep the audio of detections and near misses, a second each, in this folder, for `kwsd review`.",
+        ),
+    ] = None,
     log_level: Annotated[LogLevel | None, typer.Option(help="The least grave messages that are logged.")] = None,
     config: ConfigFile = None,
 ) -> None:
@@ -42,6 +50,7 @@ def run(
         "address": address,
         "control": control,
         "thresholds": parse_thresholds(threshold, "--threshold") if threshold else None,
+        "clips": {"folder": str(save_clips)} if save_clips else None,
         "log_level": log_level,
     }
     run_daemon(lambda: load_config(flags, config).config)

@@ -249,7 +249,9 @@ def predict(
         plots.bars(scores, file.name, chart)
         _say(f"wrote {chart}")
     if play:
-        predicting.play(window)
+        from kwsd.playback import play as play_window
+
+        play_window(window)
 
 
 @app.command()

@@ -9,14 +9,13 @@ import numpy as np
 import soundfile
 from numpy.typing import NDArray
 
+from kwsd.clips.sorting import NO_WORDS
 from kwsd.errors import AudioDataError, UsageError
 from kwsd.frontend import SAMPLE_RATE, WINDOW_SAMPLES
 from kwsd_train.split import Split, official_splits, random_splits, speaker
 
 Int16 = NDArray[np.int16]
 SUFFIXES = frozenset({".wav", ".flac"})
-NO_WORDS = frozenset({"speech", "noise", "rir", "mined"})
-"""Folders of a data folder that hold no words."""
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from kwsd.bundle import RESERVED_LABELS
 from kwsd.errors import AudioDataError, OutputError
 from kwsd.frontend import SAMPLE_RATE, WINDOW_SAMPLES, Float32
 from kwsd.model import Model
+from kwsd.scoring import score
 from kwsd_train.dataset import read_recording
 from kwsd_train.features import as_float
-from kwsd_train.scoring import score
 
 TABLE = "mined.csv"
 

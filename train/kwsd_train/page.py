@@ -13,9 +13,9 @@ import soundfile
 from kwsd.errors import OutputError
 from kwsd.frontend import SAMPLE_RATE
 from kwsd.model import Model
+from kwsd.scoring import replay
 from kwsd_train import plots, tune
 from kwsd_train.evaluate import Share, evaluate
-from kwsd_train.scoring import replay
 from kwsd_train.streaming import Figures, Rate, Sources, StreamReport, Trials
 
 LOUDEST = 20

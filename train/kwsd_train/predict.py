@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kwsd.frontend import SAMPLE_RATE, WINDOW_SAMPLES, Float32
+from kwsd.frontend import WINDOW_SAMPLES, Float32
 from kwsd.model import Model
 from kwsd.sources.file import FileSource
 
@@ -26,16 +26,3 @@ def read_window(file: Path) -> Float32:
 def predict(model: Model, window: Float32) -> dict[str, float]:
     """Probability of each label."""
     return dict(zip(model.labels, model.predict(window[np.newaxis])[0].tolist(), strict=True))
-
-
-def play(window: Float32) -> None:
-    """Play a window through the default device.
-
-    Raises
-    ------
-    AudioUnavailableError
-        There is no PortAudio or no device.
-    """
-    from kwsd.sources.devices import portaudio  # noqa: PLC0415  PortAudio may be missing
-
-    portaudio().play(window, SAMPLE_RATE, blocking=True)

@@ -12,11 +12,11 @@ from scipy.special import gammaincinv
 from kwsd.bundle import DetectorSettings
 from kwsd.errors import UsageError
 from kwsd.model import Model
+from kwsd.scoring import Scored, replay, score
 from kwsd_train.dataset import Int16, audio_files, load_clips, load_recordings
 from kwsd_train.evaluate import Share, wilson
 from kwsd_train.features import as_float
 from kwsd_train.matching import Matching, Spoken, match
-from kwsd_train.scoring import Scored, replay, score
 from kwsd_train.split import SPLITS, check_split
 from kwsd_train.streams import Builder, Stream, read_marked
 

@@ -55,6 +55,29 @@ def test_with_a_user_namespace_the_home_is_read_only_and_the_daemon_hears(
     assert ear.keyword() == "stop"
 
 
+# docs/tuning.md says so.
+def test_a_drop_in_opens_the_folder_of_clips_where_the_home_is_read_only(
+    container: Container, service: Unit, ear: Ear
+) -> None:
+    folder = "/home/anna/.local/share/kwsd/clips"
+    container.anna("mkdir", "--mode=700", "--parents", folder)
+    configuration = container.files / "home/anna/.config/kwsd/config.toml"
+    container.anna("mkdir", "--parents", "/home/anna/.config/kwsd")
+    configuration.write_text('[clips]\nfolder = "~/.local/share/kwsd/clips"\n')
+    service.change("[Service]", "PrivateUsers=yes")
+    service.systemctl("restart", check=False)
+    assert service.show("ExecMainStatus") == "78"
+    assert any(f"cannot keep clips in {folder}: the folder cannot be written to" in line for line in service.log())
+
+    service.change("[Service]", "PrivateUsers=yes", "ReadWritePaths=%h/.local/share/kwsd/clips")
+    service.systemctl("restart")
+    ear.status("listening")
+    container.play("stop")
+    assert ear.keyword() == "stop"
+    service.systemctl("stop")
+    assert "_stop_" in container.anna("ls", folder).stdout
+
+
 # docs/security.md has these figures.
 def test_the_exposure_of_the_units_is_as_documented(service: Unit, system_service: Unit) -> None:
     assert service.exposure() == 5.6

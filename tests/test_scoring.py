@@ -12,7 +12,7 @@ from kwsd import Detection, Spotter, load_model
 from kwsd.bundle import DetectorSettings
 from kwsd.cli.demo import FOLDER
 from kwsd.detector import Detector
-from kwsd_train.scoring import Scored, replay, score
+from kwsd.scoring import Scored, replay, score
 
 MODEL = load_model()
 MODEL.set_thresholds(dict.fromkeys(MODEL.keywords, 0.3))

@@ -66,25 +66,65 @@ class Scored:
         return recording, sample - int(self.starts[recording])
 
 
+class Scorer:
+    """Runs the daemon's pipeline over recordings as they come, and keeps the scores.
+
+    Parameters
+    ----------
+    model : Model
+
+    Attributes
+    ----------
+    seconds : float
+        Length of the recordings so far.
+    """
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._recorder = Recorder(model)
+        self._spotter = Spotter(self._recorder, attentive=True)
+        self._ends: list[NDArray[np.int64]] = []
+        self._starts: list[int] = []
+        self._start = 0
+        self.seconds = 0.0
+
+    def feed(self, samples: Float32) -> list[Detection]:
+        """Take the next samples of a recording; gives what the model's own settings detect in them.
+
+        Parameters
+        ----------
+        samples : ndarray, shape (n,), float32 in [-1, 1], 16 kHz mono
+        """
+        self.seconds += len(samples) / SAMPLE_RATE
+        return self._spotter.feed(samples)
+
+    def end(self) -> None:
+        """The recording has ended: its latest word is decided, and the next begins anew."""
+        self._spotter.flush()
+        self._starts.append(self._start)
+        self._ends.append(self._start + self._model.hop_samples * np.arange(1, self._spotter.windows + 1))
+        self._start += self._model.hop_samples * self._spotter.windows
+        self._spotter = Spotter(self._recorder, attentive=True)
+
+    def scored(self) -> Scored:
+        """The scores of all recordings that have ended, of which there is at least one."""
+        scores, ends = np.stack(self._recorder.answers), np.concatenate(self._ends)
+        return Scored(self._model.labels, scores, ends, np.array(self._starts), self.seconds)
+
+
 def score(model: Model, recordings: Iterable[Float32]) -> Scored:
-    """Run the daemon's pipeline over each recording once, and keep the scores.
+    """Run the daemon's pipeline over whole recordings, and keep the scores.
 
     Parameters
     ----------
     model : Model
     recordings : iterable of ndarray, shape (any,), float32 in [-1, 1], 16 kHz mono
     """
-    recorder = Recorder(model)
-    ends, starts, seconds, start = [], [], 0.0, 0
+    scorer = Scorer(model)
     for samples in recordings:
-        spotter = Spotter(recorder, attentive=True)
-        spotter.feed(samples)
-        spotter.flush()
-        starts.append(start)
-        ends.append(start + model.hop_samples * np.arange(1, spotter.windows + 1))
-        seconds += len(samples) / SAMPLE_RATE
-        start = int(ends[-1][-1])
-    return Scored(model.labels, np.stack(recorder.answers), np.concatenate(ends), np.array(starts), seconds)
+        scorer.feed(samples)
+        scorer.end()
+    return scorer.scored()
 
 
 def replay(scored: Scored, settings: DetectorSettings) -> list[Detection]:

@@ -1,0 +1,25 @@
+"""Clips: whether the daemon is told to keep any, and can."""
+
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+from kwsd.check.finding import Finding, failed, ok
+from kwsd.clips.clip import clips_in
+from kwsd.clips.writer import prepare
+from kwsd.config import Clips
+from kwsd.errors import ConfigError
+
+
+def clips(wanted: Clips) -> Iterator[Finding]:
+    """A finding, where clips are wanted."""
+    if not wanted.folder:
+        return
+    folder = Path(wanted.folder).expanduser()
+    try:
+        prepare(folder)
+    except ConfigError as error:
+        yield failed("clips", error, f"chmod 700 {shlex.quote(str(folder))}" if folder.is_dir() else "kwsd config")
+    else:
+        kept = len(clips_in(folder)) if folder.is_dir() else 0
+        yield ok("clips", f"detections and near misses are recorded: {kept} of at most {wanted.keep} in {folder}")
