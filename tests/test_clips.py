@@ -244,7 +244,7 @@ def _of_another_user(folder: Path) -> None:
     ("spoil", "reason"),
     [
         (_file, "File exists"),
-        (_open_to_others, "the folder is open to other users: name a new one, or chmod 700 it"),
+        (_open_to_others, "it is open to other users: name a new one, or chmod 700 it"),
         pytest.param(
             _of_another_user,
             "the folder belongs to another user",
@@ -341,7 +341,5 @@ def test_a_daemon_refuses_a_folder_that_others_can_read(kwsd: Command, tmp_path:
     config.write_text(f'[clips]\nfolder = "{folder}"\n' if place == "[clips]" else "")
     flags = ["--save-clips", folder] if place == "--save-clips" else []
     done = kwsd.run("run", "--device", "-", "--config", config, *flags)
-    reason = (
-        f"kwsd: cannot keep clips in {folder}: the folder is open to other users: name a new one, or chmod 700 it\n"
-    )
+    reason = f"kwsd: cannot keep clips in {folder}: it is open to other users: name a new one, or chmod 700 it\n"
     assert (done.returncode, done.stderr) == (78, reason)

@@ -110,9 +110,7 @@ def prepare(folder: Path) -> None:
     if found.st_uid != os.geteuid():
         raise ConfigError(f"cannot keep clips in {folder}: the folder belongs to another user")
     if stat.S_IMODE(found.st_mode) & 0o077:
-        raise ConfigError(
-            f"cannot keep clips in {folder}: the folder is open to other users: name a new one, or chmod 700 it"
-        )
+        raise ConfigError(f"cannot keep clips in {folder}: it is open to other users: name a new one, or chmod 700 it")
     if not os.access(folder, os.W_OK | os.X_OK):
         raise ConfigError(f"cannot keep clips in {folder}: the folder cannot be written to")
 
