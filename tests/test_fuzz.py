@@ -58,7 +58,15 @@ def test_any_bytes_as_a_configuration(tmp_path: Path, content: bytes) -> None:
 @fuzzed
 @given(
     key=st.sampled_from(
-        [*Config.__struct_fields__, "thresholds.go", "curve.clients", "actions.go", "actions.go.command", "none"]
+        [
+            *Config.__struct_fields__,
+            "thresholds.go",
+            "curve.clients",
+            "clips.keep",
+            "actions.go",
+            "actions.go.command",
+            "x",
+        ]
     ),
     value=values,
 )
