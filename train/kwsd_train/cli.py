@@ -10,6 +10,8 @@ import typer
 from kwsd.errors import KwsdError, UsageError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from kwsd_train.dataset import Clips
     from kwsd_train.streaming import Sources
 
@@ -95,7 +97,8 @@ def fit(
 ) -> None:
     """Train a recipe and print the run's folder.
 
-    A run that was killed goes on after its last finished epoch with --resume.
+    In a terminal it shows bars with the time left and the curves so far; elsewhere it writes a line an epoch. A run
+    that was killed goes on after its last finished epoch with --resume.
     """
     if resume and after:
         raise UsageError("--after is for a new run: leave it out with --resume")
@@ -104,14 +107,15 @@ def fit(
     from kwsd_train import fit as fitting
     from kwsd_train.recipe import read_recipe
 
+    terminal = _terminal()
     if resume:
-        fitting.resume(resume, _say)
+        fitting.resume(resume, _say, terminal=terminal)
         print(resume)
     elif data:
         chosen = read_recipe(recipe)
         run = runs / fitting.new_id(chosen)
         _say(f"run folder: {run}")
-        fitting.start(chosen, data, run, _say, after=after, strict=strict)
+        fitting.start(chosen, data, run, _say, after=after, strict=strict, terminal=terminal)
         print(run)
 
 
@@ -274,6 +278,14 @@ def export(
 def _name_skipped(clips: "Clips") -> None:
     for skipped in clips.skipped:
         _say(f"skipped: {skipped.reason}")
+
+
+def _terminal() -> "Console | None":
+    """Standard error, if it is a terminal that can be drawn on."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    return console if sys.stderr.isatty() and not console.is_dumb_terminal else None
 
 
 def _say(message: str) -> None:
