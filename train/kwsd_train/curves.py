@@ -1,8 +1,9 @@
 """Training as it goes, in a terminal: bars with the time left, and the curves so far."""
 
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import keras
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -14,14 +15,16 @@ from rich.text import Text
 
 History = list[dict[str, float]]
 
-HEIGHT = 8
-"""Lines of a curve."""
+HEIGHT, LOWEST = 8, 3
+"""Lines of a curve, and the fewest that are worth drawing."""
+AROUND = 6
+"""Lines of the screen that are not the curves': their legend, the bars, and where the cursor stands."""
 NARROW = 70
 """Columns below which the curves stand one above the other."""
 LABEL = 7
 """Columns left of a curve for its scale."""
-PERIOD_S = 900.0
-"""Seconds by whose speed the time left is told: long enough to hold the validation after an epoch."""
+PERIOD_S = 3600.0
+"""The time left is told by the speed over so many seconds, so that the validation after each epoch counts."""
 
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """Bits of the eight dots of a character, by row and column (Unicode 15, section 21.1, Braille)."""
@@ -29,6 +32,11 @@ EMPTY = 0x2800
 MARK = "●"
 
 TRAINING, VALIDATION = "cyan", "bold yellow"
+
+
+def busy(console: Console | None, doing: str) -> AbstractContextManager[Any]:
+    """Say in a terminal what is done at the moment, for as long as the context lasts."""
+    return console.status(doing) if console else nullcontext()
 
 
 class Screen(keras.callbacks.Callback):  # type: ignore[misc]
@@ -51,8 +59,9 @@ class Screen(keras.callbacks.Callback):  # type: ignore[misc]
             BarColumn(bar_width=None),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("left"),
+            TextColumn("gone,"),
             TimeRemainingColumn(),
+            TextColumn("left"),
             console=console,
             expand=True,
             speed_estimate_period=PERIOD_S,
@@ -80,6 +89,10 @@ class Screen(keras.callbacks.Callback):  # type: ignore[misc]
         self._bars.advance(self._epoch)
         self._bars.advance(self._all)
 
+    def on_train_end(self, _logs: dict[str, float] | None = None) -> None:
+        """Leave no time to go where training has stopped before the last epoch."""
+        self._bars.update(self._all, total=self._bars.tasks[self._all].completed)
+
     def close(self) -> None:
         """Leave the terminal, however training has ended."""
         self._live.stop()
@@ -99,24 +112,26 @@ class Curves:
         self._history, self._epochs = list(history), epochs
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        if not self._history:
+        stacked = 1 if options.max_width >= NARROW else 2
+        height = min(HEIGHT, (console.height - AROUND) // stacked - 2)
+        if not self._history or height < LOWEST:
             return
-        wide = options.max_width >= NARROW
+        panels = [self._panel(name, height) for name in ("loss", "accuracy")]
         grid = Table.grid(expand=True)
-        panels = [self._panel(name) for name in ("loss", "accuracy")]
-        for _ in panels if wide else panels[:1]:
+        for _ in panels[stacked - 1 :]:
             grid.add_column(ratio=1)
-        for row in [panels] if wide else [[panel] for panel in panels]:
+        for row in [panels] if stacked == 1 else [[panel] for panel in panels]:
             grid.add_row(*row)
         yield grid
         yield Text.assemble(
             ("⠒⠒", TRAINING), " training   ", (MARK, VALIDATION), f" validation   epochs 1 to {self._epochs}"
         )
 
-    def _panel(self, name: str) -> Panel:
+    def _panel(self, name: str, height: int) -> Panel:
         training, validation = ([row[key] for row in self._history] for key in (name, f"val_{name}"))
         newest = f"{name}  training {training[-1]:.3g}, validation {validation[-1]:.3g}"
-        return Panel(_Curve(training, validation, self._epochs), title=newest, title_align="left", border_style="dim")
+        curve = _Curve(training, validation, self._epochs, height)
+        return Panel(curve, title=newest, title_align="left", border_style="dim")
 
 
 class Scale(NamedTuple):
@@ -132,18 +147,18 @@ class Scale(NamedTuple):
 
 
 class _Curve:
-    def __init__(self, training: Sequence[float], validation: Sequence[float], epochs: int) -> None:
-        self._training, self._validation, self._epochs = training, validation, epochs
+    def __init__(self, training: Sequence[float], validation: Sequence[float], epochs: int, height: int) -> None:
+        self._training, self._validation, self._epochs, self._height = training, validation, epochs, height
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width = max(2, options.max_width - LABEL - 1)
         scale = Scale(min(*self._training, *self._validation), max(*self._training, *self._validation))
-        lines = [Text(line, TRAINING) for line in braille(self._training, scale, width, HEIGHT, self._epochs)]
+        lines = [Text(line, TRAINING) for line in braille(self._training, scale, width, self._height, self._epochs)]
         for epoch, value in enumerate(self._validation):
-            column, row = _column(epoch, self._epochs, width), scale.row(value, HEIGHT)
+            column, row = _column(epoch, self._epochs, width), scale.row(value, self._height)
             lines[row] = Text.assemble(lines[row][:column], (MARK, VALIDATION), lines[row][column + 1 :])
         for row, line in enumerate(lines):
-            label = {0: f"{scale.high:.3g}", HEIGHT - 1: f"{scale.low:.3g}"}.get(row, "")
+            label = {0: f"{scale.high:.3g}", self._height - 1: f"{scale.low:.3g}"}.get(row, "")
             yield Text.assemble((f"{label:>{LABEL}} ", "dim"), line)
 
 

@@ -29,7 +29,7 @@ from rich.console import Console
 from kwsd.errors import OutputError, UsageError
 from kwsd.frontend import Float32
 from kwsd_train import networks, plots
-from kwsd_train.curves import History, Screen
+from kwsd_train.curves import History, Screen, busy
 from kwsd_train.dataset import Clips, load_clips, word_names
 from kwsd_train.evaluate import closed_set, report, write_report
 from kwsd_train.feed import arrays, make_feed
@@ -92,7 +92,8 @@ def start(  # noqa: PLR0913  what a run is made of
     OutputError
         The run folder exists already or cannot be made.
     """
-    clips = _load(recipe, data, strict=strict)
+    with busy(terminal, f"reading the clips of {data}"):
+        clips = _load(recipe, data, strict=strict)
     for skipped in clips.skipped:
         say(f"skipped: {skipped.reason}")
     settings = _settings(recipe, data, clips, after)
@@ -115,7 +116,8 @@ def resume(run: Path, say: Say, *, terminal: Console | None = None) -> None:
     settings = read_settings(run)
     if (run / NETWORK).exists():
         raise UsageError(f"{run} is finished: there is nothing to go on with")
-    clips = _load(settings.recipe, Path(settings.data), strict=False)
+    with busy(terminal, f"reading the clips of {settings.data}"):
+        clips = _load(settings.recipe, Path(settings.data), strict=False)
     if _listing(clips) != settings.listing_sha256:
         raise UsageError(f"{settings.data} no longer holds the clips that {run} was started with")
     _train(run, clips, say, None, terminal)
@@ -193,7 +195,8 @@ def _train(run: Path, clips: Clips, say: Say, after: Path | None, terminal: Cons
     settings = read_settings(run)
     recipe = settings.recipe
     keras.utils.set_random_seed(recipe.seed)
-    feed = make_feed(recipe, Path(settings.data), settings.labels, clips)
+    with busy(terminal, "preparing the examples"):
+        feed = make_feed(recipe, Path(settings.data), settings.labels, clips)
     checkpoint = last_checkpoint(run)
     first = int(checkpoint.stem.removeprefix("epoch-")) if checkpoint else 0
     if checkpoint:
@@ -319,9 +322,7 @@ def _listing(clips: Clips) -> str:
     return hashlib.sha256("\n".join(names).encode()).hexdigest()
 
 
-def _finish(
-    run: Path, settings: RunSettings, clips: Clips, network: keras.Model, history: History
-) -> None:
+def _finish(run: Path, settings: RunSettings, clips: Clips, network: keras.Model, history: History) -> None:
     split = "testing" if settings.recipe.split == "random" else "validation"
     inputs, _ = arrays(clips.of(split), settings.labels)
     scores = keras.ops.convert_to_numpy(keras.ops.softmax(network.predict(inputs, batch_size=256, verbose=0)))
