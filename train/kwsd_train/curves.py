@@ -9,7 +9,7 @@ import keras
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
 from rich.panel import Panel
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -53,11 +53,11 @@ class Screen(keras.callbacks.Callback):  # type: ignore[misc]
 
     def __init__(self, console: Console, history: History, epochs: int, steps: int) -> None:
         super().__init__()
-        self._history, self._epochs = history, epochs
+        self._history, self._epochs, self._done = history, epochs, len(history) * steps
         self._bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
-            MofNCompleteColumn(),
+            TextColumn("{task.percentage:>3.0f} %"),
             TimeElapsedColumn(),
             TextColumn("gone,"),
             TimeRemainingColumn(),
@@ -66,8 +66,8 @@ class Screen(keras.callbacks.Callback):  # type: ignore[misc]
             expand=True,
             speed_estimate_period=PERIOD_S,
         )
-        self._epoch = self._bars.add_task("", total=steps)
-        self._all = self._bars.add_task("all epochs", total=(epochs - len(history)) * steps)
+        self._epoch = self._bars.add_task(f"epoch {len(history) + 1} of {epochs}", total=steps)
+        self._all = self._bars.add_task("all epochs", total=epochs * steps, completed=self._done)
         self._live = Live(console=console, get_renderable=self.draw, refresh_per_second=4)
 
     def draw(self) -> RenderableType:
@@ -76,8 +76,7 @@ class Screen(keras.callbacks.Callback):  # type: ignore[misc]
 
     def on_train_begin(self, _logs: dict[str, float] | None = None) -> None:
         """Begin to draw."""
-        for bar in self._bars.task_ids:
-            self._bars.reset(bar)
+        self._bars.reset(self._all, completed=self._done)
         self._live.start()
 
     def on_epoch_begin(self, epoch: int, _logs: dict[str, float] | None = None) -> None:
@@ -131,7 +130,7 @@ class Curves:
         training, validation = ([row[key] for row in self._history] for key in (name, f"val_{name}"))
         newest = f"{name}  training {training[-1]:.3g}, validation {validation[-1]:.3g}"
         curve = _Curve(training, validation, self._epochs, height)
-        return Panel(curve, title=newest, title_align="left", border_style="dim")
+        return Panel(curve, title=Text(newest, "not dim"), title_align="left", border_style="dim")
 
 
 class Scale(NamedTuple):
