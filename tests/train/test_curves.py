@@ -113,10 +113,7 @@ def test_training_that_stops_early_has_no_time_left() -> None:
 # In a terminal, and elsewhere
 
 
-def test_a_terminal_shows_bars_and_curves_and_is_left_in_order(
-    fit: Start, streaming_file: Path, tmp_path: Path
-) -> None:
-    terminal = fit(streaming_file, tmp_path / "runs")
+def test_a_terminal_shows_bars_and_curves_and_is_left_in_order(terminal: Terminal, tmp_path: Path) -> None:
     code, text = terminal.ended()
     assert code == 0, text
     assert re.search(r"epoch 1/2: .*val_loss", text)
