@@ -43,16 +43,16 @@ dd small { display: block; font-size: .8rem; font-weight: 400; color: var(--dim)
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .92rem }
 caption { text-align: left; color: var(--dim); padding-bottom: .3rem }
 th, td { padding: .25rem .8rem .25rem 0; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap }
-td.text, th:first-child { text-align: left }
+th:first-child { text-align: left }
 .matrix th, .matrix td { padding: .35rem .5rem; text-align: center }
 .matrix th:first-child { text-align: right }
 .chart img { display: block; width: 100%; min-width: 34rem; max-width: 56rem }
-.clips { display: grid; grid-template-columns: repeat(auto-fill, minmax(14rem, 1fr)); gap: 1rem }
+.clips { display: grid; grid-template-columns: repeat(auto-fill, minmax(10rem, 1fr)); gap: 1rem }
 figure { margin: 0 }
 figcaption { font-size: .85rem; color: var(--dim); overflow-wrap: anywhere }
 .clips img, .clips audio { display: block; width: 100% }
 audio { height: 2.2rem; vertical-align: middle }
-td audio { width: 15rem }
+td audio { width: 11rem }
 </style>
 </head>
 <body>

@@ -92,7 +92,7 @@ def curves(history: Sequence[dict[str, float]], file: Path | BinaryIO) -> None:
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         for key, label in ((name, "training"), (f"val_{name}", "validation")):
             axes.plot(epochs, [row[key] for row in history], label=label)
-        axes.set(xlabel="epoch", ylabel=name, ylim=(0, None if name == "loss" else 1))
+        axes.set(xlabel="epoch", ylabel=name, ylim=(0, None if name == "loss" else 1.02))
         axes.legend()
     figure.savefig(file)
 

@@ -42,8 +42,8 @@ SHOWN_CLIPS, SHOWN_PER_WORD = 72, 3
 LISTED = 20
 """Lines of a list of clips or false alarms that can be listened to: with players they take most of the page's size."""
 BEFORE, AFTER = round(1.5 * SAMPLE_RATE), SAMPLE_RATE // 2  # samples heard around the moment of a false alarm
-FARTHEST = 60.0
-"""False alarms an hour at which the DET curves end."""
+FARTHEST, BEYOND = 60.0, 2.0
+"""The DET curves end at so many false alarms an hour, or at so many times those of the model, if that is more."""
 AT_ONCE = 256
 """Clips that are scored between two movements of the progress bar."""
 NO_STREAMS = "Nothing was measured in streams: that needs the folders speech/ and noise/ in the data folder."
@@ -172,7 +172,7 @@ def _summary(heard: Heard, trials: Trials | None) -> Html:
         alarms = own.false_alarms.all
         shown += [
             ("Missed in streams", f"{own.missed.share:.1%}", f"of {own.missed.of:,} words, all conditions"),
-            ("False alarms an hour", f"{alarms.per_hour:.1f}", f"{alarms.count} in {alarms.hours:.1f} h"),
+            ("False alarms an hour", f"{alarms.per_hour:.1f}", f"{alarms.count} in {alarms.hours:.2f} h"),
             ("Latency, median", f"{own.latency_median_s:.2f} s", f"95 % within {own.latency_p95_s:.2f} s"),
         ]
     words = len(heard.clips.counts())
@@ -183,7 +183,8 @@ def _data(heard: Heard) -> Iterator[Html]:
     clips, measures = heard.clips, heard.measures
     speakers = np.array([speaker(path.stem) for path in clips.paths])
     yield paragraph(
-        f"{len(clips.paths):,} clips of {len(set(speakers))} speakers; {len(clips.skipped)} files could not be used."
+        f"Clips: {len(clips.paths):,}. Speakers: {len(set(speakers)):,}. "
+        f"Files that could not be used: {len(clips.skipped):,}."
     )
     if clips.skipped:
         yield table(
@@ -226,16 +227,16 @@ def _suspects(heard: Heard) -> Iterator[Html]:
     groups = survey.duplicates(clips)
     yield heading("Duplicates")
     yield paragraph(
-        f"{sum(map(len, groups)):,} clips share their first second with another, in {len(groups):,} groups. "
-        "Those of several words or splits spoil training, or flatter the figures."
+        f"Clips that share their first second with another: {sum(map(len, groups)):,}. Those of several words spoil "
+        "training; those of several splits flatter the figures."
     )
     if groups:
         groups.sort(key=lambda group: (_spread(clips, group) == "", -len(group)))
         rows = ([", ".join(map(heard.name, group)), _spread(clips, group) or "no"] for group in groups[:LISTED])
-        yield table(f"At most {LISTED} groups", ["files", "in several"], rows)
+        yield table(f"The first {min(LISTED, len(groups))} of {len(groups):,} groups", ["files", "in several"], rows)
     quiet = survey.silent(heard.measures)
     yield heading("Silent")
-    yield paragraph(f"{len(quiet):,} clips never reach {survey.SILENT_DB:g} dB below full scale.")
+    yield paragraph(f"Clips that never reach {survey.SILENT_DB:g} dB of full scale: {len(quiet):,}.")
     if quiet:
         yield table(
             f"The {min(LISTED, len(quiet))} quietest",
@@ -245,8 +246,8 @@ def _suspects(heard: Heard) -> Iterator[Html]:
     suspects = survey.mislabelled(heard.doubts)
     yield heading("Mislabelled?")
     yield paragraph(
-        f"{len(suspects):,} of {len(heard.doubts):,} clips, of all splits, are taken for another label than their "
-        f"folder's with a score of {survey.CONFIDENT:g} or more. Either the label is wrong, or the model is: listen."
+        "Clips, of all splits, that are taken for another label than their folder's with a score of "
+        f"{survey.CONFIDENT:g} or more: {len(suspects):,} of {len(heard.doubts):,}. Either the label is wrong, or the model is: listen."
     )
     if suspects:
         yield _doubts(f"The {min(LISTED, len(suspects))} surest", heard, suspects)
@@ -262,15 +263,15 @@ def _doubts(caption: str, heard: Heard, found: list[survey.Doubt]) -> Html:
     rows = (
         [
             heard.name(doubt.clip),
+            heard.player(doubt.clip),
             str(heard.clips.splits[doubt.clip]),
             f"{doubt.own:.3f}",
             doubt.taken_for,
             f"{doubt.score:.3f}",
-            heard.player(doubt.clip),
         ]
         for doubt in found[:LISTED]
     )
-    return table(caption, ["file", "split", "own score", "taken for", "score", "sound"], rows)
+    return table(caption, ["file", "sound", "split", "own score", "taken for", "score"], rows)
 
 
 def _gallery(heard: Heard) -> Html:
@@ -308,7 +309,7 @@ def _training(history: History) -> Iterator[Html]:
     best = min(history, key=lambda row: row["val_loss"])
     minutes = sum(row["seconds"] for row in history) / 60
     said = (
-        f"After {len(history)} epochs, {minutes:.0f} minutes: loss {last['loss']:.3f} on training and "
+        f"After {len(history)} epochs, {minutes:.1f} min: loss {last['loss']:.3f} on training and "
         f"{last['val_loss']:.3f} on validation, accuracy {last['accuracy']:.1%} and {last['val_accuracy']:.1%}. "
         f"The lowest validation loss is {best['val_loss']:.3f}, after epoch {best['epoch']:.0f}."
     )
@@ -317,7 +318,7 @@ def _training(history: History) -> Iterator[Html]:
 
 
 def _clips(heard: Heard) -> Iterator[Html]:
-    figures, model = heard.figures, heard.model
+    figures = heard.figures
     right = [["keywords alone", *_share(figures.accuracy)]]
     right += [["all labels", *_share(figures.full)]] if figures.full else []
     right += [[word, *_share(share)] for word, share in figures.per_word.items()]
@@ -329,10 +330,10 @@ def _clips(heard: Heard) -> Iterator[Html]:
     hardest = [d for d in heard.doubts if figures.split in {heard.clips.splits[d.clip], "all"} and d.own < d.score]
     yield heading("Hardest clips")
     yield paragraph(
-        f"{len(hardest):,} clips are taken for another label; those whose own label has the lowest score come first."
+        f"Clips that are taken for another label: {len(hardest):,}. The lower the score of its own label, the harder."
     )
     if hardest:
-        yield _doubts(f"The {min(LISTED, len(hardest))} hardest, of {model.name}", heard, hardest)
+        yield _doubts(f"The {min(LISTED, len(hardest))} hardest", heard, hardest)
 
 
 def _streams(model: Model, sources: Sources, trials: Trials) -> Iterator[Html]:
@@ -367,7 +368,7 @@ def _streams(model: Model, sources: Sources, trials: Trials) -> Iterator[Html]:
         "The dot is the model at its own thresholds; the curves are those of one threshold for all keywords."
     )
     own = tune.measure(trials, detector)
-    points = list(tune.curve(trials, detector, FARTHEST))
+    points = list(tune.curve(trials, detector, max(FARTHEST, BEYOND * own.false_alarms.all.per_hour)))
     text = (
         "Miss rate against false alarms an hour, by keyword. At its own thresholds the model misses "
         f"{own.missed.share:.1%} at {own.false_alarms.all.per_hour:.1f} false alarms an hour."
@@ -394,8 +395,8 @@ def _alarms(model: Model, sources: Sources, trials: Trials) -> Html:
         recording, place = trials.negatives[kind].locate(alarm.sample)
         samples = recordings[kind][recording][max(place - BEFORE, 0) : place + AFTER]
         sound = player(f"false alarm {number}, {alarm.keyword}", samples)
-        rows.append([str(number), kind, alarm.keyword, f"{alarm.score:.4f}", sound])
-    return table(f"The {len(rows)} with the highest scores", ["", "recordings", "keyword", "score", "sound"], rows)
+        rows.append([f"{number}. {alarm.keyword}", sound, kind, f"{alarm.score:.4f}"])
+    return table(f"The {len(rows)} with the highest scores", ["keyword", "sound", "recordings", "score"], rows)
 
 
 def _stream(figures: Figures) -> list[str]:
