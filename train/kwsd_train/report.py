@@ -104,15 +104,15 @@ def write(path: Path, model: Model, sources: Sources, history: History, say: Cal
         raise UsageError("a report needs --data")
     if not path.parent.is_dir():  # said before minutes of work, not after
         raise OutputError(f"cannot write {path}: there is no folder {path.parent}")
-    heard = hear(model, sources.data, sources.split, say)
-    for skipped in heard.clips.skipped:
-        say(f"skipped: {skipped.reason}")
     streams = None
     if all((sources.data / kind).is_dir() for kind in NEGATIVES):
         say("running the model over streams, and over recordings without keywords")
         streams = streaming.hear(model, sources)
     else:
         say(NO_STREAMS)
+    heard = hear(model, sources.data, sources.split, say)
+    for skipped in heard.clips.skipped:
+        say(f"skipped: {skipped.reason}")
     sections = [
         Section("Data", list(_data(heard))),
         Section("Clips to look into", list(_suspects(heard))),
@@ -247,7 +247,8 @@ def _suspects(heard: Heard) -> Iterator[Html]:
     yield heading("Mislabelled?")
     yield paragraph(
         "Clips, of all splits, that are taken for another label than their folder's with a score of "
-        f"{survey.CONFIDENT:g} or more: {len(suspects):,} of {len(heard.doubts):,}. Either the label is wrong, or the model is: listen."
+        f"{survey.CONFIDENT:g} or more: {len(suspects):,} of {len(heard.doubts):,}. "
+        "Either the label is wrong, or the model is: listen."
     )
     if suspects:
         yield _doubts(f"The {min(LISTED, len(suspects))} surest", heard, suspects)
