@@ -1,7 +1,7 @@
 """The report on a model: its data, its training, its figures on clips and in streams, and what to listen to."""
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -34,8 +34,6 @@ from kwsd_train.page import (
 from kwsd.scoring import replay
 from kwsd_train.split import SPLITS, check_split, speaker
 from kwsd_train.streaming import NEGATIVES, Figures, Rate, Sources, StreamReport, Trials
-
-History = list[dict[str, float]]
 
 SHOWN_CLIPS, SHOWN_PER_WORD = 72, 3
 """Clips of the gallery: so many in all, and of one word, at most."""
@@ -78,7 +76,9 @@ class Heard:
         return player(self.name(clip), self.clips.samples[clip])
 
 
-def write(path: Path, model: Model, sources: Sources, history: History, say: Callable[[str], None]) -> None:
+def write(
+    path: Path, model: Model, sources: Sources, history: Sequence[dict[str, float]], say: Callable[[str], None]
+) -> None:
     """Measure a model and write the report.
 
     Parameters
@@ -88,7 +88,7 @@ def write(path: Path, model: Model, sources: Sources, history: History, say: Cal
     model : Model
     sources : Sources
         Whose data folder is described as a whole; the figures are those of its split.
-    history : list of dict
+    history : sequence of dict
         Of the run that made the model; empty where it is not known.
     say : callable
         Takes a line about each step.
@@ -302,7 +302,7 @@ def _clip_picture(clips: Clips, index: int) -> Html:
     return picture(text, partial(plots.clip, as_float(clips.samples[index])))
 
 
-def _training(history: History) -> Iterator[Html]:
+def _training(history: Sequence[dict[str, float]]) -> Iterator[Html]:
     if not history:
         yield paragraph("No run was named: kwsd-train report --run RUN shows its curves.")
         return
