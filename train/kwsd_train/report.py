@@ -13,6 +13,7 @@ from rich.progress import track
 from kwsd.errors import OutputError, UsageError
 from kwsd.frontend import SAMPLE_RATE, Float32
 from kwsd.model import Model
+from kwsd.scoring import replay
 from kwsd_train import evaluate, plots, streaming, survey, tune
 from kwsd_train.dataset import Clips, load_clips
 from kwsd_train.evaluate import SILENCE, Report, Share
@@ -31,7 +32,6 @@ from kwsd_train.page import (
     table,
     tiles,
 )
-from kwsd.scoring import replay
 from kwsd_train.split import SPLITS, check_split, speaker
 from kwsd_train.streaming import NEGATIVES, Figures, Rate, Sources, StreamReport, Trials
 
