@@ -4,6 +4,7 @@ import fcntl
 import os
 import pty
 import re
+import select
 import struct
 import subprocess
 import termios
@@ -67,10 +68,12 @@ class Terminal:
     def ended(self) -> tuple[int, str]:
         """Exit code of the program, which ends by itself, and all that it has drawn."""
         os.set_blocking(self._master, False)
-        while self.process.poll() is None:
+        end = os.pidfd_open(self.process.pid)
+        while end not in select.select([self._master, end], [], [])[0]:
             self._drain()
+        os.close(end)
         self._drain()
-        return self.process.returncode, plain(self.drawn)
+        return self.process.wait(), plain(self.drawn)
 
     def is_as_before(self) -> bool:
         """Whether the terminal's settings are those from before the program, and it shows its ordinary screen."""

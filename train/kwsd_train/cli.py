@@ -3,6 +3,7 @@
 import json as jsonlib
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -10,12 +11,15 @@ import typer
 from kwsd.errors import KwsdError, UsageError
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
+    from kwsd.model import Model
     from kwsd_train.dataset import Clips
     from kwsd_train.streaming import Sources
 
 app = typer.Typer(
     name="kwsd-train",
-    help="Train keyword-spotting models: download, explore, fit, evaluate, tune, predict, export.",
+    help="Train keyword-spotting models: download, explore, fit, evaluate, report, tune, predict, export.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -95,7 +99,8 @@ def fit(
 ) -> None:
     """Train a recipe and print the run's folder.
 
-    A run that was killed goes on after its last finished epoch with --resume.
+    In a terminal it shows bars with the time left and the curves so far; elsewhere it writes a line an epoch. A run
+    that was killed goes on after its last finished epoch with --resume.
     """
     if resume and after:
         raise UsageError("--after is for a new run: leave it out with --resume")
@@ -104,14 +109,15 @@ def fit(
     from kwsd_train import fit as fitting
     from kwsd_train.recipe import read_recipe
 
+    terminal = _terminal()
     if resume:
-        fitting.resume(resume, _say)
+        fitting.resume(resume, _say, terminal=terminal)
         print(resume)
     elif data:
         chosen = read_recipe(recipe)
         run = runs / fitting.new_id(chosen)
         _say(f"run folder: {run}")
-        fitting.start(chosen, data, run, _say, after=after, strict=strict)
+        fitting.start(chosen, data, run, _say, after=after, strict=strict, terminal=terminal)
         print(run)
 
 
@@ -124,7 +130,6 @@ def evaluate(
     per_keyword: PerKeyword = 50,
     seed: StreamSeed = 0,
     write: Annotated[bool, typer.Option("--write", help="Put the figures into the bundle.")] = False,
-    page: Annotated[Path | None, typer.Option("--report", help="With --stream: an HTML page for all of it.")] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     strict: Strict = False,
 ) -> None:
@@ -139,10 +144,8 @@ def evaluate(
     if stream:
         from kwsd_train.streaming import Sources
 
-        _evaluate_stream(model, Sources(data, split=split, per_keyword=per_keyword, seed=seed), page, write, json)
+        _evaluate_stream(model, Sources(data, split=split, per_keyword=per_keyword, seed=seed), write, json)
         return
-    if page:
-        raise UsageError("--report goes with --stream")
     from kwsd_train.evaluate import evaluate as measure
     from kwsd_train.evaluate import table
 
@@ -155,23 +158,62 @@ def evaluate(
     print(msgspec.json.encode(figures).decode() if json else table(figures))
 
 
-def _evaluate_stream(name: str, sources: "Sources", page: Path | None, write: bool, json: bool) -> None:
+def _evaluate_stream(name: str, sources: "Sources", write: bool, json: bool) -> None:
     import msgspec
 
     from kwsd.model import find_model, load_model
     from kwsd_train import card, streaming
 
     model = load_model(name)
-    trials = streaming.hear(model, sources)
-    figures = streaming.report(model, sources, trials)
-    if page:
-        from kwsd_train.page import write as write_page
-
-        write_page(page, model, sources, trials, figures)
-        _say(f"wrote {page}")
+    figures = streaming.report(model, sources, streaming.hear(model, sources))
     if write:
         card.note(find_model(name), card.STREAM, figures)
     print(msgspec.json.encode(figures).decode() if json else streaming.table(figures))
+
+
+@app.command()
+def report(
+    data: Data,
+    model: Annotated[
+        str | None, typer.Option(help="As for evaluate; the network of the run, or default, without it.")
+    ] = None,
+    run: Annotated[Path | None, typer.Option(metavar="RUN", help="The run folder whose curves are shown.")] = None,
+    out: Annotated[Path, typer.Option(help="The HTML file.")] = Path("report.html"),
+    split: Annotated[str, typer.Option(help="training, validation, testing or all.")] = "validation",
+    per_keyword: PerKeyword = 50,
+    seed: StreamSeed = 0,
+) -> None:
+    """Write all that can be seen and heard of a model and its data into one HTML file.
+
+    Data, suspect clips, waveforms and spectrograms, training curves, figures on clips and in streams, and the hardest
+    clips and loudest false alarms to listen to. The file needs no other, and no network.
+    """
+    from kwsd.model import load_model
+    from kwsd_train import report as reporting
+    from kwsd_train.streaming import Sources
+
+    sources = Sources(data, split=split, per_keyword=per_keyword, seed=seed)
+    if run is None:
+        reporting.write(out, load_model(model or "default"), sources, [], _say)
+    else:
+        from kwsd_train import fit as fitting
+
+        labels, history = fitting.read_settings(run).labels, fitting.read_history(run)
+        loaded = load_model(model) if model else _model_of(run)
+        if list(loaded.labels) != labels:
+            raise UsageError(f"{run} has other labels than model {loaded.name}")
+        reporting.write(out, loaded, sources, history, _say)
+    _say(f"wrote {out}, {out.stat().st_size / 1e6:.1f} MB")
+
+
+def _model_of(run: Path) -> "Model":
+    from kwsd.model import load_model
+    from kwsd_train.export import export as write
+
+    with TemporaryDirectory() as folder:
+        bundle = Path(folder) / run.name
+        write(run, bundle, "float16", saved_model=False)
+        return load_model(bundle)
 
 
 @app.command()
@@ -274,6 +316,14 @@ def export(
 def _name_skipped(clips: "Clips") -> None:
     for skipped in clips.skipped:
         _say(f"skipped: {skipped.reason}")
+
+
+def _terminal() -> "Console | None":
+    """Standard error, if it is a terminal that can be drawn on."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    return console if sys.stderr.isatty() and not console.is_dumb_terminal else None
 
 
 def _say(message: str) -> None:

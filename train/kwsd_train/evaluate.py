@@ -1,7 +1,6 @@
 """How good a model is on clips: accuracy with its interval, by word, and what is taken for what."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -12,7 +11,7 @@ from kwsd.bundle import RESERVED_LABELS
 from kwsd.errors import UsageError
 from kwsd.frontend import SAMPLE_RATE, WINDOW_SAMPLES, Float32
 from kwsd.model import Model
-from kwsd_train.dataset import Clips, audio_files, load_clips, read_recording, word_names, words_folder
+from kwsd_train.dataset import Clips, Int16, audio_files, load_clips, read_recording, word_names, words_folder
 from kwsd_train.features import as_float
 from kwsd_train.split import check_split
 
@@ -103,14 +102,27 @@ def evaluate(model: Model, data: Path, split: str, *, strict: bool = False) -> t
         There is no such split, or it has no clip of a keyword.
     """
     check_split(split)
-    folders = word_names(data)
-    words = folders if set(model.labels) & RESERVED_LABELS else [word for word in folders if word in model.keywords]
-    clips = load_clips(data, words=words, part=split, strict=strict)
-    if not np.isin(clips.words, model.keywords).any():
+    clips = load_clips(data, words=measured_words(model, data), part=split, strict=strict)
+    quiet = silences(data) if SILENCE in model.labels else clips.samples[:0]
+    words = np.concatenate([clips.words, np.full(len(quiet), SILENCE)])
+    if not np.isin(words, model.keywords).any():
         raise UsageError(f"{data} has no {split} clip of a keyword of model {model.name}")
-    if SILENCE in model.labels:
-        clips = _with_silences(clips, words_folder(data))
-    return report(clips.words, model.predict(as_float(clips.samples)), model.labels, split), clips
+    scores = model.predict(as_float(np.concatenate([clips.samples, quiet])))
+    return report(words, scores, model.labels, split), clips
+
+
+def measured_words(model: Model, data: Path) -> list[str]:
+    """Word folders that a model can be measured on: all, if it knows `_unknown_`, else those of its keywords."""
+    folders = word_names(data)
+    return folders if set(model.labels) & RESERVED_LABELS else [word for word in folders if word in model.keywords]
+
+
+def silences(data: Path) -> Int16:
+    """Windows without a word, (n, 16000): digital silence, and one second in ten of the background noise."""
+    recordings = [read_recording(path) for path in audio_files(words_folder(data) / "_background_noise_")]
+    starts = [(row, start) for row in recordings for start in range(0, len(row) - WINDOW_SAMPLES, SILENCE_EVERY)]
+    seconds = [row[start : start + WINDOW_SAMPLES] for row, start in starts]
+    return np.stack([np.zeros(WINDOW_SAMPLES, np.int16), *seconds])
 
 
 def report(words: NDArray[np.str_], scores: Float32, labels: Sequence[str], split: str) -> Report:
@@ -174,15 +186,6 @@ def table(figures: Report) -> str:
     for label, row in zip(figures.labels, figures.confusion, strict=True):
         lines.append(f"{label:<{wide}}" + "".join(f"{number:>{wide}}" for number in row))
     return "\n".join(lines) + "\n"
-
-
-def _with_silences(clips: Clips, folder: Path) -> Clips:
-    recordings = [read_recording(path) for path in audio_files(folder / "_background_noise_")]
-    starts = [(row, start) for row in recordings for start in range(0, len(row) - WINDOW_SAMPLES, SILENCE_EVERY)]
-    seconds = [row[start : start + WINDOW_SAMPLES] for row, start in starts]
-    silences = np.stack([np.zeros(WINDOW_SAMPLES, np.int16), *seconds])
-    words = np.concatenate([clips.words, [SILENCE] * len(silences)])
-    return replace(clips, words=words, samples=np.concatenate([clips.samples, silences]))
 
 
 def _closed(words: NDArray[np.str_], scores: Float32, labels: Sequence[str], word: str) -> Share:

@@ -24,10 +24,12 @@ import keras
 import msgspec
 import numpy as np
 import tensorflow as tf
+from rich.console import Console
 
 from kwsd.errors import OutputError, UsageError
 from kwsd.frontend import Float32
 from kwsd_train import networks, plots
+from kwsd_train.curves import History, Screen, busy
 from kwsd_train.dataset import Clips, load_clips, word_names
 from kwsd_train.evaluate import closed_set, report, write_report
 from kwsd_train.feed import arrays, make_feed
@@ -70,9 +72,18 @@ def new_id(recipe: Recipe) -> str:
 
 
 def start(  # noqa: PLR0913  what a run is made of
-    recipe: Recipe, data: Path, run: Path, say: Say, *, after: Path | None = None, strict: bool = False
+    recipe: Recipe,
+    data: Path,
+    run: Path,
+    say: Say,
+    *,
+    after: Path | None = None,
+    strict: bool = False,
+    terminal: Console | None = None,
 ) -> None:
     """Train a recipe in a new run folder, from random weights or from those of the run `after`.
+
+    Bars and curves are drawn into the terminal, if there is one.
 
     Raises
     ------
@@ -81,7 +92,8 @@ def start(  # noqa: PLR0913  what a run is made of
     OutputError
         The run folder exists already or cannot be made.
     """
-    clips = _load(recipe, data, strict=strict)
+    with busy(terminal, f"reading the clips of {data}"):
+        clips = _load(recipe, data, strict=strict)
     for skipped in clips.skipped:
         say(f"skipped: {skipped.reason}")
     settings = _settings(recipe, data, clips, after)
@@ -90,11 +102,11 @@ def start(  # noqa: PLR0913  what a run is made of
         (run / SETTINGS).write_bytes(_json(settings))
     except OSError as error:
         raise OutputError(f"cannot make the run folder {run}: {error.strerror}") from None
-    _train(run, clips, say, after)
+    _train(run, clips, say, after, terminal)
 
 
-def resume(run: Path, say: Say) -> None:
-    """Go on with a run after its last finished epoch.
+def resume(run: Path, say: Say, *, terminal: Console | None = None) -> None:
+    """Go on with a run after its last finished epoch; bars and curves as in `start`.
 
     Raises
     ------
@@ -104,10 +116,11 @@ def resume(run: Path, say: Say) -> None:
     settings = read_settings(run)
     if (run / NETWORK).exists():
         raise UsageError(f"{run} is finished: there is nothing to go on with")
-    clips = _load(settings.recipe, Path(settings.data), strict=False)
+    with busy(terminal, f"reading the clips of {settings.data}"):
+        clips = _load(settings.recipe, Path(settings.data), strict=False)
     if _listing(clips) != settings.listing_sha256:
         raise UsageError(f"{settings.data} no longer holds the clips that {run} was started with")
-    _train(run, clips, say)
+    _train(run, clips, say, None, terminal)
 
 
 def read_settings(run: Path) -> RunSettings:
@@ -118,6 +131,12 @@ def read_settings(run: Path) -> RunSettings:
         raise UsageError(f"{run} is no run folder: cannot read {SETTINGS}: {error.strerror}") from None
     except msgspec.DecodeError as error:
         raise UsageError(f"{run / SETTINGS} is damaged: {error}") from None
+
+
+def read_history(run: Path) -> History:
+    """The figures of a run's finished epochs, in order."""
+    path = run / HISTORY
+    return msgspec.json.decode(path.read_bytes(), type=History) if path.exists() else []
 
 
 def last_checkpoint(run: Path) -> Path | None:
@@ -172,11 +191,12 @@ def _load(recipe: Recipe, data: Path, *, strict: bool) -> Clips:
     return load_clips(data, words=words, random_seed=random_seed, strict=strict)
 
 
-def _train(run: Path, clips: Clips, say: Say, after: Path | None = None) -> None:
+def _train(run: Path, clips: Clips, say: Say, after: Path | None, terminal: Console | None) -> None:
     settings = read_settings(run)
     recipe = settings.recipe
     keras.utils.set_random_seed(recipe.seed)
-    feed = make_feed(recipe, Path(settings.data), settings.labels, clips)
+    with busy(terminal, "preparing the examples"):
+        feed = make_feed(recipe, Path(settings.data), settings.labels, clips)
     checkpoint = last_checkpoint(run)
     first = int(checkpoint.stem.removeprefix("epoch-")) if checkpoint else 0
     if checkpoint:
@@ -187,16 +207,21 @@ def _train(run: Path, clips: Clips, say: Say, after: Path | None = None) -> None
         if after:
             network.set_weights(load_network(after).get_weights())
         network.compile(_optimizer(recipe.optimizer, feed.steps, recipe.epochs), _loss(), metrics=["accuracy"])
-    after_epoch = AfterEpoch(run, settings, feed.validation, _read_history(run)[:first], say)
-    network.fit(
-        feed.batches(first),
-        steps_per_epoch=feed.steps,
-        initial_epoch=first,
-        epochs=recipe.epochs,
-        shuffle=False,  # the batches come shuffled
-        verbose=0,
-        callbacks=[after_epoch],
-    )
+    after_epoch = AfterEpoch(run, settings, feed.validation, read_history(run)[:first], say)
+    screen = Screen(terminal, after_epoch.history, recipe.epochs, feed.steps) if terminal else None
+    try:
+        network.fit(
+            feed.batches(first),
+            steps_per_epoch=feed.steps,
+            initial_epoch=first,
+            epochs=recipe.epochs,
+            shuffle=False,  # the batches come shuffled
+            verbose=0,
+            callbacks=[after_epoch, *([screen] if screen else [])],
+        )
+    finally:
+        if screen:
+            screen.close()
     network.save(run / NETWORK)
     _finish(run, settings, clips, network, after_epoch.history)
 
@@ -209,7 +234,7 @@ class AfterEpoch(keras.callbacks.Callback):  # type: ignore[misc]
         run: Path,
         settings: RunSettings,
         validation: tuple[Float32, Int64],
-        history: list[dict[str, float]],
+        history: History,
         say: Say,
     ) -> None:
         super().__init__()
@@ -297,19 +322,12 @@ def _listing(clips: Clips) -> str:
     return hashlib.sha256("\n".join(names).encode()).hexdigest()
 
 
-def _finish(
-    run: Path, settings: RunSettings, clips: Clips, network: keras.Model, history: list[dict[str, float]]
-) -> None:
+def _finish(run: Path, settings: RunSettings, clips: Clips, network: keras.Model, history: History) -> None:
     split = "testing" if settings.recipe.split == "random" else "validation"
     inputs, _ = arrays(clips.of(split), settings.labels)
     scores = keras.ops.convert_to_numpy(keras.ops.softmax(network.predict(inputs, batch_size=256, verbose=0)))
     write_report(run, report(clips.of(split).words, scores, settings.labels, split))
     plots.curves(history, run / "curves.png")
-
-
-def _read_history(run: Path) -> list[dict[str, float]]:
-    path = run / HISTORY
-    return msgspec.json.decode(path.read_bytes(), type=list[dict[str, float]]) if path.exists() else []
 
 
 def _json(value: Any) -> bytes:

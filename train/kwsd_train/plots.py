@@ -4,14 +4,17 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
+import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from kwsd import frontend
 from kwsd.frontend import SAMPLE_RATE, Float32
 
 if TYPE_CHECKING:
     from kwsd_train.evaluate import Report
+    from kwsd_train.survey import Measures
     from kwsd_train.tune import Point
 
 
@@ -59,28 +62,52 @@ def bars(scores: dict[str, float], title: str, path: Path) -> None:
     figure.savefig(path)
 
 
-def curves(history: Sequence[dict[str, float]], path: Path) -> None:
+def clip(samples: Float32, file: BinaryIO) -> None:
+    """The waveform of a window above its log spectrogram, small and without axes, as WebP."""
+    figure = Figure(figsize=(2.4, 1.8), dpi=120)
+    above, below = figure.subplots(2, gridspec_kw={"height_ratios": (1, 2)})
+    above.plot(samples, linewidth=0.5, color="tab:blue")
+    above.set(xlim=(0, len(samples)), ylim=(-1, 1))
+    _draw_spectrogram(below, frontend.spectrogram(samples))
+    for axes in (above, below):
+        axes.axis("off")
+    figure.subplots_adjust(0, 0, 1, 1, 0, 0)
+    figure.savefig(file, format="webp")
+
+
+def lengths_and_levels(measures: "Measures", file: BinaryIO) -> None:
+    """How long the clips are, and how loud."""
+    figure = Figure(figsize=(10, 3.2), layout="constrained")
+    kinds = (("length, s", measures.seconds), ("mean level, dB", measures.mean_db))
+    for axes, (name, values) in zip(figure.subplots(1, 2), kinds, strict=True):
+        axes.hist(values, bins=60)
+        axes.set(xlabel=name, ylabel="clips")
+    figure.savefig(file)
+
+
+def curves(history: Sequence[dict[str, float]], file: Path | BinaryIO) -> None:
     """Loss and accuracy by epoch, training and validation."""
     figure = Figure(figsize=(10, 4), layout="constrained")
     epochs = [row["epoch"] for row in history]
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         for key, label in ((name, "training"), (f"val_{name}", "validation")):
             axes.plot(epochs, [row[key] for row in history], label=label)
-        axes.set(xlabel="epoch", ylabel=name, ylim=(0, None if name == "loss" else 1))
+        axes.set(xlabel="epoch", ylabel=name, ylim=(0, None if name == "loss" else 1.02))
         axes.legend()
-    figure.savefig(path)
+    figure.savefig(file)
 
 
 def det(curve: Sequence["Point"], chosen: "Point", file: Path | BinaryIO) -> None:
     """The DET curve of each keyword, and of all together with the chosen point."""
     figure = Figure(figsize=(8, 6), layout="constrained")
     axes = figure.subplots()
+    ink = mpl.rcParams["text.color"]
     for word in chosen.missed_by_word:
         alarms = [point.false_alarms.by_word[word].per_hour for point in curve]
         axes.plot(alarms, [point.missed_by_word[word].share for point in curve], label=word, linewidth=1)
     total = [point.false_alarms.all.per_hour for point in curve]
-    axes.plot(total, [point.missed.share for point in curve], label="all", color="black", linewidth=2)
-    axes.plot(chosen.false_alarms.all.per_hour, chosen.missed.share, "o", color="black")
+    axes.plot(total, [point.missed.share for point in curve], label="all", color=ink, linewidth=2)
+    axes.plot(chosen.false_alarms.all.per_hour, chosen.missed.share, "o", color=ink)
     # Up to one false alarm in all the hours the axis is linear, so that none has its place too.
     axes.set_xscale("symlog", linthresh=1 / chosen.false_alarms.all.hours)
     axes.set(xlabel="false alarms an hour", ylabel="miss rate", xlim=(0, None), ylim=(0, 1))
