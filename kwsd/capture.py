@@ -4,7 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from queue import Empty, Full, Queue
+from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
 from kwsd.errors import AudioLostError, AudioUnavailableError
@@ -58,6 +58,28 @@ class End(NamedTuple):
 Item = Opened | Arrival | Lost | End
 
 
+class Inbox:
+    """What captures have to say, in the order in which it happens: one thread can wait for several of them."""
+
+    def __init__(self) -> None:
+        # Written in C and without a bound, which each capture keeps for itself.
+        self._items: SimpleQueue[tuple[Capture, Item]] = SimpleQueue()
+
+    def put(self, capture: "Capture", item: Item) -> None:
+        """Take an item of a capture's thread."""
+        self._items.put((capture, item))
+
+    def next(self, timeout_s: float) -> "tuple[Capture, Item] | None":
+        """What happened next and to which capture, or None when nothing did in time."""
+        try:
+            capture, item = self._items.get(timeout=timeout_s)
+        except Empty:
+            return None
+        if isinstance(item, Arrival):
+            capture.block_taken()
+        return capture, item
+
+
 class Capture:
     """Runs a source in a thread of its own, from construction to `close`, and opens it again whenever it is lost.
 
@@ -69,6 +91,8 @@ class Capture:
         Gives the source, for the first time and anew, or raises `AudioUnavailableError` as long as it is not there.
     patient : bool
         Whether a source that is not there at first is waited for; it is the end without.
+    inbox : Inbox, optional
+        Shared with other captures; one of its own without it.
 
     Attributes
     ----------
@@ -80,11 +104,15 @@ class Capture:
         Times that the source was opened after it was lost, or was not there.
     """
 
-    def __init__(self, open_source: Callable[[], Source], *, patient: bool = False) -> None:
+    def __init__(self, open_source: Callable[[], Source], *, patient: bool = False, inbox: Inbox | None = None) -> None:
         self._open_source = open_source
         self._patient = patient
         self._source: Source | None = None
-        self._queue: Queue[Item] = Queue(BACKLOG_BLOCKS)
+        self._inbox = inbox or Inbox()
+        # Each is changed by one thread alone.
+        self._blocks_put = 0
+        self._blocks_taken = 0
+        self._room = threading.Event()
         self._closed = threading.Event()
         self._gap = False
         self.active_s = time.monotonic()
@@ -94,16 +122,20 @@ class Capture:
         self._thread.start()
 
     def next(self, timeout_s: float) -> Item | None:
-        """What happened next, or None when nothing did in time."""
-        try:
-            return self._queue.get(timeout=timeout_s)
-        except Empty:
-            return None
+        """What happened next, or None when nothing did in time; for a capture with an inbox of its own."""
+        found = self._inbox.next(timeout_s)
+        return found[1] if found else None
+
+    def block_taken(self) -> None:
+        """A block has been taken from the inbox."""
+        self._blocks_taken += 1
+        if not self._room.is_set():
+            self._room.set()
 
     @property
     def queued(self) -> int:
-        """Blocks that wait for `next`."""
-        return self._queue.qsize()
+        """Blocks that wait in the inbox."""
+        return self._blocks_put - self._blocks_taken
 
     def close(self) -> None:
         """Stop the source and the thread; a thread stuck in a dead device is left behind."""
@@ -147,7 +179,7 @@ class Capture:
             if source.live:
                 self._put_or_drop(arrival)
             else:
-                self._put(arrival)
+                self._put_when_there_is_room(arrival)
 
     def _wait_for_source(self, reason: str) -> Source | None:
         """The source when it is there again; None when the capture is closed before."""
@@ -166,21 +198,27 @@ class Capture:
         return None
 
     def _put_or_drop(self, arrival: Arrival) -> None:
-        block = arrival.block._replace(gap=arrival.block.gap or self._gap)
-        try:
-            self._queue.put_nowait(arrival._replace(block=block))
-            self._gap = False
-        except Full:
+        if self.queued >= BACKLOG_BLOCKS:
             self.dropped += 1
             self._gap = True
+            return
+        if self._gap:
+            arrival = Arrival(arrival.block._replace(gap=True), arrival.monotonic_s)
+            self._gap = False
+        self._put_block(arrival)
+
+    def _put_when_there_is_room(self, arrival: Arrival) -> None:
+        while self.queued >= BACKLOG_BLOCKS and not self._closed.is_set():
+            self._room.clear()
+            self._room.wait(POLL_S)
+        self._put_block(arrival)
+
+    def _put_block(self, arrival: Arrival) -> None:
+        self._blocks_put += 1
+        self._put(arrival)
 
     def _put(self, item: Item) -> None:
-        while not self._closed.is_set():
-            try:
-                self._queue.put(item, timeout=POLL_S)
-            except Full:
-                continue
-            return
+        self._inbox.put(self, item)
 
 
 def left_behind() -> bool:

@@ -80,6 +80,16 @@ class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return ["/bin/sh", "-c", self.command]
 
 
+class Stream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One of several things to listen to at once."""
+
+    name: Annotated[
+        str,
+        msgspec.Meta(pattern=r"\A[^\x00-\x1f/.][^\x00-\x1f/]*\Z", description="Carried by its events and its status."),
+    ]
+    device: Annotated[Text, msgspec.Meta(description="As the key device.")]
+
+
 class Clips(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the daemon keeps the audio of detections and near misses, if at all."""
 
@@ -133,6 +143,13 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             description="Where the daemon is controlled: ipc:///PATH. When empty, control.sock beside the event socket."
         ),
     ] = ""
+    stream: Annotated[
+        list[Stream],
+        msgspec.Meta(
+            description="Several things to listen to at once, in place of device: a table for each.",
+            examples=[[{"name": "desk", "device": "USB Audio"}, {"name": "door", "device": "Webcam"}]],
+        ),
+    ] = []
     curve: Annotated[
         Curve | None,
         msgspec.Meta(
@@ -170,12 +187,20 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = Clips()
 
     def __post_init__(self) -> None:
-        """Refuse an action that could never be run, by its keyword."""
+        """Refuse streams that cannot be told apart, and an action that could never be run, by its keyword."""
+        for names in ([stream.name for stream in self.stream], [stream.device for stream in self.stream]):
+            for name in names:
+                if names.count(name) > 1:
+                    raise ValueError(f"there are two streams with {name!r}")
         for keyword, action in self.commands().items():
             try:
                 action.words()
             except ValueError as error:
                 raise ValueError(f"action for {keyword!r}: {error}") from None
+
+    def streams(self) -> list[Stream]:
+        """What is listened to; the only stream has no name."""
+        return self.stream or [Stream("", self.device)]
 
     def commands(self) -> dict[str, Action]:
         """The actions, each in its long form."""
@@ -227,6 +252,9 @@ def load_config(
     given = {key: value for key, value in (flags or {}).items() if value is not None}
     for layer in (_file_layer(file, environment), _environment_layer(environment), Layer("command line", given)):
         _convert(layer.values, layer.origin)
+        if "device" in layer.values and "stream" not in layer.values:
+            # Of all that lower places say about what to listen to, nothing is left.
+            values["stream"], origins["stream"] = [], "default"
         for key, value in layer.values.items():
             if key in MERGED_TABLES:
                 values[key] |= value

@@ -40,7 +40,12 @@ class Setting(NamedTuple):
 def settings() -> list[Setting]:
     """All keys; those of tables are last, because in TOML what follows a table belongs to it."""
     _, components = msgspec.json.schema_components([Config], ref_template="{name}")
-    return sorted(_settings(Config.__name__, components), key=lambda setting: isinstance(setting.example, dict))
+    return sorted(_settings(Config.__name__, components), key=lambda setting: _is_table(setting.example))
+
+
+def _is_table(value: Any) -> bool:  # noqa: ANN401  whatever TOML can hold
+    """Whether a value is a table, or a list of them."""
+    return isinstance(value, dict) or (isinstance(value, list) and bool(value) and isinstance(value[0], dict))
 
 
 def _settings(kind: str, components: dict[str, Any]) -> list[Setting]:
@@ -57,7 +62,7 @@ def _settings(kind: str, components: dict[str, Any]) -> list[Setting]:
 
 def _references(schema: dict[str, Any]) -> list[str]:
     """Names of the kinds of tables that a value may be or hold."""
-    kinds = schema.get("additionalProperties", schema)
+    kinds = schema.get("additionalProperties", schema.get("items", schema))
     return [kind["$ref"] for kind in kinds.get("anyOf", [kinds]) if "$ref" in kind]
 
 
@@ -108,6 +113,9 @@ def toml(values: dict[str, Any], origins: str | dict[str, Any] | None = None, na
     lines, tables = "", ""
     for key, value in values.items():
         origin = origins.get(key) if isinstance(origins, dict) else origins
+        if _is_table(value) and isinstance(value, list):
+            tables += "".join(f"\n[[{_key(key)}]]\n{toml(each, origin)}" for each in value)
+            continue
         if isinstance(value, dict) and value:
             inner = f"{name}.{_key(key)}" if name else _key(key)
             # A table that holds nothing but tables needs no heading of its own.

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 import zmq
 
-from kwsd.address import IPC, bind, check_control_address, control_address
+from kwsd.address import IPC, bind, check_control_address, control_address, readable
 from kwsd.errors import AddressError, ControlError, KwsdError
 from kwsd.events import StatusEvent
 
@@ -16,7 +16,7 @@ MAX_REQUEST_BYTES = 4096
 """ZeroMQ cuts the connection of whoever sends more."""
 
 REQUESTS_A_TURN = 8
-"""Requests answered between two blocks, and kept for each client: a flood of them must not hold up the audio."""
+"""Requests answered at each look, and kept for each client: a flood of them must not hold up the audio."""
 
 LINGER_MS = 1000
 """How long closing waits for the last answer to leave."""
@@ -36,10 +36,14 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """The status, or one sentence that says why the request was not fulfilled."""
+    """The status, or one sentence that says why the request was not fulfilled.
+
+    Where there are several streams, `status` is that of the first of them, and `others` are those of the others.
+    """
 
     status: StatusEvent | None = None
     error: str = ""
+    others: list[StatusEvent] = []
 
 
 class Control:
@@ -71,7 +75,7 @@ class Control:
             self._context.destroy(linger=0)
             raise
 
-    def serve(self, fulfil: Callable[[Request], StatusEvent]) -> None:
+    def serve(self, fulfil: Callable[[Request], list[StatusEvent]]) -> None:
         """Answer what has been asked since the last call, without ever waiting.
 
         The frames before the first empty one say who has asked (rfc.zeromq.org/spec/28); what has none is no request.
@@ -79,13 +83,12 @@ class Control:
         Parameters
         ----------
         fulfil : callable
-            Does what a request says and gives the status after it, or raises `KwsdError`.
+            Does what a request says and gives the status of each stream after it, or raises `KwsdError`.
         """
         for _ in range(REQUESTS_A_TURN):
-            try:
-                frames = self._socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
+            if not readable(self._socket):
                 return
+            frames = self._socket.recv_multipart()
             if b"" in frames:
                 end = frames.index(b"") + 1
                 reply = _answer(frames[end:], fulfil)
@@ -100,6 +103,19 @@ class Control:
 
 
 def ask(command: Command, address: str | None = None, *, thresholds: Mapping[str, float] | None = None) -> StatusEvent:
+    """Send a request to a running daemon; see `ask_all`.
+
+    Returns
+    -------
+    StatusEvent
+        The daemon's status when it has fulfilled the request; of several streams, that of the first.
+    """
+    return ask_all(command, address, thresholds=thresholds)[0]
+
+
+def ask_all(
+    command: Command, address: str | None = None, *, thresholds: Mapping[str, float] | None = None
+) -> list[StatusEvent]:
     """Send a request to a running daemon.
 
     Parameters
@@ -112,8 +128,8 @@ def ask(command: Command, address: str | None = None, *, thresholds: Mapping[str
 
     Returns
     -------
-    StatusEvent
-        The daemon's status when it has fulfilled the request.
+    list of StatusEvent
+        The status of each stream when the daemon has fulfilled the request.
 
     Raises
     ------
@@ -131,13 +147,14 @@ def ask(command: Command, address: str | None = None, *, thresholds: Mapping[str
         socket.send(msgspec.json.encode(Request(command, dict(thresholds or {}))))
         if not socket.poll(round(ANSWER_S * 1000)):
             raise ControlError(f"the kwsd at {address} did not answer within {ANSWER_S:g} s")
-        return _status(socket.recv(), address)
+        return _statuses(socket.recv(), address)
 
 
-def _answer(frames: list[bytes], fulfil: Callable[[Request], StatusEvent]) -> Reply:
+def _answer(frames: list[bytes], fulfil: Callable[[Request], list[StatusEvent]]) -> Reply:
     try:
         request = msgspec.json.decode(b"".join(frames), type=Request)
-        return Reply(fulfil(request))
+        status, *others = fulfil(request)
+        return Reply(status, others=others)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         return Reply(error=f"this is no request: {error}")
     except KwsdError as error:
@@ -153,11 +170,11 @@ def _check_running(address: str) -> None:
             raise ControlError(f"no kwsd is running at {address}: {error.strerror}") from None
 
 
-def _status(body: bytes, address: str) -> StatusEvent:
+def _statuses(body: bytes, address: str) -> list[StatusEvent]:
     try:
         reply = msgspec.json.decode(body, type=Reply)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ControlError(f"what listens at {address} is no kwsd of this version: {error}") from None
     if reply.status is None:
         raise ControlError(reply.error)
-    return reply.status
+    return [reply.status, *reply.others]

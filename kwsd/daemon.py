@@ -8,44 +8,30 @@ from collections.abc import Callable
 from contextlib import closing, suppress
 from types import FrameType
 
-import numpy as np
-
 from kwsd.address import control_address, default_address
-from kwsd.capture import Arrival, Capture, End, Lost, Opened
-from kwsd.clips.keeper import Keeper
+from kwsd.capture import End, Inbox, Item, Lost
 from kwsd.config import Config
 from kwsd.control import Control, Request
 from kwsd.errors import AudioLostError, KwsdError
 from kwsd.events import StatusEvent
+from kwsd.listener import DEAF_S, Listener
 from kwsd.log import keep_libraries_quiet
 from kwsd.notify import Notifier
 from kwsd.publisher import Publisher
-from kwsd.reporter import Reporter
 from kwsd.setup import Setup
-from kwsd.silence import Silence
-from kwsd.sources import Opener, is_live
-from kwsd.spotter import FLUSH_SAMPLES, Spotter
 
 log = logging.getLogger(__name__)
 
 POLL_S = 0.1
-"""Longest wait for a block, and so for a signal, a request or a new subscriber to be seen."""
-
-DEAF_S = 2.5
-"""Seconds without a block after which a live source counts as lost."""
-
-STUCK_S = 15.0
-"""Seconds without a word from the capture thread, which then hangs in the device: only a new process can help."""
+"""Longest wait for a block, and shortest time from one look at signals, requests and new subscribers to the next."""
 
 
 class Daemon:
-    """Publishes an event for each keyword that a source says.
+    """Publishes an event for each keyword that one of its streams says.
 
     Parameters
     ----------
     setup : Setup
-        Its device is opened, and again whenever it is lost. One that is not there yet is waited for where a service
-        manager runs the daemon: nobody is there who could start it again.
     publisher : Publisher
     control : Control
     notifier : Notifier
@@ -53,54 +39,52 @@ class Daemon:
     Raises
     ------
     AudioUnavailableError, AudioDataError
-        The device cannot be opened now.
+        A stream's device cannot be opened now.
     """
 
     def __init__(self, setup: Setup, publisher: Publisher, control: Control, notifier: Notifier) -> None:
         self._setup = setup
-        self._keeper = Keeper(setup.config.clips)
-        device = setup.config.device
-        self._live = is_live(device)
-        self._capture = Capture(Opener(device), patient=self._live and notifier.managed)
-        self._first = self._capture.next(DEAF_S)
-        if isinstance(self._first, End) and self._first.error:
-            raise self._first.error
-        name = self._first.name if isinstance(self._first, Opened) else device
-        self._reporter = Reporter(publisher, setup.model, name, self._capture, notifier)
-        self._reporter.keeper = self._keeper
         self._publisher = publisher
         self._control = control
         self._notifier = notifier
-        self._spotter = Spotter(setup.model)
-        self._silence = Silence()
-        self._muted = False
+        self._inbox = Inbox()
+        self._listeners = [
+            Listener(stream, setup, publisher, notifier, self._inbox) for stream in setup.config.streams()
+        ]
+        self._hearing = {listener.capture: listener for listener in self._listeners}
+        self._error: Exception | None = None
+        self._looked_s = 0.0
         self._reload_asked = False
         self._stopping = False
+        self._first = self._first_items()
 
     def run(self) -> None:
-        """Listen until the source ends or `stop` is called.
+        """Listen until every stream ends or `stop` is called.
 
         Raises
         ------
         AudioLostError
-            The device hangs, so that it cannot be opened again by this process.
+            Every device hangs, so that none can be opened again by this process.
         AudioDataError
-            The source's audio ended otherwise than it should; what was usable has been processed.
+            A stream's audio ended otherwise than it should; what was usable has been processed.
         """
-        waiting = f"waiting for audio from {self._reporter.source}"
-        self._notifier.status(waiting)
-        log.info("%s, model %s", waiting, self._reporter.model.name)
-        if isinstance(self._first, Lost):
-            self._reporter.enter("lost", self._first.reason)
+        for listener in self._listeners:
+            waiting = f"waiting for audio from {listener.reporter.source}"
+            listener.reporter.tell_manager(waiting)
+            log.info("%s, model %s", listener.reporter.named(waiting), listener.reporter.model.name)
+        for listener, item in self._first:
+            if isinstance(item, Lost):
+                listener.take(item)
         self._notifier.ready()
         try:
             self._loop()
         finally:
             self._notifier.stopping()
-            self._capture.close()
-            self._keeper.close()
-            self._reporter.enter("stopping")
-            log.info("stopped after %d windows and %d events", self._reporter.windows, self._reporter.events.total())
+            for listener in self._listeners:
+                listener.close()
+            windows = sum(listener.reporter.windows for listener in self._listeners)
+            events = sum(listener.reporter.events.total() for listener in self._listeners)
+            log.info("stopped after %d windows and %d events", windows, events)
 
     def stop(self) -> None:
         """Let `run` return soon; may be called from a signal handler."""
@@ -110,94 +94,78 @@ class Daemon:
         """Let `run` read the configuration anew soon; may be called from a signal handler."""
         self._reload_asked = True
 
+    def _first_items(self) -> list[tuple[Listener, Item]]:
+        """What the streams say until each has said something, or one has had its time."""
+        items: list[tuple[Listener, Item]] = []
+        missing, end_s = set(self._listeners), time.monotonic() + DEAF_S
+        while missing and (found := self._inbox.next(max(0, end_s - time.monotonic()))):
+            listener, item = self._hearing[found[0]], found[1]
+            if listener in missing and isinstance(item, End) and item.error:
+                raise item.error
+            if listener in missing and not isinstance(item, Lost):
+                listener.take(item)  # it is open
+            else:
+                items.append((listener, item))
+            missing.discard(listener)
+        return items
+
     def _loop(self) -> None:
-        item = self._first
-        while not self._stopping:
-            if isinstance(item, End):
-                self._finish(item)
-                return
-            self._take(item)
-            self._notifier.alive()
-            self._control.serve(self._fulfil)
-            if self._reload_asked:
-                self._reload_asked = False
-                with suppress(KwsdError):  # the log has it
-                    self._reload()
-                    self._reporter.publish_status()
-            self._reporter.keep_informed()
-            item = self._capture.next(POLL_S)
+        for listener, item in self._first:
+            self._take(listener, item)
+        while self._hearing and not self._stopping:
+            self._look_around()
+            found = self._inbox.next(POLL_S)
+            if found:
+                self._take(self._hearing[found[0]], found[1])
+        if self._error and not self._stopping:
+            raise self._error
 
-    def _take(self, item: Opened | Arrival | Lost | None) -> None:
-        if isinstance(item, Arrival):
-            self._process(item)
-        elif isinstance(item, Opened):
-            self._reporter.source = item.name
-        elif isinstance(item, Lost):
-            self._reporter.enter("lost", item.reason)
-        else:
-            self._check_hearing()
-
-    def _process(self, arrival: Arrival) -> None:
-        samples, gap = arrival.block
-        if gap or self._reporter.state == "lost":
-            self._reporter.lose_audio()
-            self._spotter.reset()
-            self._keeper.reset()
-            self._silence.reset()
-        self._silence.feed(samples)
-        self._reporter.silent_s = self._silence.seconds
-        self._reporter.enter("muted" if self._muted else "listening", self._silence.reason)
-        if self._muted:
-            self._spotter.skip(samples)
-        else:
-            self._spot(arrival)
-
-    def _spot(self, arrival: Arrival) -> None:
-        windows, started_s = self._spotter.windows, time.perf_counter()
-        self._spotter.attentive = self._publisher.watched or self._keeper.on
-        detections = self._spotter.feed(arrival.block.samples)
-        self._reporter.processed(self._spotter.windows - windows, time.perf_counter() - started_s)
-        for detection in detections:
-            self._reporter.publish_keyword(detection, arrival.monotonic_s)
-        self._keeper.hear(arrival.block.samples, self._spotter, detections)
-        if self._publisher.watched and self._spotter.windows > windows:
-            self._reporter.publish_monitor(arrival.block.samples, self._spotter)
-
-    def _check_hearing(self) -> None:
-        if not self._live:
+    def _take(self, listener: Listener, item: Item) -> None:
+        listener.take(item)
+        if not isinstance(item, End):
             return
-        stalled_s = time.monotonic() - self._capture.active_s
-        if stalled_s > STUCK_S:
-            raise AudioLostError(f"{self._reporter.source} hangs and cannot be opened again by this process")
-        if stalled_s > DEAF_S and self._reporter.state != "lost":
-            self._reporter.enter("lost", f"{self._reporter.source} delivers no audio")
+        del self._hearing[listener.capture]
+        self._error = self._error or item.error
+        if item.error and self._hearing:
+            log.error("%s", listener.reporter.named(str(item.error)))
+            listener.reporter.enter("lost", str(item.error))
 
-    def _finish(self, end: End) -> None:
-        if not self._live and not self._muted:
-            detections = self._spotter.flush()
-            for detection in detections:
-                self._reporter.publish_keyword(detection, time.monotonic())
-            self._keeper.hear(np.zeros(FLUSH_SAMPLES, np.float32), self._spotter, detections)
-        if end.error is not None:
-            raise end.error
+    def _look_around(self) -> None:
+        """Do what is not audio; not at each turn, of which there are many where there are many streams."""
+        now_s = time.monotonic()
+        if now_s - self._looked_s < POLL_S:
+            return
+        self._looked_s = now_s
+        stuck = [listener.reporter.source for listener in self._hearing.values() if listener.stuck()]
+        if len(stuck) == len(self._hearing):
+            raise AudioLostError(f"{' and '.join(stuck)} hangs and cannot be opened again by this process")
+        self._notifier.alive()
+        self._control.serve(self._fulfil)
+        if self._reload_asked:
+            self._reload_asked = False
+            with suppress(KwsdError):  # the log has it
+                self._reload()
+                self._publish_statuses()
+        asked = self._publisher.new_subscribers()
+        for listener in self._listeners:
+            listener.reporter.keep_informed(asked=asked)
 
-    def _fulfil(self, request: Request) -> StatusEvent:
+    def _publish_statuses(self) -> list[StatusEvent]:
+        return [listener.reporter.publish_status() for listener in self._listeners]
+
+    def _fulfil(self, request: Request) -> list[StatusEvent]:
         command = request.command
         if command == "stop":
             self.stop()
         elif command in {"mute", "unmute"}:
-            self._mute(on=command == "mute")
+            for listener in self._hearing.values():
+                listener.mute(on=command == "mute")
         elif command == "reload":
             self._reload()
         elif command == "thresholds":
-            self._spotter.set_thresholds(request.thresholds)
-        return self._reporter.publish_status()
-
-    def _mute(self, *, on: bool) -> None:
-        self._muted = on
-        self._keeper.reset()
-        if self._reporter.state in {"listening", "muted"}:
-            self._reporter.enter("muted" if on else "listening", self._silence.reason)
+            for listener in self._listeners:
+                listener.set_thresholds(request.thresholds)
+        return self._publish_statuses()
 
     def _reload(self) -> None:
         self._notifier.reloading()
@@ -209,9 +177,8 @@ class Daemon:
         finally:
             self._notifier.ready()
         self._publisher.admit(self._setup.keys)
-        self._reporter.model = self._setup.model
-        self._spotter.use(self._setup.model)
-        self._keeper.reset()
+        for listener in self._listeners:
+            listener.use(self._setup.model)
         log.info("reloaded: model %s", self._setup.model.name)
 
 

@@ -44,6 +44,7 @@ class KeywordEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", 
     latency_ms: Annotated[
         float, msgspec.Meta(ge=0, description="From the arrival of the audio that decided to publication.")
     ]
+    stream: Annotated[str, msgspec.Meta(description="Name of the stream; empty where the daemon has but one.")] = ""
 
 
 class Quantiles(msgspec.Struct, frozen=True):
@@ -54,7 +55,7 @@ class Quantiles(msgspec.Struct, frozen=True):
 
 
 class StatusEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="status"):
-    """How the daemon is: every five seconds, at each change of state, and when somebody subscribes or asks."""
+    """How a stream is: every five seconds, at each change of state, and when somebody subscribes or asks."""
 
     v: Annotated[Literal[1], msgspec.Meta(description="Version of the event format.")] = VERSION
     run: Annotated[str, msgspec.Meta(description="One run of the daemon.")]
@@ -95,6 +96,7 @@ class StatusEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
     ] = ""
     clips_written: Annotated[Count, msgspec.Meta(description="Clips kept in this run.")] = 0
     clips_lost: Annotated[Count, msgspec.Meta(description="Clips that could not be written.")] = 0
+    stream: Annotated[str, msgspec.Meta(description="Name of the stream; empty where the daemon has but one.")] = ""
 
 
 class MonitorEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="monitor"):
@@ -111,6 +113,7 @@ class MonitorEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", 
         list[int],
         msgspec.Meta(description="Loudest of the latest hop in each of 32 bands of 250 Hz, from low to high."),
     ]
+    stream: Annotated[str, msgspec.Meta(description="Name of the stream; empty where the daemon has but one.")] = ""
 
 
 Event = KeywordEvent | StatusEvent | MonitorEvent

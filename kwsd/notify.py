@@ -6,6 +6,9 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 
+ALIVE_S = 1.0
+"""Seconds from one message to the watchdog to the next: it waits for many times that."""
+
 
 class Notifier:
     """Tells systemd how the daemon is; does nothing where systemd does not ask.
@@ -20,6 +23,8 @@ class Notifier:
         path = environment.get("NOTIFY_SOCKET", "")
         # A leading @ stands for the zero byte of an abstract socket (sd_notify(3)).
         self._path = "\0" + path[1:] if path.startswith("@") else path
+        self._alive_due_s = 0.0
+        self._states: dict[str, str] = {}
 
     @property
     def managed(self) -> bool:
@@ -30,13 +35,17 @@ class Notifier:
         """The daemon is up."""
         self._send("READY=1")
 
-    def status(self, text: str) -> None:
-        """How the daemon is, in one line for people: ``systemctl status`` shows it."""
-        self._send(f"STATUS={text}")
+    def status(self, text: str, stream: str = "") -> None:
+        """How a stream is, in words for people: ``systemctl status`` shows those of all streams in one line."""
+        self._states[stream] = text
+        self._send(f"STATUS={'; '.join(self._states.values())}")
 
     def alive(self) -> None:
-        """Audio was just processed."""
-        self._send("WATCHDOG=1")
+        """The loop that processes audio goes round; may be called at each turn, and is passed on once a second."""
+        now_s = time.monotonic()
+        if now_s >= self._alive_due_s:
+            self._alive_due_s = now_s + ALIVE_S
+            self._send("WATCHDOG=1")
 
     def reloading(self) -> None:
         """The daemon reads its configuration anew; `ready` says that it has done so (sd_notify(3), RELOADING)."""

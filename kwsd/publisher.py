@@ -1,5 +1,6 @@
 """The publisher: events out on a ZeroMQ XPUB socket, two frames each: topic and JSON."""
 
+import uuid
 from collections import Counter
 from types import TracebackType
 from typing import Self
@@ -19,7 +20,7 @@ MAX_TOPIC_BYTES = 1024
 """ZeroMQ cuts the connection of whoever subscribes to a longer topic: there is none."""
 
 SUBSCRIPTIONS_A_TURN = 1000
-"""Subscriptions taken between two blocks: a flood of them must not hold up the audio."""
+"""Subscriptions taken at each look: a flood of them must not hold up the audio."""
 
 
 class Publisher:
@@ -34,6 +35,8 @@ class Publisher:
 
     Attributes
     ----------
+    run : str
+        Name of this run of the daemon, in which the events of each topic are counted.
     overruns : int
         Times that a subscriber's queue was full, so that it began to lose events. ZeroMQ does not tell how many it
         loses until it reads again; the subscriber sees that in the sequence numbers.
@@ -50,6 +53,7 @@ class Publisher:
         self.watched = False
         addresses.check_address(address, curve=keys is not None)
         self.address = address
+        self.run = uuid.uuid4().hex
         self._sequences: Counter[str] = Counter()
         self.overruns = 0
         self._open(keys)
@@ -99,7 +103,7 @@ class Publisher:
         """Whether anybody has subscribed to the status since the last call."""
         found = False
         for _ in range(SUBSCRIPTIONS_A_TURN):
-            if not self._socket.poll(0):
+            if not addresses.readable(self._socket):
                 break
             message = self._socket.recv()
             subscribed, topic = message[:1] == b"\x01", message[1:]

@@ -2,13 +2,12 @@
 
 import logging
 import time
-import uuid
 from collections import Counter, deque
 
 from kwsd import events
 from kwsd.capture import Capture
 from kwsd.clips.keeper import Keeper
-from kwsd.config import Clips
+from kwsd.config import Clips, Stream
 from kwsd.detector import Detection
 from kwsd.events import KeywordEvent, MonitorEvent, Quantiles, SampleRange, State, StatusEvent
 from kwsd.frontend import Float32
@@ -46,15 +45,14 @@ class Seldom:
 
 
 class Reporter:
-    """Speaks for one run of the daemon.
+    """Speaks for one stream of the daemon.
 
     Parameters
     ----------
     publisher : Publisher
     model : Model
         May be replaced between two events.
-    source : str
-        Name of what is listened to; may be replaced, too.
+    stream : Stream
     capture : Capture
         Asked for its counts.
     notifier : Notifier
@@ -62,6 +60,8 @@ class Reporter:
 
     Attributes
     ----------
+    source : str
+        Name of what is listened to; as configured until it is open.
     state, reason : str
         As in the latest status event.
     windows, gaps : int
@@ -71,16 +71,18 @@ class Reporter:
     events : Counter
         Keyword events published so far, by keyword.
     keeper : Keeper
-        Replaced by the daemon's.
+        Replaced by the listener's.
     """
 
-    def __init__(self, publisher: Publisher, model: Model, source: str, capture: Capture, notifier: Notifier) -> None:
+    def __init__(
+        self, publisher: Publisher, model: Model, stream: Stream, capture: Capture, notifier: Notifier
+    ) -> None:
         self._publisher = publisher
         self._notifier = notifier
         self.model = model
-        self.source = source
+        self.stream = stream.name
+        self.source = stream.device
         self._capture = capture
-        self._run_id = uuid.uuid4().hex
         self._started_s = time.monotonic()
         self._due_s = self._started_s
         self._gap_line = Seldom()
@@ -105,20 +107,29 @@ class Reporter:
         self.state, self.reason = state, reason
         line = f"listening on {self.source}" if state == "listening" else state
         line = f"{line}: {reason}" if reason else line
-        log.log(level if self._reason_said else logging.DEBUG, "%s", line)
-        self._notifier.status(line)
+        log.log(level if self._reason_said else logging.DEBUG, "%s", self.named(line))
+        self.tell_manager(line)
         self.publish_status()
+
+    def named(self, line: str) -> str:
+        """A line for the log, with the name of the stream if it has one."""
+        return f"{self.stream}: {line}" if self.stream else line
+
+    def tell_manager(self, line: str) -> None:
+        """Say to the service manager how the stream is."""
+        self._notifier.status(self.named(line), self.stream)
 
     def lose_audio(self) -> None:
         """Count a gap; say it at once, but not for each of many."""
         self.gaps += 1
         if self._gap_line.due():
-            log.warning("audio was lost: the window begins anew on %s (gap %d)", self.source, self.gaps)
+            line = f"audio was lost: the window begins anew on {self.source} (gap {self.gaps})"
+            log.warning("%s", self.named(line))
             self.publish_status()
 
-    def keep_informed(self) -> None:
+    def keep_informed(self, *, asked: bool) -> None:
         """Publish the status when it is due, or somebody has just subscribed to it."""
-        if self._publisher.new_subscribers() or time.monotonic() >= self._due_s:
+        if asked or time.monotonic() >= self._due_s:
             self.publish_status()
 
     def publish_status(self) -> StatusEvent:
@@ -126,7 +137,7 @@ class Reporter:
         now_s = time.monotonic()
         self._due_s = now_s + STATUS_S
         status = StatusEvent(
-            run=self._run_id,
+            run=self._publisher.run,
             seq=self._publisher.next_sequence(events.STATUS_TOPIC),
             time=events.now(),
             state=self.state,
@@ -134,6 +145,7 @@ class Reporter:
             model=self.model.name,
             keywords=list(self.model.keywords),
             source=self.source,
+            stream=self.stream,
             uptime_s=round(now_s - self._started_s, 3),
             windows=self.windows,
             events=self.events.total(),
@@ -171,8 +183,8 @@ class Reporter:
         """
         sequence = self._publisher.next_sequence(events.KEYWORD_TOPIC + detection.keyword)
         event = KeywordEvent(
-            id=f"{self._run_id}-{detection.keyword}-{sequence}",
-            run=self._run_id,
+            id=f"{self._publisher.run}-{detection.keyword}-{sequence}",
+            run=self._publisher.run,
             seq=sequence,
             time=events.now(),
             keyword=detection.keyword,
@@ -181,18 +193,20 @@ class Reporter:
             window=SampleRange(*detection.window),
             model=self.model.name,
             source=self.source,
+            stream=self.stream,
             latency_ms=round(1000 * (time.monotonic() - arrived_s), 3),
         )
         self._publisher.publish(event)
         self.events[detection.keyword] += 1
-        log.info("%s (score %.2f)", detection.keyword, detection.score)
+        log.info("%s", self.named(f"{detection.keyword} (score {detection.score:.2f})"))
 
     def publish_monitor(self, samples: Float32, spotter: Spotter) -> None:
         """Publish what was just heard, in outline: `samples`, shape (n,), and what the spotter makes of them."""
         self._publisher.publish(
             MonitorEvent(
-                run=self._run_id,
+                run=self._publisher.run,
                 seq=self._publisher.next_sequence(events.MONITOR_TOPIC),
+                stream=self.stream,
                 sample=spotter.sample,
                 level_db=round(mean_db(samples), 1),
                 peak_db=round(peak_db(samples), 1),

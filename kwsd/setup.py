@@ -8,7 +8,7 @@ from kwsd.errors import ConfigError
 from kwsd.log import set_up_logging
 from kwsd.model import Model, load_model
 
-LASTING = ("device", "address", "control", "curve", "clips")
+LASTING = ("device", "stream", "address", "control", "curve", "clips")
 """Keys whose values last as long as the daemon: what they name is open."""
 
 

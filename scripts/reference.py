@@ -17,9 +17,10 @@ from manpage import manpage
 import kwsd
 import kwsd_train.cli
 from kwsd import errors
-from kwsd.cli import INTERRUPTED, app
+from kwsd.cli import app
 from kwsd.config import EVENT_FIELDS, PREFIX
 from kwsd.configfile import Setting, settings, toml
+from kwsd.ending import INTERRUPTED
 
 ROOT = Path(__file__).parents[1]
 
@@ -33,7 +34,7 @@ COMPLETIONS = {
 FLAGS = {"device", "model", "labels", "address", "log_level", "control"}
 OTHER_FLAGS = {"thresholds": "`--threshold WORD=NUMBER`", "clips.folder": "`--save-clips DIR`"}
 
-FILE_ONLY = {"curve", "actions", "clips"}
+FILE_ONLY = {"stream", "curve", "actions", "clips"}
 """Tables that no environment variable can hold."""
 
 FILES = [
@@ -105,7 +106,7 @@ def config_page() -> str:
     """The page about the configuration."""
     rows = "".join(_rows(settings()))
     example = toml(
-        {setting.key: setting.example for setting in settings() if isinstance(setting.example, dict)}
+        {setting.key: setting.example for setting in settings() if setting.inner or isinstance(setting.example, dict)}
     ).strip()
     variables = ", ".join(f"`{PREFIX}{field.upper()}`" for field in EVENT_FIELDS)
     return f"""<!-- Written by scripts/reference.py from kwsd/config.py: change that. -->
@@ -126,8 +127,11 @@ words as they are. In the environment `labels` are `a,b,c` and `thresholds` are 
 configuration, because [actions](actions.md) find their event in them:
 {variables}.
 
-`device`, `address`, `control`, `curve` and `clips` last as long as the daemon; the rest is read anew by `kwsd reload`.
-The actions are read by `kwsd act` when it starts.
+Of the keys `device` and `stream` the one from the higher place is in force, so `kwsd run --device NAME` listens to that
+device alone; a file that has both listens to the streams.
+
+`device`, `stream`, `address`, `control`, `curve` and `clips` last as long as the daemon; `kwsd reload` reads the
+rest anew. The actions are read by `kwsd act` when it starts.
 
 ```toml
 {example}
@@ -156,6 +160,8 @@ def _kind(schema: dict) -> str:
         return " or ".join(_kind(kind) for kind in schema["anyOf"] if kind.get("type") != "null")
     if "additionalProperties" in schema:
         return "table of " + " or ".join(f"{kind}s" for kind in _kind(schema["additionalProperties"]).split(" or "))
+    if "$ref" in schema.get("items", {}):
+        return "list of tables"
     words = {
         "string": "text",
         "boolean": "true or false",

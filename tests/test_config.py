@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from command import Command
 
-from kwsd.config import Action, Clips, Config, Effective, load_config
+from kwsd.config import Action, Clips, Config, Effective, Stream, load_config
 from kwsd.configfile import default_file, settings
 from kwsd.errors import ConfigError
 
@@ -52,6 +52,7 @@ def test_a_flag_goes_over_the_environment_over_the_file_over_the_default(file: C
         "log_level": str(path),
         "thresholds": {},
         "control": "default",
+        "stream": "default",
         "curve": "default",
         "actions": {},
         "clips": {"folder": "default", "keep": "default"},
@@ -74,6 +75,20 @@ def test_thresholds_of_all_places_are_merged_word_by_word(file: Callable[[str], 
         "stop": "environment (KWSD_THRESHOLDS)",
         "left": "command line",
     }
+
+
+def test_streams_are_listened_to_in_place_of_a_device(file: Callable[[str], Path]) -> None:
+    path = file('[[stream]]\nname = "desk"\ndevice = "USB"\n[[stream]]\nname = "door"\ndevice = "Webcam"\n')
+    effective = load(path)
+    assert effective.config.streams() == [Stream("desk", "USB"), Stream("door", "Webcam")]
+    assert effective.origins["stream"] == str(path)
+    assert load().config.streams() == [Stream("", "default")]
+
+
+def test_a_device_in_a_higher_place_goes_over_streams(file: Callable[[str], Path]) -> None:
+    path = file('[[stream]]\nname = "desk"\ndevice = "USB"\n')
+    assert load(path, {"device": "built-in"}).config.streams() == [Stream("", "built-in")]
+    assert load(path, KWSD_DEVICE="built-in").config.streams() == [Stream("", "built-in")]
 
 
 def test_lists_in_the_environment_are_separated_by_commas() -> None:
@@ -107,6 +122,10 @@ def test_a_file_named_by_the_environment_goes_before_both_and_a_flag_before_it(f
         ("[thresholds]\ngo = 1.5", "Expected `float` <= 1.0"),
         ("[thresholds]\ngo = 0.0", "Expected `float` > 0.0"),
         ("[thresholds]\ngo = nan", "Expected `float`"),
+        ('stream = [{name = "desk"}]', r"missing required field `device` - at `\$\.stream\[0\]`"),
+        ('stream = [{name = "", device = "x"}]', "Expected `str` matching regex"),
+        ('stream = [{name = "a", device = "x"}, {name = "a", device = "y"}]', "there are two streams with 'a'"),
+        ('stream = [{name = "a", device = "-"}, {name = "b", device = "-"}]', "there are two streams with '-'"),
         ('actions.go = ""', "action for 'go': the command is empty"),
         ('actions.go = "say \'go"', "action for 'go': No closing quotation"),
         ('actions.go = {command = "say {keyword}", shell = true}', r"a shell finds the keyword in \$KWSD_KEYWORD"),
@@ -183,6 +202,12 @@ def test_what_kwsd_config_prints_is_a_configuration_with_the_same_values(
     )
 
 
+def test_what_kwsd_config_prints_has_the_same_streams(kwsd: Command, file: Callable[[str], Path]) -> None:
+    path = file('stream = [{name = "a", device = "x"}, {name = "b", device = "y"}]\n')
+    printed = kwsd.run("config", "--config", path).stdout
+    assert load(file(printed)).config.streams() == [Stream("a", "x"), Stream("b", "y")]
+
+
 def test_kwsd_config_prints_the_default_addresses_in_full(kwsd: Command, runtime: Path) -> None:
     printed = json.loads(kwsd.run("config", "--json", KWSD_THRESHOLDS="go=0.5").stdout)
     assert printed["address"] == {"value": f"ipc://{runtime}/kwsd/events.sock", "origin": "default"}
@@ -225,7 +250,7 @@ def test_every_setting_has_its_meaning_above_it(kwsd: Command) -> None:
     lines = default_file().splitlines()
     for setting in settings():
         place = next(
-            number for number, line in enumerate(lines) if re.match(rf"#(\[{setting.key}\]|{setting.key} = )", line)
+            number for number, line in enumerate(lines) if re.match(rf"#(\[+{setting.key}\]|{setting.key} = )", line)
         )
         assert lines[place - 1].startswith("# ")
         assert all(f"#   {key.key}: " in "\n".join(lines[:place]) for key in setting.inner)

@@ -154,11 +154,11 @@ class Exchange:
         self.context = zmq.Context()
         self.commands: list[Command] = []
 
-    def fulfil(self, request: Request) -> StatusEvent:
+    def fulfil(self, request: Request) -> list[StatusEvent]:
         self.commands.append(request.command)
         if request.command == "unmute":
             raise AudioLostError("there is no such device")
-        return STATUS
+        return [STATUS]
 
     def send(self, *frames: bytes) -> Any:  # noqa: ANN401  zmq.Socket is generic
         """A client that has sent one message with these frames."""

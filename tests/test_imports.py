@@ -14,12 +14,8 @@ HEAVY = {"tensorflow", "keras", "kwsd_train", "matplotlib", "audiomentations", "
 
 RUN = """
 import json, sys
-from kwsd.cli import main
-sys.argv[0] = "kwsd"
-try:
-    main()
-except SystemExit as end:
-    assert not end.code, end.code
+from kwsd.process import main
+main()
 print(json.dumps(sorted(sys.modules)))
 """
 
@@ -38,11 +34,14 @@ def test_the_package_brings_nothing_of_training(runtime: Path) -> None:
     assert not HEAVY & loaded
 
 
-def test_a_daemon_on_a_file_loads_nothing_of_training_and_no_sound_card(runtime: Path, two_words: Path) -> None:
+def test_a_daemon_on_a_file_loads_nothing_of_training_no_sound_card_and_no_command_line(
+    runtime: Path, two_words: Path
+) -> None:
     address = f"ipc://{runtime}/events.sock"
-    loaded = modules(RUN, runtime, "run", "--device", f"file:{two_words}", "--address", address)
+    flags = {"device": f"file:{two_words}", "address": address, "thresholds": None}
+    loaded = modules(RUN, runtime, json.dumps({"flags": flags, "file": None}))
     assert {"ai_edge_litert", "zmq", "soundfile"} <= loaded
-    assert not (HEAVY | {"sounddevice"}) & loaded
+    assert not (HEAVY | {"sounddevice", "typer", "pydantic", "rich"}) & loaded
 
 
 def test_all_names_what_the_package_exports_and_nothing_else() -> None:

@@ -38,7 +38,9 @@ def findings(device: str | None, file: Path | None) -> Iterator[Finding]:
     yield service()
     yield from clips(config.clips)
     # Without a server, a card can be missing because the daemon has it; a device that was named here is another.
-    yield from sound(config.device, loaded, taken=status is not None and device is None)
+    taken = status is not None and device is None
+    for stream in config.streams():
+        yield from sound(stream.device, loaded, taken=taken)
 
 
 def _places(origins: dict[str, str | dict[str, str]]) -> set[str]:

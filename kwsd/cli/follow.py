@@ -51,23 +51,24 @@ def follow(subscription: "Subscription", timeout_s: float | None = None) -> "Ite
     """Events and their JSON as they come; each change of the daemon's state is said."""
     from kwsd.events import StatusEvent, decode
 
-    state = f"waiting for kwsd at {subscription.address}"
-    print(state, file=sys.stderr)
+    print(f"waiting for kwsd at {subscription.address}", file=sys.stderr)
+    said: dict[str, str] = {}
     end_s = math.inf if timeout_s is None else time.monotonic() + timeout_s
     while message := subscription.receive(end_s - time.monotonic()):
         event = decode(message.body)
-        if isinstance(event, StatusEvent) and _said(event) != state:
-            state = _said(event)
-            print(state, file=sys.stderr)
+        if isinstance(event, StatusEvent) and said.get(event.stream) != _said(event):
+            said[event.stream] = _said(event)
+            print(said[event.stream], file=sys.stderr)
         yield event, message.body
 
 
 def line(event: "KeywordEvent") -> str:
-    """A keyword event for people: time, keyword and score."""
-    return f"{event.time.astimezone():%H:%M:%S}  {event.keyword:<10} {event.score:.2f}"
+    """A keyword event for people: time, keyword, score, and of several streams which."""
+    return f"{event.time.astimezone():%H:%M:%S}  {event.keyword:<10} {event.score:.2f}  {event.stream}".rstrip()
 
 
 def _said(status: "StatusEvent") -> str:
     """A daemon's state in words."""
     about = f"{status.source}, model {status.model}: {' '.join(status.keywords)}"
-    return f"kwsd is {status.state} ({status.reason or about})"
+    on = f" on {status.stream}" if status.stream else ""
+    return f"kwsd is {status.state}{on} ({status.reason or about})"

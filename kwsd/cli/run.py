@@ -40,8 +40,7 @@ def run(
 
     Stops on SIGTERM and SIGINT (Ctrl+C), and at the end of a file or pipe. Reads its configuration anew on SIGHUP.
     """
-    from kwsd.config import load_config, parse_thresholds
-    from kwsd.daemon import run_daemon
+    from kwsd.process import become_daemon
 
     flags = {
         "device": device,
@@ -49,8 +48,8 @@ def run(
         "labels": labels.split(",") if labels else None,
         "address": address,
         "control": control,
-        "thresholds": parse_thresholds(threshold, "--threshold") if threshold else None,
+        "thresholds": threshold or None,
         "clips": {"folder": str(save_clips)} if save_clips else None,
         "log_level": log_level,
     }
-    run_daemon(lambda: load_config(flags, config).config)
+    become_daemon(flags, config)

@@ -15,25 +15,28 @@ def status(
     ] = False,
     connect: Connect = None,
 ) -> None:
-    """Print how a running daemon is.
+    """Print how a running daemon is, stream by stream.
 
     Exit code 69 when there is none.
     """
     import msgspec
 
-    from kwsd.control import ask
+    from kwsd.control import ask_all
 
-    found = ask("status", connect)
+    found = ask_all("status", connect)
     if prometheus:
         from kwsd.metrics import prometheus_text
 
-        sys.stdout.write(prometheus_text(found))
+        sys.stdout.write(prometheus_text(*found))
         return
-    if json:
-        sys.stdout.write(msgspec.json.encode(found).decode() + "\n")
-        return
-    for key, value in msgspec.to_builtins(found).items():
-        print(f"{key:<18} {_text(value)}")
+    for number, stream in enumerate(found):
+        if json:
+            sys.stdout.write(msgspec.json.encode(stream).decode() + "\n")
+            continue
+        if number:
+            print()
+        for key, value in msgspec.to_builtins(stream).items():
+            print(f"{key:<18} {_text(value)}")
 
 
 def _text(value: object) -> str:

@@ -17,6 +17,8 @@ SILENT_S = 15.0
 class View:
     """Takes events of one daemon, also of one that is restarted, and keeps what is drawn of them.
 
+    Of several streams it is the one whose status came first.
+
     Attributes
     ----------
     status : StatusEvent or None
@@ -50,6 +52,8 @@ class View:
 
     def take(self, event: Event, now_s: float) -> None:
         """Take the next event, received at the moment `now_s` of any clock."""
+        if self.status and event.stream != self.status.stream:
+            return
         if isinstance(event, MonitorEvent):
             self.heard = event
             self.columns.append(event.bands_db)

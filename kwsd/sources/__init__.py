@@ -116,9 +116,10 @@ def open_source(device: str, *, again: bool = False, name: str = "") -> Source:
         from kwsd.sources.file import FileSource  # noqa: PLC0415
 
         return FileSource(device.removeprefix(FILE), paced=True)
-    from kwsd.sources.devices import rescan  # noqa: PLC0415
+    from kwsd.sources.devices import lock, rescan  # noqa: PLC0415
     from kwsd.sources.microphone import Microphone  # noqa: PLC0415
 
-    if again:
-        rescan()
-    return Microphone(device, name)
+    with lock:
+        if again:
+            rescan()
+        return Microphone(device, name)

@@ -1,9 +1,16 @@
 """Input devices: what there is, and which one a name means."""
 
+import threading
 from dataclasses import dataclass
 from typing import Any
 
 from kwsd.errors import AudioUnavailableError
+
+lock = threading.RLock()
+"""Held by who opens, closes or looks for devices: PortAudio lets one thread at a time do so. Reading needs no lock."""
+
+in_use: set[object] = set()
+"""Streams that are open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +53,9 @@ def portaudio() -> Any:  # noqa: ANN401  sounddevice has no type information
 
 
 def rescan() -> None:
-    """Look for devices anew: PortAudio does so only when it starts. No stream may be open.
+    """Look for devices anew: PortAudio does so only when it starts.
+
+    Starting it anew would end every open stream, so while there is one the devices stay as they were found.
 
     The names are private to sounddevice, whose author recommends them for this (python-sounddevice issue 125).
 
@@ -55,6 +64,8 @@ def rescan() -> None:
     AudioUnavailableError
         The sound system does not let PortAudio start.
     """
+    if in_use:
+        return
     sounddevice = portaudio()
     try:
         sounddevice._terminate()  # noqa: SLF001

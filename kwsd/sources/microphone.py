@@ -10,11 +10,10 @@ from kwsd.errors import AudioLostError, AudioUnavailableError
 from kwsd.frontend import SAMPLE_RATE
 from kwsd.sources import BLOCK_SAMPLES, Block
 from kwsd.sources.convert import Converter
-from kwsd.sources.devices import Device, find_device, named_device, portaudio
+from kwsd.sources.devices import Device, find_device, in_use, lock, named_device, portaudio
 
-PERIOD_S = 0.04
-"""How often the device hands over what it has, which wakes two threads. Blocks are longer, but their last samples need
-not wait for them."""
+PERIOD_S = BLOCK_SAMPLES / SAMPLE_RATE
+"""How often the device hands over what it has, which wakes two threads: once a block, as its last sample arrives."""
 
 
 class Microphone:
@@ -53,14 +52,15 @@ class Microphone:
         self._converter = Converter(self.rate)
         self._frames = round(BLOCK_SAMPLES * self.rate / SAMPLE_RATE)
         try:
-            self._stream = self._portaudio.InputStream(
+            self._stream = self._portaudio.RawInputStream(
                 samplerate=self.rate,
                 blocksize=round(PERIOD_S * self.rate),
                 device=found.index,
                 channels=self.channels,
-                dtype=np.float32,
+                dtype="float32",
             )
             self._stream.start()
+            in_use.add(self._stream)
         except self._portaudio.PortAudioError as error:
             raise AudioUnavailableError(f"cannot open input device {self.name}: {_reason(error)}") from None
 
@@ -71,12 +71,15 @@ class Microphone:
             while not (self._closed or self._stream.read_available):
                 time.sleep(PERIOD_S)
             while not self._closed:
-                frames, overflowed = self._stream.read(self._frames)
+                data, overflowed = self._stream.read(self._frames)
+                frames = np.frombuffer(data, np.float32).reshape(-1, self.channels)
                 yield Block(self._converter.convert(frames), gap=overflowed)
         except self._portaudio.PortAudioError as error:
             raise AudioLostError(f"input device {self.name} is gone: {_reason(error)}") from None
         finally:
-            self._stream.close(ignore_errors=True)
+            with lock:
+                in_use.discard(self._stream)
+                self._stream.close(ignore_errors=True)
 
     def close(self) -> None:
         """Stop after the block in progress."""

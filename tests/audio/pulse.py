@@ -87,6 +87,11 @@ class PulseAudio:
         """A device of ALSA's own, without a sound server, with the first index."""
         self._asound.write_text(f"pcm.{name} {{ type null }}\n{ASOUND_CONF}")
 
+    def add_devices(self, devices: dict[str, str]) -> None:
+        """Devices of ALSA that lead to a sound server: name to what its plugin is to be told."""
+        lines = (f"pcm.{name} {{ type pulse {told} }}\n" for name, told in devices.items())
+        self._asound.write_text("".join(lines) + ASOUND_CONF)
+
     def remove_speakers(self) -> None:
         """Take all speakers away, so that there is no microphone."""
         for line in self.control("list", "short", "modules").splitlines():

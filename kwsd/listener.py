@@ -1,0 +1,141 @@
+"""A listener: one stream of the daemon, from its source to its events."""
+
+import time
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from kwsd.capture import Arrival, Capture, Inbox, Item, Lost, Opened
+from kwsd.clips.keeper import Keeper
+from kwsd.config import Clips, Stream
+from kwsd.model import Model
+from kwsd.notify import Notifier
+from kwsd.publisher import Publisher
+from kwsd.reporter import Reporter
+from kwsd.setup import Setup
+from kwsd.silence import Silence
+from kwsd.sources import Opener, is_live
+from kwsd.spotter import FLUSH_SAMPLES, Spotter
+
+DEAF_S = 2.5
+"""Seconds without a block after which a live source counts as lost."""
+
+STUCK_S = 15.0
+"""Seconds without a word from the capture thread, which then hangs in the device: only a new process can help."""
+
+
+class Listener:
+    """Hears one stream: all state that belongs to it alone.
+
+    Parameters
+    ----------
+    stream : Stream
+        Its device is opened, and again whenever it is lost. One that is not there yet is waited for where a service
+        manager runs the daemon: nobody is there who could start it again.
+    setup : Setup
+        Its model is shared with other listeners.
+    publisher : Publisher
+    notifier : Notifier
+    inbox : Inbox
+        Where its capture puts what `take` is to be given.
+
+    Attributes
+    ----------
+    capture : Capture
+    reporter : Reporter
+    """
+
+    def __init__(self, stream: Stream, setup: Setup, publisher: Publisher, notifier: Notifier, inbox: Inbox) -> None:
+        self._live = is_live(stream.device)
+        self._keeper = Keeper(_own_folder(setup.config.clips, stream))
+        self.capture = Capture(Opener(stream.device), patient=self._live and notifier.managed, inbox=inbox)
+        self.reporter = Reporter(publisher, setup.model, stream, self.capture, notifier)
+        self.reporter.keeper = self._keeper
+        self._publisher = publisher
+        self._spotter = Spotter(setup.model)
+        self._silence = Silence()
+        self._muted = False
+
+    def take(self, item: Item) -> None:
+        """Take the next item of the capture; at the end of the stream, decide on what is still in the window."""
+        if isinstance(item, Arrival):
+            self._process(item)
+        elif isinstance(item, Opened):
+            self.reporter.source = item.name
+        elif isinstance(item, Lost):
+            self.reporter.enter("lost", item.reason)
+        else:
+            self._finish()
+
+    def stuck(self) -> bool:
+        """Whether the device hangs; one that delivers nothing is said to be lost long before."""
+        if not self._live:
+            return False
+        stalled_s = time.monotonic() - self.capture.active_s
+        if stalled_s > DEAF_S and self.reporter.state != "lost":
+            self.reporter.enter("lost", f"{self.reporter.source} delivers no audio")
+        return stalled_s > STUCK_S
+
+    def mute(self, *, on: bool) -> None:
+        """Throw the audio away unseen, or no longer."""
+        self._muted = on
+        self._keeper.reset()
+        if self.reporter.state in {"listening", "muted"}:
+            self.reporter.enter("muted" if on else "listening", self._silence.reason)
+
+    def set_thresholds(self, thresholds: dict[str, float]) -> None:
+        """Replace the thresholds of some keywords; see `kwsd.spotter.Spotter.set_thresholds`."""
+        self._spotter.set_thresholds(thresholds)
+
+    def use(self, model: Model) -> None:
+        """Go on with another model, in a new window."""
+        self.reporter.model = model
+        self._spotter.use(model)
+        self._keeper.reset()
+
+    def close(self) -> None:
+        """Stop, and say so."""
+        self.capture.close()
+        self._keeper.close()
+        self.reporter.enter("stopping")
+
+    def _process(self, arrival: Arrival) -> None:
+        samples, gap = arrival.block
+        if gap or self.reporter.state == "lost":
+            self.reporter.lose_audio()
+            self._spotter.reset()
+            self._keeper.reset()
+            self._silence.reset()
+        self._silence.feed(samples)
+        self.reporter.silent_s = self._silence.seconds
+        self.reporter.enter("muted" if self._muted else "listening", self._silence.reason)
+        if self._muted:
+            self._spotter.skip(samples)
+        else:
+            self._spot(arrival)
+
+    def _spot(self, arrival: Arrival) -> None:
+        windows, started_s = self._spotter.windows, time.perf_counter()
+        self._spotter.attentive = self._publisher.watched or self._keeper.on
+        detections = self._spotter.feed(arrival.block.samples)
+        self.reporter.processed(self._spotter.windows - windows, time.perf_counter() - started_s)
+        for detection in detections:
+            self.reporter.publish_keyword(detection, arrival.monotonic_s)
+        self._keeper.hear(arrival.block.samples, self._spotter, detections)
+        if self._publisher.watched and self._spotter.windows > windows:
+            self.reporter.publish_monitor(arrival.block.samples, self._spotter)
+
+    def _finish(self) -> None:
+        if self._live or self._muted:
+            return
+        detections = self._spotter.flush()
+        for detection in detections:
+            self.reporter.publish_keyword(detection, time.monotonic())
+        self._keeper.hear(np.zeros(FLUSH_SAMPLES, np.float32), self._spotter, detections)
+
+
+def _own_folder(clips: Clips, stream: Stream) -> Clips:
+    """Each stream with a name keeps its clips in a folder of that name."""
+    folder = str(Path(clips.folder) / stream.name) if clips.folder else ""
+    return msgspec.structs.replace(clips, folder=folder)
