@@ -46,8 +46,7 @@ def main(
         pulse.environment["KWSD_MODEL"] = model
         with _daemon(pulse) as daemon, Subscription(f"ipc://{pulse.folder}/kwsd/events.sock") as bus:
             heard = Listening(daemon.pid, bus)
-            with subprocess.Popen(["paplay", "--device=speaker", audio], env=pulse.environment) as player:
-                speech = heard.until(lambda: player.poll() is not None)
+            speech = heard.while_played(pulse, audio)
             heard.until(_after(2))  # the end of the recording is still in the window
             silence = heard.until(_after(60 * minutes))
             _row(
@@ -58,6 +57,9 @@ def main(
             p50, p99 = np.quantile(heard.latencies_ms, [0.5, 0.99])
             count = len(heard.latencies_ms)
             _row("block arrived to event received", f"median {p50:.1f} ms, p99 {p99:.1f} ms of {count}", "p99 10 ms")
+        eight = _streams(pulse, audio, 8)
+        times = f"{eight.cpu:.2%} of a core, {eight.cpu / speech.cpu:.1f} times one"
+        _row("eight streams of speech, CPU", times, "6 times one")
         _row("start to READY, median [least, most]", _spread([_start_s(pulse) for _ in range(starts)]), "0.5 s")
     _row("`kwsd --help`, median [least, most]", _spread([_run_s("--help").wall_s for _ in range(starts)]), "0.2 s")
     _scan(recording([]), model, hours)
@@ -92,6 +94,11 @@ class Listening:
         cpu_s, wakeups = (after - earlier for after, earlier in zip(self._count(), before, strict=True))
         return Use(cpu_s / seconds, wakeups / seconds)
 
+    def while_played(self, pulse: PulseAudio, audio: Path) -> Use:
+        """Receive until a recording has been played into the microphone."""
+        with subprocess.Popen(["paplay", "--device=speaker", audio], env=pulse.environment) as player:
+            return self.until(lambda: player.poll() is not None)
+
     def _receive(self) -> None:
         message = self._bus.receive(timeout_s=0.5)
         arrived_s = time.time()
@@ -106,14 +113,27 @@ class Listening:
         return cpu_s, sum(_status(task, "voluntary_ctxt_switches") for task in tasks)
 
 
+def _streams(pulse: PulseAudio, audio: Path, count: int) -> Use:
+    """What a daemon uses that hears a recording in several streams: connections of their own to the same microphone."""
+    names = [f"stream{number}" for number in range(count)]
+    pulse.add_devices(dict.fromkeys(names, 'device "speaker.monitor"'))
+    config = pulse.folder / "streams.toml"
+    config.write_text("".join(f'[[stream]]\nname = "{name}"\ndevice = "{name}"\n' for name in names))
+    with (
+        _daemon(pulse, "--config", config) as daemon,
+        Subscription(f"ipc://{pulse.folder}/kwsd/events.sock") as bus,
+    ):
+        return Listening(daemon.pid, bus).while_played(pulse, audio)
+
+
 @contextmanager
-def _daemon(pulse: PulseAudio) -> Iterator[subprocess.Popen[bytes]]:
+def _daemon(pulse: PulseAudio, *options: str | Path) -> Iterator[subprocess.Popen[bytes]]:
     """A daemon that has said that it is ready."""
     path = pulse.folder / "notify-kwsd"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
         notify.bind(str(path))
         environment = pulse.environment | {"NOTIFY_SOCKET": str(path)}
-        with subprocess.Popen([KWSD, "run", "--log-level", "error"], env=environment) as daemon:
+        with subprocess.Popen([KWSD, "run", "--log-level", "error", *options], env=environment) as daemon:
             try:
                 while b"READY=1" not in notify.recv(4096):
                     pass

@@ -29,6 +29,7 @@ from ai_edge_litert.interpreter import Interpreter
 from kwsd import Spotter, frontend, load_model, spotter
 from kwsd.capture import Capture
 from kwsd.cli.demo import FOLDER
+from kwsd.config import Stream
 from kwsd.control import Control
 from kwsd.detector import Detection
 from kwsd.model import find_model
@@ -129,13 +130,13 @@ def _around() -> dict[str, float]:
             Publisher(f"ipc://{folder}/events.sock") as publisher,
             closing(Control(f"ipc://{folder}/control.sock")) as control,
         ):
-            reporter = Reporter(publisher, model, "endless", capture, notifier)
+            reporter = Reporter(publisher, model, Stream("", "endless"), capture, notifier)
             reporter.publish_status()
 
             def turn() -> None:
                 notifier.alive()
-                control.serve(lambda _command: reporter.publish_status())
-                reporter.keep_informed()
+                control.serve(lambda _command: [reporter.publish_status()])
+                reporter.keep_informed(asked=publisher.new_subscribers())
 
             spent = {
                 "capture: conversion": _median_us(lambda: Converter(frontend.SAMPLE_RATE).convert(block)),
