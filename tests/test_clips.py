@@ -35,10 +35,11 @@ def clip(number: int = 0) -> Clip:
     return Clip(NOON + datetime.timedelta(seconds=number), "go", 0.97, "fired", SECOND)
 
 
-def picked(samples: np.ndarray, block: int = 1280, hits: int = 2) -> tuple[list[Clip], list[Detection]]:
+def picked(samples: np.ndarray, block: int = 1280, hits: int | None = None) -> tuple[list[Clip], list[Detection]]:
     """Clips of a stream that begins at noon, and its detections."""
     model = load_model()
-    model.detector = msgspec.structs.replace(model.detector, hits=hits)
+    if hits:
+        model.detector = msgspec.structs.replace(model.detector, hits=hits)
     spotter, picker = Spotter(model, attentive=True), Picker()
     clips, detections = [], []
     for start in range(0, len(samples), block):
