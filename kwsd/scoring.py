@@ -128,7 +128,7 @@ def score(model: Model, recordings: Iterable[Float32]) -> Scored:
 
 
 def replay(scored: Scored, settings: DetectorSettings) -> list[Detection]:
-    """What `kwsd.detector.Detector` makes of the scores, a thousand times faster.
+    """What a new `kwsd.detector.Detector` for each recording makes of the scores, a thousand times faster.
 
     Smoothing, hits and re-arming are computed for all windows at once; only the windows in which a keyword is due are
     then gone through in order.
@@ -136,13 +136,17 @@ def replay(scored: Scored, settings: DetectorSettings) -> list[Detection]:
     columns = [index for index, label in enumerate(scored.labels) if label not in RESERVED_LABELS]
     keywords = [scored.labels[index] for index in columns]
     thresholds = np.array([settings.thresholds[word] for word in keywords], np.float32)
-    smoothed = _moving_mean(scored.scores[:, columns], settings.smoothing_windows)
-    due = _runs(smoothed >= thresholds, settings.hits)
+    firsts = np.searchsorted(scored.ends, scored.starts, "right")
+    smoothed = _moving_mean(scored.scores[:, columns], settings.smoothing_windows, firsts)
+    due = _runs(smoothed >= thresholds, settings.hits, firsts)
     low_so_far = np.cumsum(smoothed < settings.rearm * thresholds, axis=0)
-    disarmed = np.full(len(keywords), -1)  # by keyword: how often it was low when it was last detected
-    blocked_until = 0
+    rows = np.flatnonzero(due.any(1))
+    recording = -1
     detections = []
-    for row in np.flatnonzero(due.any(1)):
+    for row, its_recording in zip(rows, np.searchsorted(firsts, rows, "right"), strict=True):
+        if its_recording != recording:
+            recording, blocked_until = its_recording, 0
+            disarmed = np.full(len(keywords), -1)  # by keyword: how often it was low when it was last detected
         sample = int(scored.ends[row])
         ready = due[row] & (low_so_far[row] > disarmed)
         if sample >= blocked_until and ready.any():
@@ -153,19 +157,26 @@ def replay(scored: Scored, settings: DetectorSettings) -> list[Detection]:
     return detections
 
 
-def _moving_mean(scores: Float32, windows: int) -> Float32:
-    padded = np.concatenate([np.zeros((windows - 1, scores.shape[1]), np.float32), scores])
-    total = padded[: len(scores)].copy()
+def _moving_mean(scores: Float32, windows: int, firsts: NDArray[np.intp]) -> Float32:
+    """Mean of each row and the `windows` - 1 before it, as if zeros had gone before each recording's first row."""
+    before = windows - 1
+    padded = np.insert(scores, np.repeat(firsts, before), 0, axis=0)
+    total = padded[: len(padded) - before].copy()
     for first in range(1, windows):  # in the detector's order, for the same rounding
-        total += padded[first : first + len(scores)]
+        total += padded[first : first + len(total)]
     total /= np.float32(windows)
-    return total
+    # A recording's first means are those of windows that begin in the recording before it, and are no row's.
+    lengths = np.diff(firsts, append=len(scores))
+    rows = np.arange(len(scores)) + before * np.repeat(np.arange(len(firsts)), lengths)
+    mean: Float32 = total[rows]
+    return mean
 
 
-def _runs(hit: NDArray[np.bool_], length: int) -> NDArray[np.bool_]:
-    """Whether each row ends a run of `length` hits."""
+def _runs(hit: NDArray[np.bool_], length: int, firsts: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """Whether each row ends a run of `length` hits in its recording."""
     due = hit.copy()
     for earlier in range(1, length):
         due[earlier:] &= hit[:-earlier]
-        due[:earlier] = False
+        starting = firsts + earlier - 1
+        due[starting[starting < len(due)]] = False
     return due

@@ -1,7 +1,5 @@
 """Scores that are kept, and what detector settings make of them."""
 
-from dataclasses import replace as changed
-
 import numpy as np
 import soundfile
 from hypothesis import given, settings
@@ -32,6 +30,16 @@ def test_a_replay_of_kept_scores_finds_what_the_spotter_finds() -> None:
     assert found == spotted(SAMPLES)
 
 
+def test_a_replay_of_short_recordings_finds_what_a_new_spotter_finds_in_each() -> None:
+    # Each ends within the refractory period, with its keyword disarmed.
+    end = spotted(SAMPLES)[0].sample
+    word = SAMPLES[end - 6400 : end]
+    kept = score(MODEL, [word] * 6)
+    found = [kept.locate(detection.sample) for detection in replay(kept, MODEL.detector)]
+    assert found == [(number, detection.sample) for number in range(6) for detection in spotted(word)]
+    assert len(found) == 6
+
+
 def test_recordings_follow_one_another_and_each_is_scored_from_its_own_start() -> None:
     alone, both = score(MODEL, [SAMPLES]), score(MODEL, [SAMPLES, SAMPLES])
     assert both.seconds == 2 * alone.seconds == 2 * len(SAMPLES) / 16_000
@@ -44,6 +52,7 @@ def test_recordings_follow_one_another_and_each_is_scored_from_its_own_start() -
 @settings(max_examples=200, deadline=None)
 @given(
     scores=arrays(np.float32, st.tuples(st.integers(1, 60), st.just(3)), elements=st.floats(0, 1, width=32)),
+    cuts=st.lists(st.integers(0, 60), max_size=8),
     no=st.floats(0.05, 1),
     yes=st.floats(0.05, 1),
     windows=st.integers(1, 9),
@@ -51,25 +60,24 @@ def test_recordings_follow_one_another_and_each_is_scored_from_its_own_start() -
     refractory_s=st.sampled_from([0.0, 0.2, 0.75]),
     rearm=st.sampled_from([0.3, 0.6, 1.0]),
 )
-def test_a_replay_equals_the_detector_window_by_window(  # noqa: PLR0913, PLR0917  one argument a setting
-    scores: np.ndarray, no: float, yes: float, windows: int, hits: int, refractory_s: float, rearm: float
+def test_a_replay_equals_a_new_detector_for_each_recording_window_by_window(  # noqa: PLR0913, PLR0917  one a setting
+    scores: np.ndarray,
+    cuts: list[int],
+    no: float,
+    yes: float,
+    windows: int,
+    hits: int,
+    refractory_s: float,
+    rearm: float,
 ) -> None:
     chosen = DetectorSettings({"no": no, "yes": yes}, windows, hits, refractory_s, rearm)
     ends = HOP * np.arange(1, len(scores) + 1)
-    detector = Detector(LABELS, chosen)
-    expected = [
-        found
-        for row, end in zip(scores, ends, strict=True)
-        if (found := detector.update(lambda _age, row=row: row, int(end), attentive=True))
-    ]
-    scored = Scored(LABELS, scores, ends, np.array([0]), len(scores) * HOP / 16_000)
+    firsts = sorted([0, *(cut for cut in cuts if cut < len(scores))])  # those of recordings without a window, too
+    expected = []
+    for row, (answer, end) in enumerate(zip(scores, ends, strict=True)):
+        if row in firsts:
+            detector = Detector(LABELS, chosen)
+        if found := detector.update(lambda _age, answer=answer: answer, int(end), attentive=True):
+            expected.append(found)
+    scored = Scored(LABELS, scores, ends, HOP * np.array(firsts), len(scores) * HOP / 16_000)
     assert replay(scored, chosen) == expected
-
-
-def test_a_replay_goes_on_from_one_recording_to_the_next() -> None:
-    kept = score(MODEL, [SAMPLES, SAMPLES])
-    first = replay(
-        changed(kept, scores=kept.scores[: len(kept.scores) // 2], ends=kept.ends[: len(kept.ends) // 2]),
-        MODEL.detector,
-    )
-    assert replay(kept, MODEL.detector)[: len(first)] == first
