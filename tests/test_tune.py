@@ -191,6 +191,25 @@ def test_it_listens_for_as_long_as_it_is_told_to(kwsd: Command) -> None:
     assert json.loads(done.stdout)["seconds"] == pytest.approx(2, abs=0.08)
 
 
+def streams(*devices: str) -> str:
+    return "".join(f'[[stream]]\nname = "s{number}"\ndevice = "{device}"\n' for number, device in enumerate(devices))
+
+
+def test_it_listens_to_the_stream_of_the_configuration(kwsd: Command, tmp_path: Path) -> None:
+    (config := tmp_path / "config.toml").write_text(streams("-"))
+    done = kwsd.run("tune", "--config", config, stdin=b"\0\0" * 16_000)
+    assert (done.returncode, done.stderr.splitlines()[0][:18]) == (0, "listening to stdin")
+
+
+def test_of_several_streams_it_asks_for_one(kwsd: Command, tmp_path: Path) -> None:
+    (config := tmp_path / "config.toml").write_text(streams("USB Audio", "Webcam"))
+    done = kwsd.run("tune", "--config", config)
+    sentence = "say which with --device, one of 'USB Audio' (s0), Webcam (s1)"
+    assert (done.returncode, done.stderr) == (2, f"kwsd: the configuration has several streams: {sentence}\n")
+    for chosen in (["--device", "-"], [DEMO]):
+        assert kwsd.run("tune", "--config", config, *chosen, stdin=b"\0\0" * 16_000).returncode == 0
+
+
 @pytest.fixture
 def running(program: str, runtime: Path) -> Iterator[Running]:
     with closing(Running(program, runtime, XDG_CONFIG_HOME=str(runtime))) as daemon:

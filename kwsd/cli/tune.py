@@ -3,6 +3,7 @@
 import json as jsonlib
 import math
 import os
+import shlex
 import signal
 import sys
 import threading
@@ -20,6 +21,7 @@ from kwsd.cli.options import ConfigFile, Labels, ModelName
 
 if TYPE_CHECKING:
     from kwsd.capture import Capture
+    from kwsd.config import Config
     from kwsd.model import Model
     from kwsd.scoring import Scored, Scorer
     from kwsd.sources import Block
@@ -82,7 +84,7 @@ def tune(
     if wanted and not (files or device or seconds):
         _write(loaded, wanted, config)
         return
-    scored, code = _files(loaded, files) if files else _listen(loaded, found.device, seconds or math.inf)
+    scored, code = _files(loaded, files) if files else _listen(loaded, _device(found), seconds or math.inf)
     table, choice = tabulate(scored, loaded.detector), _choose(scored, loaded, wanted, false_alarms_per_hour)
     if not json:
         print_table(table, choice)
@@ -93,6 +95,16 @@ def tune(
         print(_object(table, choice, path))
     if code:
         raise typer.Exit(code)
+
+
+def _device(config: "Config") -> str:
+    from kwsd.errors import UsageError
+
+    first, *others = config.streams()
+    if others:
+        choices = ", ".join(f"{shlex.quote(stream.device)} ({stream.name})" for stream in (first, *others))
+        raise UsageError(f"the configuration has several streams: say which with --device, one of {choices}")
+    return first.device
 
 
 def _files(model: "Model", files: list[Path]) -> "tuple[Scored, int]":
