@@ -100,6 +100,22 @@ def test_a_data_folder_that_cannot_be_made_loses_no_clip(kwsd: Command, kept: Pa
     assert files(kept) == {"notes.txt", *NAMES.values()}
 
 
+def test_clips_of_several_streams_are_sorted_together_oldest_first(kwsd: Command, kept: Path, tmp_path: Path) -> None:
+    for word, stream in [("go", "door"), ("up", "desk")]:
+        (kept / stream).mkdir()
+        (kept / NAMES[word]).rename(kept / stream / NAMES[word])
+    data = tmp_path / "data"
+    assert review(kwsd, kept, data, "y\nn\nq\n")[0] == (
+        f"sorted 2 into {data}: 1 as words, 1 as no keyword; 1 left in {kept}"
+    )
+    assert files(data) == {f"speech_commands/go/reviewed_nohash_{NAMES['go']}", f"mined/reviewed/{NAMES['up']}"}
+
+
+def test_the_end_of_the_answers_ends_the_line_of_the_question(kwsd: Command, kept: Path, tmp_path: Path) -> None:
+    done = kwsd.run("review", "--no-play", kept, "--into", tmp_path / "data")
+    assert done.stderr.endswith("? \n")
+
+
 def test_without_clips_it_says_where_they_come_from(kwsd: Command, tmp_path: Path) -> None:
     done = kwsd.run("review", tmp_path, "--into", tmp_path / "data")
     assert (done.returncode, done.stdout) == (0, "")

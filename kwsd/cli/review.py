@@ -23,7 +23,7 @@ def review(
 
     Ends with the command that trains on them. What is skipped stays, as does everything after a quit.
     """
-    from kwsd.clips.clip import Name, clips_in
+    from kwsd.clips.clip import Name
     from kwsd.clips.sorting import keep_as_no_keyword, keep_as_word
     from kwsd.errors import UsageError
     from kwsd.log import keep_libraries_quiet
@@ -31,7 +31,7 @@ def review(
     keep_libraries_quiet()
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}")
-    clips = clips_in(folder)
+    clips = _clips(folder)
     if not clips:
         _say(f"there are no clips in {folder}: kwsd run --save-clips {shlex.quote(str(folder))} keeps some")
         return
@@ -54,6 +54,14 @@ def review(
     _conclude(answers["w"], answers["n"], folder, into)
 
 
+def _clips(folder: Path) -> list[Path]:
+    """The clips in a folder and in those of the streams in it, oldest first."""
+    from kwsd.clips.clip import clips_in
+
+    streams = [path for path in folder.iterdir() if path.is_dir()]
+    return sorted((clip for kept in (folder, *streams) for clip in clips_in(kept)), key=lambda clip: clip.name)
+
+
 def _about(name: "Name") -> str:
     return f"{name.time.astimezone():%a %H:%M:%S}  {name.keyword:<10} {name.score:.2f} {name.kind:<5}"
 
@@ -65,7 +73,10 @@ def _ask(question: str, keyword: str, clip: Path, *, play: bool) -> tuple[str, s
     while True:
         sys.stderr.write(question)
         sys.stderr.flush()
-        line = sys.stdin.readline() or "q"
+        line = sys.stdin.readline()
+        if not line:
+            _say("")
+            return "q", keyword
         key, _, rest = line.strip().partition(" ")
         key, word = ("w", keyword) if key == "y" else (key, rest.strip())
         if key in {"n", "s", "q"} or (key == "w" and is_word(word)):
@@ -94,9 +105,7 @@ def _play(clip: Path) -> None:
 
 
 def _conclude(words: int, others: int, folder: Path, into: Path) -> None:
-    from kwsd.clips.clip import clips_in
-
-    left = len(clips_in(folder))
+    left = len(_clips(folder))
     print(f"sorted {words + others} into {into}: {words} as words, {others} as no keyword; {left} left in {folder}")
     if not words + others:
         return
