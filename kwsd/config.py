@@ -274,7 +274,7 @@ def config_files() -> list[Path]:
 
 def file_in_force(file: Path | None = None, environment: Mapping[str, str] = os.environ) -> Path | None:
     """The configuration file that is read, if there is one; for the parameters see `load_config`."""
-    if file is None and CONFIG_VARIABLE in environment:
+    if file is None and environment.get(CONFIG_VARIABLE):
         file = Path(environment[CONFIG_VARIABLE])
     return file or next((path for path in config_files() if path.exists()), None)
 
@@ -315,7 +315,7 @@ def parse_thresholds(pairs: list[str], origin: str) -> dict[str, float]:
     Raises
     ------
     ConfigError
-        A text has another form.
+        A text has another form, or a threshold is not in (0, 1].
     """
     thresholds = {}
     for pair in pairs:
@@ -326,11 +326,21 @@ def parse_thresholds(pairs: list[str], origin: str) -> dict[str, float]:
             equals = ""
         if not (word and equals):
             raise ConfigError(f"{origin}: {pair!r} is not WORD=NUMBER")
+    _check_range(thresholds, origin)
     return thresholds
 
 
+def _check_range(thresholds: object, origin: str) -> None:
+    """Refuse a threshold by its word, which msgspec leaves out; other faults are left to it."""
+    for word, number in thresholds.items() if isinstance(thresholds, dict) else ():
+        if isinstance(number, int | float) and not 0 < number <= 1:
+            raise ConfigError(f"{origin}: the threshold of {word!r} is {number}, and must be above 0 and at most 1")
+
+
 def _convert(values: dict[str, Any], origin: str) -> Config:
+    _check_range(values.get("thresholds"), origin)
     try:
         return msgspec.convert(values, Config)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{origin}: {error}") from None
+        reason = re.sub(r"^Object contains unknown field `(.+?)`", r"there is no setting '\1'", str(error))
+        raise ConfigError(f"{origin}: {reason}") from None

@@ -35,7 +35,7 @@ def write_thresholds(thresholds: Mapping[str, float], file: Path | None, environ
         It cannot be written.
     """
     source = file_in_force(file, environment)
-    named = file is not None or CONFIG_VARIABLE in environment
+    named = file is not None or bool(environment.get(CONFIG_VARIABLE))
     target = source if source and named else config_files()[0]
     text = source.read_bytes().decode() if source else ""
     try:

@@ -77,7 +77,7 @@ def test_a_configuration_with_an_error_is_named_and_nothing_else_is_looked_at(kw
     (runtime / "kwsd" / "config.toml").write_text('devise = "default"\n')
     found = checked(kwsd, code=78)
     assert found.keys() == {"next", "configuration"}
-    assert found["configuration"]["text"].endswith("config.toml: Object contains unknown field `devise`")
+    assert found["configuration"]["text"].endswith("config.toml: there is no setting 'devise'")
 
 
 def test_a_model_that_cannot_be_used_is_the_first_fault(kwsd: Command, runtime: Path) -> None:

@@ -316,7 +316,7 @@ def test_a_typo_in_the_configuration_is_refused_with_the_file_and_the_word(kwsd:
     path = runtime / "kwsd" / "config.toml"
     path.parent.mkdir()
     path.write_text('devise = "default"\n')
-    assert sentence(kwsd.run("run"), 78) == f"{path}: Object contains unknown field `devise`"
+    assert sentence(kwsd.run("run"), 78) == f"{path}: there is no setting 'devise'"
     path.write_text("device = default\n")
     assert sentence(kwsd.run("config"), 78).startswith(f"{path} is not valid TOML: ")
 

@@ -65,11 +65,14 @@ def test_a_user_without_a_file_gets_one(user: Path) -> None:
     assert user.read_text() == "[thresholds]\ngo = 0.95\n"
 
 
-def test_a_user_s_first_file_begins_as_a_copy_of_the_one_for_all_users(user: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("environment", [{}, {"KWSD_CONFIG": ""}], ids=["unset", "empty"])
+def test_a_user_s_first_file_begins_as_a_copy_of_the_one_for_all_users(
+    user: Path, tmp_path: Path, environment: dict[str, str]
+) -> None:
     site = tmp_path / "site" / "kwsd" / "config.toml"
     site.parent.mkdir(parents=True)
     site.write_text(BEFORE)
-    assert write({"go": 0.95, "stop": 0.8}) == user
+    assert write({"go": 0.95, "stop": 0.8}, **environment) == user
     assert user.read_text() == AFTER
     assert site.read_text() == BEFORE
 

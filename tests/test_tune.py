@@ -127,7 +127,7 @@ def test_a_variable_that_goes_over_the_file_is_said(kwsd: Command) -> None:
     ("arguments", "code", "reason"),
     [
         (["--set", "house=0.9"], 66, "model default has no keyword 'house'"),
-        (["--set", "go=1.5"], 78, "command line: Expected `float` <= 1.0 - at `$.thresholds[...]`"),
+        (["--set", "go=1.5"], 78, "--set: the threshold of 'go' is 1.5, and must be above 0 and at most 1"),
         (["--set", "go"], 78, "--set: 'go' is not WORD=NUMBER"),
         (["--set", "go=0.9", "--false-alarms-per-hour", "1"], 2, "say either --set or --false-alarms-per-hour"),
         (["--seconds", "5", str(DEMO)], 2, "--device and --seconds are for listening"),

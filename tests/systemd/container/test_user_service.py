@@ -73,7 +73,7 @@ def test_a_bad_configuration_ends_the_service_for_good_and_the_status_says_why(
     container.sync_journal()
     shown = service.systemctl("status", check=False)
     assert shown.returncode == 3
-    assert f"/home/{USER}/.config/kwsd/config.toml: Object contains unknown field `devices`" in shown.stdout
+    assert f"/home/{USER}/.config/kwsd/config.toml: there is no setting 'devices'" in shown.stdout
     assert "status=78/CONFIG" in shown.stdout
     assert "Traceback" not in shown.stdout
 
