@@ -30,6 +30,8 @@ def install() -> Path:
         There is no systemd, or it cannot start the unit.
     """
     path = unit_path()
+    # A unit that is left behind without a manager to run it would start at some later login, unasked.
+    systemctl("show-environment")
     with _file("write", path):
         path.parent.mkdir(parents=True, exist_ok=True)
         replace(path, unit(Path(sys.executable).with_name("kwsd")).encode())
