@@ -217,7 +217,7 @@ def _choose(scored: "Scored", model: "Model", wanted: dict[str, float], per_hour
         _say(f"{scored.hours:.2f} h cannot show that rate, {needed} can: no threshold is lowered")
     found = choose(scored, settings, per_hour)
     if found is None:
-        raise UsageError(f"no thresholds keep to {per_hour:g} detections an hour here")
+        raise UsageError(f"no thresholds keep to a rate of {per_hour:g} an hour here")
     return found
 
 
