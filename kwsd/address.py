@@ -64,10 +64,25 @@ def check_address(address: str, *, curve: bool = False) -> None:
     """
     if curve and not address.startswith(TCP):
         raise AddressError(f"CURVE is for addresses that begin with {TCP}, not for {address!r}")
+    check_form(address)
+    if address.startswith(TCP) and not curve:
+        _check_loopback(address)
+
+
+def check_form(address: str) -> None:
+    """Refuse what is no event address, wherever its host may be.
+
+    Raises
+    ------
+    AddressError
+        Neither ipc nor tcp, a path that is too long or relative, or no host and port.
+    """
     if address.startswith(IPC):
         _check_path(address.removeprefix(IPC))
     elif address.startswith(TCP):
-        _check_host(address, curve=curve)
+        host, _, port = address.removeprefix(TCP).rpartition(":")
+        if not (host and port.isdecimal() and 0 < int(port) < 1 << 16):
+            raise AddressError(f"event address {address} does not end in a host and a port from 1 to 65535")
     else:
         raise AddressError(f"event address {address!r} begins neither with {IPC} nor with {TCP}")
 
@@ -179,15 +194,13 @@ def _check_path(path: str) -> None:
         raise AddressError(f"address needs an absolute path after {IPC}, not {path!r}")
 
 
-def _check_host(address: str, *, curve: bool) -> None:
-    host, _, port = address.removeprefix(TCP).rpartition(":")
-    if not port.isdecimal() or not 0 < int(port) < 1 << 16:
-        raise AddressError(f"event address {address} does not end in a port")
+def _check_loopback(address: str) -> None:
+    host, _, _ = address.removeprefix(TCP).rpartition(":")
     try:
         loopback = host == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
     except ValueError:
         loopback = False
-    if not loopback and not curve:
+    if not loopback:
         raise AddressError(
             f"event address {address} is not a loopback address: without [curve] in the configuration events would be"
             " open to the whole network"

@@ -9,9 +9,9 @@ from typing import NamedTuple, Self
 import zmq
 
 from kwsd import events
-from kwsd.address import default_address, is_ipv6
+from kwsd.address import check_form, default_address, is_ipv6
 from kwsd.curve import ClientKeys
-from kwsd.errors import EventError
+from kwsd.errors import AddressError, EventError
 from kwsd.events import KeywordEvent
 
 POLL_S = 0.2
@@ -45,6 +45,11 @@ class Subscription:
         For a daemon with CURVE; see `kwsd.curve.client_keys`.
     monitor : bool
         Whether monitor events are to come too.
+
+    Raises
+    ------
+    AddressError
+        The address is none.
     """
 
     def __init__(
@@ -56,6 +61,7 @@ class Subscription:
         monitor: bool = False,
     ) -> None:
         self.address = address or default_address()
+        check_form(self.address)
         self._topics = None if keywords is None else {events.KEYWORD_TOPIC + word for word in keywords}
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.SUB)
@@ -74,7 +80,7 @@ class Subscription:
             self._socket.connect(self.address)
         except zmq.ZMQError as error:
             self.close()
-            raise ValueError(f"cannot subscribe: {error.strerror}") from None
+            raise AddressError(f"cannot subscribe: {error.strerror}") from None
 
     def __enter__(self) -> Self:
         return self
@@ -144,7 +150,7 @@ def subscribe(address: str | None = None, keywords: Sequence[str] | None = None)
 
     Raises
     ------
-    ValueError
+    AddressError
         The address is none.
     EventError
         What publishes there speaks another version.

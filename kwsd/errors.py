@@ -9,7 +9,7 @@
     ├── AudioUnavailableError 69  no PortAudio, no device, or not the one asked for (EX_UNAVAILABLE)
     ├── ControlError          69  a daemon that is not there, or refuses what it is asked (EX_UNAVAILABLE)
     ├── ServiceError          69  systemd is not there, or refuses what it is asked (EX_UNAVAILABLE)
-    ├── AddressError          73  an address that cannot be bound (EX_CANTCREAT)
+    ├── AddressError          73  an address that is none, or cannot be bound (EX_CANTCREAT)
     ├── OutputError           74  a file or folder that cannot be written (EX_IOERR)
     ├── AudioLostError        75  a device that went away; starting again may help (EX_TEMPFAIL)
     ├── NoEventError          75  no event arrived in the time allowed (EX_TEMPFAIL)
@@ -70,7 +70,7 @@ class ServiceError(KwsdError):
 
 
 class AddressError(KwsdError):
-    """An address that cannot be bound."""
+    """An address that is none, or cannot be bound."""
 
     exit_code = 73
 

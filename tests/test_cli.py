@@ -465,10 +465,25 @@ def test_a_subscriber_whose_reader_has_gone_ends_quietly(kwsd: Command, publishe
     assert process.stderr.read() == ""
 
 
-def test_an_address_to_listen_to_that_is_none_is_a_usage_error(kwsd: Command) -> None:
-    assert (
-        sentence(kwsd.run("listen", "--connect", "nowhere"), 2) == "cannot subscribe: Invalid argument (addr='nowhere')"
-    )
+@pytest.mark.parametrize(
+    ("command", "address", "reason"),
+    [
+        ("listen", "nowhere", "event address 'nowhere' begins neither with ipc:// nor with tcp://"),
+        ("act", "nowhere", "event address 'nowhere' begins neither with ipc:// nor with tcp://"),
+        (
+            "listen",
+            "tcp://host:99999",
+            "event address tcp://host:99999 does not end in a host and a port from 1 to 65535",
+        ),
+        ("status", "nowhere", "control address 'nowhere' does not begin with ipc://: a daemon is steered locally only"),
+    ],
+)
+def test_an_address_that_is_none_is_refused_with_one_code(
+    kwsd: Command, command: str, address: str, reason: str
+) -> None:
+    (kwsd.home / "config.toml").write_text('actions.go = "true"\n')
+    done = kwsd.run(command, "--connect", address, KWSD_CONFIG=str(kwsd.home / "config.toml"))
+    assert sentence(done, 73) == reason
 
 
 def test_an_event_of_another_version_is_said_in_one_sentence(kwsd: Command, runtime: Path) -> None:

@@ -370,12 +370,13 @@ def test_a_daemon_of_its_own_that_cannot_listen_says_why(kwsd: Command, runtime:
     ("arguments", "columns", "code", "sentence"),
     [
         ([], 100, 69, "no kwsd is running at ipc://"),
+        (["--connect", "nowhere"], 100, 73, "event address 'nowhere' begins neither with"),
         (["--connect", "tcp://127.0.0.1:5555"], 100, 2, "tcp://127.0.0.1:5555 tells no scores or levels"),
         (["--device", "-"], 100, 2, "kwsd monitor cannot listen to standard input"),
         (["--device", "default", "--connect", "ipc:///x"], 100, 2, "say either --device"),
         (["--device", f"file:{os.devnull}"], 79, 2, "kwsd monitor needs a terminal of 80 x 24 characters"),
     ],
-    ids=["no daemon", "tcp", "standard input", "both", "small"],
+    ids=["no daemon", "no address", "tcp", "standard input", "both", "small"],
 )
 def test_what_it_cannot_do_it_says_in_one_sentence(
     kwsd: Command, arguments: list[str], columns: int, code: int, sentence: str

@@ -29,8 +29,10 @@ def subscription(
 
     Raises
     ------
+    AddressError
+        The address is none.
     UsageError
-        The address is none, or one key is missing.
+        One key is missing.
     ConfigError
         A key cannot be used.
     """
@@ -41,10 +43,7 @@ def subscription(
     if (key is None) != (server_key is None):
         raise UsageError("--key and --server-key go together")
     keys = client_keys(key, server_key) if key and server_key else None
-    try:
-        return Subscription(address, keywords, keys)
-    except ValueError as error:
-        raise UsageError(str(error)) from None
+    return Subscription(address, keywords, keys)
 
 
 def follow(subscription: "Subscription", timeout_s: float | None = None) -> "Iterator[tuple[Event, bytes]]":

@@ -39,7 +39,7 @@ def monitor(
 
 
 def _attach(connect: str | None) -> "View":
-    from kwsd.address import IPC, control_address, default_address
+    from kwsd.address import IPC, check_form, control_address, default_address
     from kwsd.config import load_config
     from kwsd.control import ask
     from kwsd.errors import ControlError, UsageError
@@ -47,6 +47,7 @@ def _attach(connect: str | None) -> "View":
 
     config = load_config().config
     address = connect or config.address or default_address()
+    check_form(address)
     if not address.startswith(IPC):
         raise UsageError(f"{address} tells no scores or levels: they are for this user alone, on {IPC} only")
     control = control_address(address) if connect else config.control or control_address(address)
