@@ -14,7 +14,9 @@ from kwsd.model import Model, Window
 try:
     import tensorflow as tf
 except ModuleNotFoundError:
-    raise ModelError("a SavedModel needs TensorFlow: install it with  pip install 'kwsd[tensorflow]'") from None
+    raise ModelError(
+        "a SavedModel needs TensorFlow: install it, in a clone of kwsd, with  pipx install --force '.[tensorflow]'"
+    ) from None
 
 HOP_SAMPLES = 1280
 THRESHOLD = 0.9

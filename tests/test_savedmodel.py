@@ -135,5 +135,6 @@ def test_where_tensorflow_is_missing_a_sentence_says_what_to_install(saved: Path
         [sys.executable, "-c", program, saved / "array"], cwd=saved, capture_output=True, text=True, check=False
     )
     assert done.stderr.splitlines()[-1] == (
-        "kwsd.errors.ModelError: a SavedModel needs TensorFlow: install it with  pip install 'kwsd[tensorflow]'"
+        "kwsd.errors.ModelError: a SavedModel needs TensorFlow: install it, in a clone of kwsd, with "
+        " pipx install --force '.[tensorflow]'"
     )

@@ -31,7 +31,8 @@ def test_a_missing_library_is_one_sentence_that_says_what_to_install() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr == "kwsd-train: this command needs pooch: install it with  pip install 'kwsd[train]'\n"
+    command = "pipx install --force '.[train]'"
+    assert done.stderr == f"kwsd-train: this command needs pooch: install it, in a clone of kwsd, with  {command}\n"
 
 
 def test_predict_prints_the_label_with_the_highest_score_first(kwsd_train: Run, clips: Path, tmp_path: Path) -> None:

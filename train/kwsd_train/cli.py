@@ -337,7 +337,8 @@ def main() -> None:
     except KwsdError as error:
         _fail(error)
     except ModuleNotFoundError as error:
-        _fail(UsageError(f"this command needs {error.name}: install it with  pip install 'kwsd[train]'"))
+        how = "install it, in a clone of kwsd, with  pipx install --force '.[train]'"
+        _fail(UsageError(f"this command needs {error.name}: {how}"))
 
 
 def _fail(error: KwsdError) -> None:
