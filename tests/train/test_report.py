@@ -221,6 +221,15 @@ def test_the_command_reports_on_a_run_without_streams_where_there_is_nothing_to_
     assert re.search(r"wrote .*page\.html, \d+\.\d MB", result.stderr)
 
 
+def test_a_model_that_finds_no_word_in_the_streams_has_no_latency(data: Path, tmp_path: Path) -> None:
+    model = load_model()
+    model.set_thresholds(dict.fromkeys(model.keywords, 1.0))
+    report.write(tmp_path / "page.html", model, Sources(data, split="all", per_keyword=1), [], print)
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<dd>100.0% <small>of " in text  # missed
+    assert "<dt>Latency, median</dt><dd>none <small>95 % within: none</small></dd>" in text
+
+
 def test_a_run_with_other_labels_than_the_model_is_refused(run: Path, data: Path, tmp_path: Path) -> None:
     arguments = [
         "report",

@@ -173,7 +173,11 @@ def _summary(heard: Heard, trials: Trials | None) -> Html:
         shown += [
             ("Missed in streams", f"{own.missed.share:.1%}", f"of {own.missed.of:,} words, all conditions"),
             ("False alarms an hour", f"{alarms.per_hour:.1f}", f"{alarms.count} in {alarms.hours:.2f} h"),
-            ("Latency, median", f"{own.latency_median_s:.2f} s", f"95 % within {own.latency_p95_s:.2f} s"),
+            (
+                "Latency, median",
+                streaming.seconds(own.latency_median_s),
+                f"95 % within: {streaming.seconds(own.latency_p95_s)}",
+            ),
         ]
     words = len(heard.clips.counts())
     return tiles([*shown, ("Clips", f"{len(heard.clips.paths):,}", f"of {words} words, all splits")])
@@ -401,9 +405,8 @@ def _alarms(model: Model, sources: Sources, trials: Trials) -> Html:
 
 
 def _stream(figures: Figures) -> list[str]:
-    latencies = (figures.latency_median_s, figures.latency_p95_s)
-    seconds = ["none" if latency is None else f"{latency:.2f} s" for latency in latencies]
-    return [*_share(figures.missed), str(figures.substitutions), str(figures.false_alarms), *seconds]
+    latencies = map(streaming.seconds, (figures.latency_median_s, figures.latency_p95_s))
+    return [*_share(figures.missed), str(figures.substitutions), str(figures.false_alarms), *latencies]
 
 
 def _share(share: Share) -> tuple[str, str, str]:

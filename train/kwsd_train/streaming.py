@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import isinf
 from pathlib import Path
 
 import msgspec
@@ -254,12 +255,13 @@ def table(found: StreamReport) -> str:
 
 def _stream_line(name: str, f: Figures) -> str:
     missed = f"{f.missed.share:.1%} [{f.missed.low:.1%}, {f.missed.high:.1%}]"
-    latency = f"{_seconds(f.latency_median_s):>16}{_seconds(f.latency_p95_s):>8}"
+    latency = f"{seconds(f.latency_median_s):>16}{seconds(f.latency_p95_s):>8}"
     return f"{name:<14}{missed:>28}{f.substitutions:>13}{f.false_alarms:>14}{latency}"
 
 
-def _seconds(latency: float | None) -> str:
-    return "none" if latency is None else f"{latency:.2f} s"
+def seconds(latency: float | None) -> str:
+    """A latency as text; where no word was found it is none, or infinite, and the text is "none"."""
+    return "none" if latency is None or isinf(latency) else f"{latency:.2f} s"
 
 
 def _negatives_line(kind: str, alarms: FalseAlarms) -> str:
