@@ -246,8 +246,20 @@ def test_a_run_with_other_labels_than_the_model_is_refused(run: Path, data: Path
         CliRunner().invoke(app, arguments, catch_exceptions=False)
 
 
-def test_a_page_that_cannot_be_written_is_said(data: Path, tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="cannot write"):
-        report.write(
-            tmp_path / "none" / "report.html", load_model(), Sources(data / "speech_commands", split="all"), [], print
-        )
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("none/report.html", "there is no folder"),
+        ("folder", "it is a folder"),
+        pytest.param(
+            "closed.html",
+            "permission denied",
+            marks=pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything"),
+        ),
+    ],
+)
+def test_a_page_that_cannot_be_written_is_said_before_anything_is_read(name: str, reason: str, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "closed.html").touch(0o400)
+    with pytest.raises(OutputError, match=f"cannot write .*: {reason}"):
+        report.write(tmp_path / name, load_model(), Sources(tmp_path / "no data"), [], print)

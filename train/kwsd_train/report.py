@@ -1,5 +1,6 @@
 """The report on a model: its data, its training, its figures on clips and in streams, and what to listen to."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
@@ -102,8 +103,7 @@ def write(
     """
     if sources.data is None:
         raise UsageError("a report needs --data")
-    if not path.parent.is_dir():  # said before minutes of work, not after
-        raise OutputError(f"cannot write {path}: there is no folder {path.parent}")
+    _check_writable(path)  # said before minutes of work, not after
     streams = None
     if all((sources.data / kind).is_dir() for kind in NEGATIVES):
         say("running the model over streams, and over recordings without keywords")
@@ -130,6 +130,15 @@ def write(
         path.write_text(page(f"Report on {model.name}", lead, [summary, *sections]), encoding="utf-8")
     except OSError as error:
         raise OutputError(f"cannot write {path}: {error.strerror}") from None
+
+
+def _check_writable(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise OutputError(f"cannot write {path}: there is no folder {path.parent}")
+    if path.is_dir():
+        raise OutputError(f"cannot write {path}: it is a folder")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise OutputError(f"cannot write {path}: permission denied")
 
 
 def hear(model: Model, data: Path, split: str, say: Callable[[str], None]) -> Heard:
@@ -170,14 +179,11 @@ def _summary(heard: Heard, trials: Trials | None) -> Html:
     if trials:
         own = tune.measure(trials, heard.model.detector)
         alarms = own.false_alarms.all
+        median, late = map(streaming.seconds, (own.latency_median_s, own.latency_p95_s))
         shown += [
             ("Missed in streams", f"{own.missed.share:.1%}", f"of {own.missed.of:,} words, all conditions"),
             ("False alarms an hour", f"{alarms.per_hour:.1f}", f"{alarms.count} in {alarms.hours:.2f} h"),
-            (
-                "Latency, median",
-                streaming.seconds(own.latency_median_s),
-                f"95 % within: {streaming.seconds(own.latency_p95_s)}",
-            ),
+            ("Latency, median", median, f"95 % within: {late}"),
         ]
     words = len(heard.clips.counts())
     return tiles([*shown, ("Clips", f"{len(heard.clips.paths):,}", f"of {words} words, all splits")])
