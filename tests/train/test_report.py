@@ -19,6 +19,7 @@ from kwsd.errors import OutputError, UsageError
 from kwsd_train import fit, report, survey
 from kwsd_train.cli import app
 from kwsd_train.dataset import load_clips
+from kwsd_train.page import Cell, Html, table
 from kwsd_train.recipe import Recipe
 from kwsd_train.streaming import Sources
 
@@ -244,6 +245,11 @@ def test_a_run_with_other_labels_than_the_model_is_refused(run: Path, data: Path
     ]
     with pytest.raises(UsageError, match="has other labels than model default"):
         CliRunner().invoke(app, arguments, catch_exceptions=False)
+
+
+def test_text_in_a_table_is_escaped_and_html_is_put_into_a_cell_unless_it_is_one() -> None:
+    row = ["name", "<td>", Html("<b>bold</b>"), Cell("<td class='x'>1</td>")]
+    assert "<td>&lt;td&gt;</td><td><b>bold</b></td><td class='x'>1</td></tr>" in table("caption", [""] * 4, [row])
 
 
 @pytest.mark.parametrize(

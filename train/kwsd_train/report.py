@@ -286,25 +286,16 @@ def _doubts(caption: str, heard: Heard, found: list[survey.Doubt]) -> Html:
 
 
 def _gallery(heard: Heard) -> Html:
-    """The first clips of each word; those of the split that is measured come first."""
-    words = list(heard.clips.counts())[:SHOWN_CLIPS]
-    each = min(SHOWN_PER_WORD, max(1, SHOWN_CLIPS // len(words)))
     clips = heard.clips
-    chosen = [
-        index for word in words for index in np.flatnonzero(clips.words == word)[:: _step(clips, word, each)][:each]
-    ]
-    return gallery(
-        (
-            Html(_clip_picture(clips, index) + heard.player(index)),
-            heard.name(index),
-        )
-        for index in chosen
-    )
+    words = list(clips.counts())[:SHOWN_CLIPS]
+    each = min(SHOWN_PER_WORD, max(1, SHOWN_CLIPS // len(words)))
+    chosen = [index for word in words for index in _spread_out(np.flatnonzero(clips.words == word).tolist(), each)]
+    return gallery((Html(_clip_picture(clips, index) + heard.player(index)), heard.name(index)) for index in chosen)
 
 
-def _step(clips: Clips, word: str, each: int) -> int:
-    """So that the clips shown are spread over all speakers of a word."""
-    return max(1, int((clips.words == word).sum()) // each)
+def _spread_out(clips: list[int], number: int) -> list[int]:
+    """So many clips at even distances: those of a word are sorted by speaker, so these are of different ones mostly."""
+    return clips[:: max(1, len(clips) // number)][:number]
 
 
 def _clip_picture(clips: Clips, index: int) -> Html:
