@@ -1,15 +1,12 @@
 """The report on a model: its data, its training, its figures on clips and in streams, and what to listen to."""
 
 import os
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
 from kwsd.errors import OutputError, UsageError
 from kwsd.frontend import SAMPLE_RATE, Float32
@@ -33,6 +30,7 @@ from kwsd_train.page import (
     table,
     tiles,
 )
+from kwsd_train.progress import bars
 from kwsd_train.split import SPLITS, check_split, speaker
 from kwsd_train.streaming import NEGATIVES, Figures, Rate, Sources, StreamReport, Trials
 
@@ -165,10 +163,9 @@ def hear(model: Model, data: Path, split: str, say: Callable[[str], None]) -> He
 
 def _scores(model: Model, clips: Clips) -> Float32:
     pieces = np.array_split(clips.samples, range(AT_ONCE, len(clips.samples), AT_ONCE))
-    shown = track(
-        pieces, "scoring the clips", console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()
-    )
-    return np.concatenate([model.predict(as_float(piece)) for piece in shown])
+    with bars() as shown:
+        counted = shown.track(pieces, description="scoring the clips")
+        return np.concatenate([model.predict(as_float(piece)) for piece in counted])
 
 
 def _summary(heard: Heard, trials: Trials | None) -> Html:
