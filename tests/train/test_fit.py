@@ -164,7 +164,9 @@ def test_a_run_after_one_of_another_network_or_with_other_labels_is_refused(
 
 
 def test_a_run_after_another_may_be_regularized_otherwise(streaming: Recipe, data: Path, tmp_path: Path) -> None:
-    first = msgspec.structs.replace(streaming, epochs=1)
+    first = msgspec.structs.replace(
+        streaming, epochs=1, optimizer=msgspec.structs.replace(streaming.optimizer, warmup_epochs=0)
+    )
     fit.start(first, data, tmp_path / "first", print)
     gentle = msgspec.structs.replace(first.network, dropout=0.0, mask_bands=1, mask_frames=1)
     fit.start(
