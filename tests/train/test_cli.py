@@ -1,12 +1,14 @@
 """The command ``kwsd-train`` as its user meets it."""
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from terminal import Terminal
 
 from kwsd import __version__
 from kwsd_train.cli import app
@@ -70,6 +72,24 @@ def test_the_version_names_the_libraries(kwsd_train: Run) -> None:
 def test_evaluate_prints_one_json_object(kwsd_train: Run, clips: Path) -> None:
     stdout, stderr = kwsd_train("evaluate", "--data", clips, "--split", "validation", "--json").communicate()
     assert json.loads(stdout)["accuracy"]["of"] == 32, stderr
+
+
+def test_measuring_in_streams_shows_bars_in_a_terminal_and_nothing_in_a_pipe(kwsd_train: Run, data: Path) -> None:
+    arguments = ("evaluate", "--stream", "--data", data, "--per-keyword", "1", "--json")
+    stdout, stderr = kwsd_train(*arguments, FORCE_COLOR="1").communicate()
+    assert set(json.loads(stdout)["negatives"]) == {"speech", "noise"}
+    assert stderr == ""
+    terminal = Terminal(Path(sys.executable).with_name("kwsd-train"), *arguments, environment=os.environ)
+    try:
+        code, text = terminal.ended()
+        assert code == 0, text
+        assert b"streams of keywords" in terminal.drawn
+        assert b"noise without keywords" in terminal.drawn
+        # The bars are gone, and the cursor is there again.
+        assert json.loads(text.strip().splitlines()[-1])["split"] == "validation"
+        assert terminal.drawn.rindex(b"\x1b[?25h") > terminal.drawn.rindex(b"\x1b[?25l")
+    finally:
+        terminal.close()
 
 
 @pytest.mark.parametrize(

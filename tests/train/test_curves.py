@@ -1,6 +1,7 @@
 """What a terminal shows while a network is trained."""
 
 import io
+import math
 import os
 import re
 import sys
@@ -62,6 +63,21 @@ def test_a_line_leaves_room_for_the_epochs_to_come() -> None:
 
 def test_figures_that_are_all_the_same_are_drawn() -> None:
     assert BRAILLE.search(braille([0.5, 0.5], Scale(0.5, 0.5), 4, 1, 2)[0])
+
+
+@pytest.mark.parametrize("loss", [math.nan, math.inf])
+def test_a_loss_that_is_no_number_is_left_out(loss: float) -> None:
+    figures = history(3)
+    figures[2] |= {"loss": loss, "val_loss": loss}
+    lines = shown(Curves(figures, 3), width=100, height=30)
+    assert "".join(lines).count(MARK) == 2 + 3 + 1
+    assert lines[1].split("│")[1].split()[0] == "1.2"
+
+
+def test_figures_without_any_number_are_no_line() -> None:
+    figures = [row | {"loss": math.nan, "val_loss": math.nan} for row in history(2)]
+    lines = shown(Curves(figures, 2), width=100, height=30)
+    assert not any(BRAILLE.search(line.split("│")[1]) for line in lines[1:9])
 
 
 def test_the_extremes_are_on_the_first_and_the_last_line_beside_their_numbers() -> None:

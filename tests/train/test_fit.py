@@ -1,6 +1,7 @@
 """Training: what a run leaves behind, that it can be killed, and that it can be repeated."""
 
 import json
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable
@@ -82,6 +83,30 @@ def test_training_stops_when_validation_gets_no_better(tutorial: Recipe, data: P
     assert np.argmin(losses) == len(losses) - 2
 
 
+def test_a_run_whose_loss_is_no_number_ends_with_what_to_try_and_keeps_nothing_of_it(
+    tutorial: Recipe, data: Path, tmp_path: Path
+) -> None:
+    diverging = msgspec.structs.replace(
+        tutorial, optimizer=msgspec.structs.replace(tutorial.optimizer, learning_rate=3e38)
+    )
+    with pytest.raises(UsageError, match="the loss is not a number after epoch 1: try a lower learning_rate"):
+        fit.start(diverging, data, tmp_path / "run", print)
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [fit.SETTINGS]
+
+
+def test_figures_that_are_damaged_are_named(finished: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    (run / fit.NETWORK).unlink()
+    (run / fit.HISTORY).write_text('[{"epoch": 1, "loss": null}]')
+    with pytest.raises(UsageError, match=r"history\.json is damaged: Expected `float`"):
+        fit.resume(run, print)
+
+
+def test_a_run_without_a_finished_epoch_has_no_figures(tmp_path: Path) -> None:
+    assert fit.read_history(tmp_path) == []
+
+
 def test_a_run_that_was_killed_goes_on_after_its_last_finished_epoch(
     streaming_file: Path, data: Path, tmp_path: Path, kwsd_train: Run
 ) -> None:
@@ -139,7 +164,9 @@ def test_a_run_after_one_of_another_network_or_with_other_labels_is_refused(
 
 
 def test_a_run_after_another_may_be_regularized_otherwise(streaming: Recipe, data: Path, tmp_path: Path) -> None:
-    first = msgspec.structs.replace(streaming, epochs=1)
+    first = msgspec.structs.replace(
+        streaming, epochs=1, optimizer=msgspec.structs.replace(streaming.optimizer, warmup_epochs=0)
+    )
     fit.start(first, data, tmp_path / "first", print)
     gentle = msgspec.structs.replace(first.network, dropout=0.0, mask_bands=1, mask_frames=1)
     fit.start(

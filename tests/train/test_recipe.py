@@ -31,6 +31,7 @@ def test_the_package_has_the_tutorial_with_both_splits_and_the_default() -> None
             "[mixture]\nper_keyword = 1\nper_unknown_word = 1\nspeech_crops = 1\nhalf_words = 1\nsilences = 1",
             "go together",
         ),
+        ("[optimizer]\nwarmup_epochs = 1", "warmup_epochs must be less than epochs, which is 1"),
         ("[optimizer]\naveraging = 2", "at `\\$.optimizer.averaging`"),
     ],
 )

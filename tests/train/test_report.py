@@ -19,6 +19,7 @@ from kwsd.errors import OutputError, UsageError
 from kwsd_train import fit, report, survey
 from kwsd_train.cli import app
 from kwsd_train.dataset import load_clips
+from kwsd_train.page import Cell, Html, table
 from kwsd_train.recipe import Recipe
 from kwsd_train.streaming import Sources
 
@@ -221,6 +222,15 @@ def test_the_command_reports_on_a_run_without_streams_where_there_is_nothing_to_
     assert re.search(r"wrote .*page\.html, \d+\.\d MB", result.stderr)
 
 
+def test_a_model_that_finds_no_word_in_the_streams_has_no_latency(data: Path, tmp_path: Path) -> None:
+    model = load_model()
+    model.set_thresholds(dict.fromkeys(model.keywords, 1.0))
+    report.write(tmp_path / "page.html", model, Sources(data, split="all", per_keyword=1), [], print)
+    text = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "<dd>100.0% <small>of " in text  # missed
+    assert "<dt>Latency, median</dt><dd>none <small>95 % within: none</small></dd>" in text
+
+
 def test_a_run_with_other_labels_than_the_model_is_refused(run: Path, data: Path, tmp_path: Path) -> None:
     arguments = [
         "report",
@@ -237,8 +247,25 @@ def test_a_run_with_other_labels_than_the_model_is_refused(run: Path, data: Path
         CliRunner().invoke(app, arguments, catch_exceptions=False)
 
 
-def test_a_page_that_cannot_be_written_is_said(data: Path, tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="cannot write"):
-        report.write(
-            tmp_path / "none" / "report.html", load_model(), Sources(data / "speech_commands", split="all"), [], print
-        )
+def test_text_in_a_table_is_escaped_and_html_is_put_into_a_cell_unless_it_is_one() -> None:
+    row = ["name", "<td>", Html("<b>bold</b>"), Cell("<td class='x'>1</td>")]
+    assert "<td>&lt;td&gt;</td><td><b>bold</b></td><td class='x'>1</td></tr>" in table("caption", [""] * 4, [row])
+
+
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("none/report.html", "there is no folder"),
+        ("folder", "it is a folder"),
+        pytest.param(
+            "closed.html",
+            "permission denied",
+            marks=pytest.mark.skipif(os.geteuid() == 0, reason="root may write everything"),
+        ),
+    ],
+)
+def test_a_page_that_cannot_be_written_is_said_before_anything_is_read(name: str, reason: str, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "closed.html").touch(0o400)
+    with pytest.raises(OutputError, match=f"cannot write .*: {reason}"):
+        report.write(tmp_path / name, load_model(), Sources(tmp_path / "no data"), [], print)

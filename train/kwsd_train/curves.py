@@ -1,8 +1,9 @@
 """Training as it goes, in a terminal: bars with the time left, and the curves so far."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
+from math import isfinite, nan
 from typing import Any, NamedTuple
 
 import keras
@@ -139,8 +140,14 @@ class Scale(NamedTuple):
     low: float
     high: float
 
+    @classmethod
+    def of(cls, values: Iterable[float]) -> "Scale":
+        """From the lowest to the highest of those values that are finite."""
+        finite = [value for value in values if isfinite(value)]
+        return cls(min(finite, default=nan), max(finite, default=nan))
+
     def row(self, value: float, rows: int) -> int:
-        """Row of a value, counted from the top."""
+        """Row of a finite value, counted from the top."""
         share = (value - self.low) / (self.high - self.low) if self.high > self.low else 0.5
         return round((1 - share) * (rows - 1))
 
@@ -151,9 +158,9 @@ class _Curve:
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width = max(2, options.max_width - LABEL - 1)
-        scale = Scale(min(*self._training, *self._validation), max(*self._training, *self._validation))
+        scale = Scale.of([*self._training, *self._validation])
         lines = [Text(line, TRAINING) for line in braille(self._training, scale, width, self._height, self._epochs)]
-        for epoch, value in enumerate(self._validation):
+        for epoch, value in _drawable(self._validation):
             column, row = _column(epoch, self._epochs, width), scale.row(value, self._height)
             lines[row] = Text.assemble(lines[row][:column], (MARK, VALIDATION), lines[row][column + 1 :])
         for row, line in enumerate(lines):
@@ -167,6 +174,7 @@ def braille(values: Sequence[float], scale: Scale, width: int, height: int, coun
     Parameters
     ----------
     values : sequence of float
+        Those that are not finite are left out.
     scale : Scale
     width, height : int
         In characters.
@@ -179,10 +187,14 @@ def braille(values: Sequence[float], scale: Scale, width: int, height: int, coun
         From the top.
     """
     cells = [[EMPTY] * width for _ in range(height)]
-    places = [(_column(n, count, 2 * width), scale.row(value, 4 * height)) for n, value in enumerate(values)]
+    places = [(_column(n, count, 2 * width), scale.row(value, 4 * height)) for n, value in _drawable(values)]
     for x, y in _line(places):
         cells[y // 4][x // 2] |= DOTS[y % 4][x % 2]
     return ["".join(map(chr, row)) for row in cells]
+
+
+def _drawable(values: Iterable[float]) -> list[tuple[int, float]]:
+    return [(number, value) for number, value in enumerate(values) if isfinite(value)]
 
 
 def _column(number: int, count: int, columns: int) -> int:

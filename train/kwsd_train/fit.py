@@ -88,7 +88,7 @@ def start(  # noqa: PLR0913  what a run is made of
     Raises
     ------
     UsageError
-        The run `after` has another network, other labels, or no finished epoch.
+        The run `after` has another network, other labels, or no finished epoch; or the loss is no number any more.
     OutputError
         The run folder exists already or cannot be made.
     """
@@ -111,7 +111,8 @@ def resume(run: Path, say: Say, *, terminal: Console | None = None) -> None:
     Raises
     ------
     UsageError
-        The folder is no run, the run is finished, or the data has changed since it was started.
+        The folder is no run, the run is finished, or the data has changed since it was started; or the loss is no
+        number any more.
     """
     settings = read_settings(run)
     if (run / NETWORK).exists():
@@ -124,7 +125,13 @@ def resume(run: Path, say: Say, *, terminal: Console | None = None) -> None:
 
 
 def read_settings(run: Path) -> RunSettings:
-    """The settings of a run."""
+    """The settings of a run.
+
+    Raises
+    ------
+    UsageError
+        The folder is no run, or its settings are damaged.
+    """
     try:
         return msgspec.json.decode((run / SETTINGS).read_bytes(), type=RunSettings)
     except OSError as error:
@@ -134,9 +141,22 @@ def read_settings(run: Path) -> RunSettings:
 
 
 def read_history(run: Path) -> History:
-    """The figures of a run's finished epochs, in order."""
+    """The figures of a run's finished epochs, in order.
+
+    Raises
+    ------
+    UsageError
+        The figures cannot be read, or are damaged.
+    """
     path = run / HISTORY
-    return msgspec.json.decode(path.read_bytes(), type=History) if path.exists() else []
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=History)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+    except msgspec.DecodeError as error:
+        raise UsageError(f"{path} is damaged: {error}") from None
 
 
 def last_checkpoint(run: Path) -> Path | None:
@@ -145,7 +165,13 @@ def last_checkpoint(run: Path) -> Path | None:
 
 
 def load_network(run: Path) -> keras.Model:
-    """The finished network of a run, or the newest checkpoint of one under way."""
+    """The finished network of a run, or the newest checkpoint of one under way.
+
+    Raises
+    ------
+    UsageError
+        The run has no finished epoch yet.
+    """
     path = run / NETWORK if (run / NETWORK).exists() else last_checkpoint(run)
     if path is None:
         raise UsageError(f"{run} has no finished epoch yet")
@@ -245,8 +271,19 @@ class AfterEpoch(keras.callbacks.Callback):  # type: ignore[misc]
         self._begun = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Close the epoch: nothing of it is lost from here on."""
+        """Close the epoch: nothing of it is lost from here on.
+
+        Raises
+        ------
+        UsageError
+            The loss is not a number, so that nothing can come of this run; the epochs before stay as they are.
+        """
         figures = {name: float(value) for name, value in (logs or {}).items()} | self._validate()
+        if not np.isfinite([figures["loss"], figures["val_loss"]]).all():
+            raise UsageError(
+                f"the loss is not a number after epoch {epoch + 1}: try a lower learning_rate, or more warmup_epochs, "
+                "under [optimizer] in the recipe"
+            )
         figures |= {"epoch": epoch + 1, "seconds": round(time.monotonic() - self._begun, 1)}
         self.history.append(figures)
         _replace(self.run / HISTORY, _json(self.history))

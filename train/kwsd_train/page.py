@@ -75,6 +75,12 @@ class Html(str):
     __slots__ = ()
 
 
+class Cell(Html):
+    """A whole cell of a table, with its own tags; any other text is put into one."""
+
+    __slots__ = ()
+
+
 class Section(NamedTuple):
     """A part of the page, with a heading that the contents lead to."""
 
@@ -127,7 +133,7 @@ def table(caption: str, head: Sequence[str], rows: Iterable[Sequence[str]], kind
 def matrix(caption: str, labels: Sequence[str], counts: Sequence[Sequence[int]]) -> Html:
     """A confusion matrix: each row is tinted by its shares."""
     rows = (
-        [label, *(Html(_tinted(count, count / max(1, sum(row)))) for count in row)]
+        [label, *(_tinted(count, count / max(1, sum(row))) for count in row)]
         for label, row in zip(labels, counts, strict=True)
     )
     return table(caption, ["spoken", *labels], rows, "matrix")
@@ -170,14 +176,14 @@ def player(name: str, samples: Float32 | Int16) -> Html:
     return Html(f'<audio controls preload="metadata" aria-label="{html.escape(name)}" src="{source}"></audio>')
 
 
-def _cell(cell: str) -> str:
-    if isinstance(cell, Html):
-        return cell if cell.startswith("<td") else f"<td>{cell}</td>"
-    return f"<td>{html.escape(cell)}</td>"
+def _cell(cell: str) -> Cell:
+    if isinstance(cell, Cell):
+        return cell
+    return Cell(f"<td>{cell if isinstance(cell, Html) else html.escape(cell)}</td>")
 
 
-def _tinted(count: int, share: float) -> str:
-    return f'<td style="background: rgb(var(--tint) / {0.6 * share:.2f})">{count}</td>'
+def _tinted(count: int, share: float) -> Cell:
+    return Cell(f'<td style="background: rgb(var(--tint) / {0.6 * share:.2f})">{count}</td>')
 
 
 def _drawn(draw: Callable[[BinaryIO], None], look: str) -> io.BytesIO:

@@ -76,7 +76,7 @@ class Optimizer(Settings, frozen=True):
     weight_decay : float
         Decoupled decay of AdamW.
     warmup_epochs : int
-        Epochs of the linear warm-up.
+        Epochs of the linear warm-up; fewer than the recipe's.
     averaging : float or None
         Decay a step of the moving average of the weights that is kept in the end.
     """
@@ -194,6 +194,8 @@ class Recipe(Settings, frozen=True):
     def __post_init__(self) -> None:
         if (self.mixture is None) != (self.augmentation is None):
             raise ValueError("the tables mixture and augmentation go together: give both or none")
+        if self.optimizer.warmup_epochs >= self.epochs:
+            raise ValueError(f"warmup_epochs must be less than epochs, which is {self.epochs}")
 
 
 def read_recipe(name: str) -> Recipe:

@@ -1,14 +1,12 @@
 """The report on a model: its data, its training, its figures on clips and in streams, and what to listen to."""
 
-import sys
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
 from kwsd.errors import OutputError, UsageError
 from kwsd.frontend import SAMPLE_RATE, Float32
@@ -32,6 +30,7 @@ from kwsd_train.page import (
     table,
     tiles,
 )
+from kwsd_train.progress import bars
 from kwsd_train.split import SPLITS, check_split, speaker
 from kwsd_train.streaming import NEGATIVES, Figures, Rate, Sources, StreamReport, Trials
 
@@ -102,8 +101,7 @@ def write(
     """
     if sources.data is None:
         raise UsageError("a report needs --data")
-    if not path.parent.is_dir():  # said before minutes of work, not after
-        raise OutputError(f"cannot write {path}: there is no folder {path.parent}")
+    _check_writable(path)  # said before minutes of work, not after
     streams = None
     if all((sources.data / kind).is_dir() for kind in NEGATIVES):
         say("running the model over streams, and over recordings without keywords")
@@ -132,6 +130,15 @@ def write(
         raise OutputError(f"cannot write {path}: {error.strerror}") from None
 
 
+def _check_writable(path: Path) -> None:
+    if not path.parent.is_dir():
+        raise OutputError(f"cannot write {path}: there is no folder {path.parent}")
+    if path.is_dir():
+        raise OutputError(f"cannot write {path}: it is a folder")
+    if not os.access(path if path.exists() else path.parent, os.W_OK):
+        raise OutputError(f"cannot write {path}: permission denied")
+
+
 def hear(model: Model, data: Path, split: str, say: Callable[[str], None]) -> Heard:
     """Score the clips of all splits, and measure one of them."""
     check_split(split)
@@ -156,10 +163,9 @@ def hear(model: Model, data: Path, split: str, say: Callable[[str], None]) -> He
 
 def _scores(model: Model, clips: Clips) -> Float32:
     pieces = np.array_split(clips.samples, range(AT_ONCE, len(clips.samples), AT_ONCE))
-    shown = track(
-        pieces, "scoring the clips", console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty()
-    )
-    return np.concatenate([model.predict(as_float(piece)) for piece in shown])
+    with bars() as shown:
+        counted = shown.track(pieces, description="scoring the clips")
+        return np.concatenate([model.predict(as_float(piece)) for piece in counted])
 
 
 def _summary(heard: Heard, trials: Trials | None) -> Html:
@@ -170,10 +176,11 @@ def _summary(heard: Heard, trials: Trials | None) -> Html:
     if trials:
         own = tune.measure(trials, heard.model.detector)
         alarms = own.false_alarms.all
+        median, late = map(streaming.seconds, (own.latency_median_s, own.latency_p95_s))
         shown += [
             ("Missed in streams", f"{own.missed.share:.1%}", f"of {own.missed.of:,} words, all conditions"),
             ("False alarms an hour", f"{alarms.per_hour:.1f}", f"{alarms.count} in {alarms.hours:.2f} h"),
-            ("Latency, median", f"{own.latency_median_s:.2f} s", f"95 % within {own.latency_p95_s:.2f} s"),
+            ("Latency, median", median, f"95 % within: {late}"),
         ]
     words = len(heard.clips.counts())
     return tiles([*shown, ("Clips", f"{len(heard.clips.paths):,}", f"of {words} words, all splits")])
@@ -276,25 +283,16 @@ def _doubts(caption: str, heard: Heard, found: list[survey.Doubt]) -> Html:
 
 
 def _gallery(heard: Heard) -> Html:
-    """The first clips of each word; those of the split that is measured come first."""
-    words = list(heard.clips.counts())[:SHOWN_CLIPS]
-    each = min(SHOWN_PER_WORD, max(1, SHOWN_CLIPS // len(words)))
     clips = heard.clips
-    chosen = [
-        index for word in words for index in np.flatnonzero(clips.words == word)[:: _step(clips, word, each)][:each]
-    ]
-    return gallery(
-        (
-            Html(_clip_picture(clips, index) + heard.player(index)),
-            heard.name(index),
-        )
-        for index in chosen
-    )
+    words = list(clips.counts())[:SHOWN_CLIPS]
+    each = min(SHOWN_PER_WORD, max(1, SHOWN_CLIPS // len(words)))
+    chosen = [index for word in words for index in _spread_out(np.flatnonzero(clips.words == word).tolist(), each)]
+    return gallery((Html(_clip_picture(clips, index) + heard.player(index)), heard.name(index)) for index in chosen)
 
 
-def _step(clips: Clips, word: str, each: int) -> int:
-    """So that the clips shown are spread over all speakers of a word."""
-    return max(1, int((clips.words == word).sum()) // each)
+def _spread_out(clips: list[int], number: int) -> list[int]:
+    """So many clips at even distances: those of a word are sorted by speaker, so these are of different ones mostly."""
+    return clips[:: max(1, len(clips) // number)][:number]
 
 
 def _clip_picture(clips: Clips, index: int) -> Html:
@@ -401,9 +399,8 @@ def _alarms(model: Model, sources: Sources, trials: Trials) -> Html:
 
 
 def _stream(figures: Figures) -> list[str]:
-    latencies = (figures.latency_median_s, figures.latency_p95_s)
-    seconds = ["none" if latency is None else f"{latency:.2f} s" for latency in latencies]
-    return [*_share(figures.missed), str(figures.substitutions), str(figures.false_alarms), *seconds]
+    latencies = map(streaming.seconds, (figures.latency_median_s, figures.latency_p95_s))
+    return [*_share(figures.missed), str(figures.substitutions), str(figures.false_alarms), *latencies]
 
 
 def _share(share: Share) -> tuple[str, str, str]:

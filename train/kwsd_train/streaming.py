@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import isinf
 from pathlib import Path
 
 import msgspec
@@ -17,6 +18,7 @@ from kwsd_train.dataset import Int16, audio_files, load_clips, load_recordings
 from kwsd_train.evaluate import Share, wilson
 from kwsd_train.features import as_float
 from kwsd_train.matching import Matching, Spoken, match
+from kwsd_train.progress import bars
 from kwsd_train.split import SPLITS, check_split
 from kwsd_train.streams import Builder, Stream, read_marked
 
@@ -189,7 +191,7 @@ def garwood(count: int, hours: float) -> Rate:
 
 
 def hear(model: Model, sources: Sources) -> Trials:
-    """Run a model over streams of keywords, and over recordings without any.
+    """Run a model over streams of keywords, and over recordings without any; bars in a terminal show how far it is.
 
     Raises
     ------
@@ -199,10 +201,14 @@ def hear(model: Model, sources: Sources) -> Trials:
         One of the user's own recordings cannot be used.
     """
     streams, negatives = sources.streams(model.keywords), sources.recordings()
-    heard = [_hear(model, stream) for stream in streams]
-    if not any(trial.spoken for trial in heard):
-        raise UsageError(f"no keyword of model {model.name} is spoken: its keywords are {' '.join(model.keywords)}")
-    scored = {kind: score(model, map(as_float, recordings)) for kind, recordings in negatives.items()}
+    with bars() as shown:
+        heard = [_hear(model, stream) for stream in shown.track(streams, description="streams of keywords")]
+        if not any(trial.spoken for trial in heard):
+            raise UsageError(f"no keyword of model {model.name} is spoken: its keywords are {' '.join(model.keywords)}")
+        scored = {
+            kind: score(model, map(as_float, shown.track(recordings, description=f"{kind} without keywords")))
+            for kind, recordings in negatives.items()
+        }
     return Trials(list(model.keywords), heard, scored)
 
 
@@ -254,12 +260,13 @@ def table(found: StreamReport) -> str:
 
 def _stream_line(name: str, f: Figures) -> str:
     missed = f"{f.missed.share:.1%} [{f.missed.low:.1%}, {f.missed.high:.1%}]"
-    latency = f"{_seconds(f.latency_median_s):>16}{_seconds(f.latency_p95_s):>8}"
+    latency = f"{seconds(f.latency_median_s):>16}{seconds(f.latency_p95_s):>8}"
     return f"{name:<14}{missed:>28}{f.substitutions:>13}{f.false_alarms:>14}{latency}"
 
 
-def _seconds(latency: float | None) -> str:
-    return "none" if latency is None else f"{latency:.2f} s"
+def seconds(latency: float | None) -> str:
+    """A latency as text; where no word was found it is none, or infinite, and the text is "none"."""
+    return "none" if latency is None or isinf(latency) else f"{latency:.2f} s"
 
 
 def _negatives_line(kind: str, alarms: FalseAlarms) -> str:

@@ -12,7 +12,7 @@ from kwsd.bundle import DetectorSettings
 from kwsd.errors import UsageError
 from kwsd_train import card
 from kwsd_train.evaluate import Share, wilson
-from kwsd_train.streaming import FalseAlarms, Trials
+from kwsd_train.streaming import FalseAlarms, Trials, seconds
 
 SMOOTHING_WINDOWS = (1, 2, 3, 4, 5, 6)
 HITS = (1, 2, 3)
@@ -149,7 +149,7 @@ def table(point: Point) -> str:
         f"threshold {point.threshold:g}, smoothing_windows {settings.smoothing_windows}, hits {settings.hits}",
         f"missed        {missed.share:.1%} [{missed.low:.1%}, {missed.high:.1%}] of {missed.of}",
         f"false alarms  {alarms.per_hour:.2f} an hour [{alarms.low:.2f}, {alarms.high:.2f}] in {alarms.hours:.2f} h",
-        f"latency       median {point.latency_median_s:.2f} s, 95th percentile {point.latency_p95_s:.2f} s",
+        f"latency       median {seconds(point.latency_median_s)}, 95th percentile {seconds(point.latency_p95_s)}",
         "",
         f"{'keyword':<14}{'missed':>8}  false alarms an hour",
     ]
