@@ -40,7 +40,7 @@ def _run(program: Callable[[], object]) -> None:
         say_error(str(error))
         sys.exit(error.exit_code)
     except OSError as error:
-        say_error(f"cannot go on: {error.strerror}")
+        say_error(f"cannot go on: {error.strerror or error}")
         # At its end Python would try once more to write what could not be written.
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  open until the process ends
         sys.exit(OutputError.exit_code)

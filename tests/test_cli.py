@@ -7,6 +7,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
@@ -256,6 +257,13 @@ def test_a_full_disk_under_the_output_is_said(kwsd: Command, two_words: Path) ->
             check=False,
         )
     assert sentence(done, 74) == "cannot go on: No space left on device"
+
+
+def test_a_fault_of_the_system_without_a_number_is_said_in_its_own_words(kwsd: Command) -> None:
+    program = "from kwsd.ending import run_to_its_end\ndef fail(): raise OSError('no pty left')\nrun_to_its_end(fail)"
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, env=kwsd.environment, capture_output=True, text=True, check=False)
+    assert sentence(done, 74) == "cannot go on: no pty left"
 
 
 @pytest.mark.parametrize(
