@@ -349,7 +349,9 @@ def test_without_colours_there_are_none(kwsd: Command, running: Running) -> None
 
 
 def test_a_daemon_of_its_own_hears_the_words_and_ends_with_the_recording(kwsd: Command, two_words: Path) -> None:
-    command = [kwsd.program, "monitor", "--device", f"file:{two_words}"]
+    # Files of the user's that have the names of modules are none of its business.
+    (kwsd.home / "typer.py").write_text("raise SystemExit('not this one')")
+    command = ["env", "-C", kwsd.home, kwsd.program, "monitor", "--device", f"file:{two_words}"]
     with closing(Terminal(*command, environment=kwsd.environment)) as terminal:
         terminal.wait_for(lambda screen: len(re.findall(r"\d\d:\d\d:\d\d  [a-z]+ +[01]\.\d\d", screen)) == 2)
         code, said = terminal.ended()

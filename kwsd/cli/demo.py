@@ -39,7 +39,7 @@ def demo() -> None:
     with tempfile.TemporaryDirectory(prefix="kwsd-") as folder:
         address = f"ipc://{folder}/events.sock"
         source = ["--device", f"file:{FOLDER / 'demo.flac'}", "--config", os.devnull]
-        command = [sys.executable, "-m", "kwsd", "run", *source, "--address", address, "--log-level", "warning"]
+        command = [sys.executable, "-P", "-m", "kwsd", "run", *source, "--address", address, "--log-level", "warning"]
         with Subscription(address) as subscription, subprocess.Popen(command, env=environment) as daemon:
             try:
                 heard = _show(_keyword_events(subscription, daemon))

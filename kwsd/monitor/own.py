@@ -24,7 +24,7 @@ class OwnDaemon:
         self._log = folder / "log"
         places = ["--address", self.address, "--control", self.control, "--log-level", "error"]
         with self._log.open("wb") as log:
-            command = [sys.executable, "-m", "kwsd", "run", "--device", device, *places]
+            command = [sys.executable, "-P", "-m", "kwsd", "run", "--device", device, *places]
             # Ctrl+C is for the monitor, which then ends its child.
             self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=log, start_new_session=True)
 
