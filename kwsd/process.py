@@ -22,7 +22,8 @@ def become_daemon(flags: dict[str, Any], file: Path | None) -> None:
         Configuration.
     """
     sys.stdout.flush()
-    told = json.dumps({"flags": flags, "file": file and str(file)})
+    given = {key: value for key, value in flags.items() if value is not None}  # ps(1) shows what is told
+    told = json.dumps({"flags": given, "file": file and str(file)})
     # Without -P, modules would be looked for in the working directory.
     os.execv(sys.executable, [sys.executable, "-P", "-m", __spec__.name, told])  # noqa: S606  there is no shell
 
@@ -34,7 +35,7 @@ def main() -> None:
 
     told = json.loads(sys.argv[1])
     flags, file = told["flags"], told["file"] and Path(told["file"])
-    if flags["thresholds"]:
+    if "thresholds" in flags:
         flags["thresholds"] = parse_thresholds(flags["thresholds"], "--threshold")
     run_daemon(lambda: load_config(flags, file).config)
 

@@ -368,6 +368,14 @@ def test_a_daemon_that_is_told_to_stop_delivers_its_last_events_and_says_that_it
     assert events[-1].state == "stopping"
 
 
+def test_the_list_of_processes_shows_what_a_daemon_was_told_and_no_more(kwsd: Command, address: str) -> None:
+    with Subscription(address) as subscription:
+        daemon = kwsd.start("run", "--device", "-", "--address", address)
+        assert subscription.receive(timeout_s=60)
+        told = Path(f"/proc/{daemon.pid}/cmdline").read_text().split("\0")[4]
+    assert json.loads(told) == {"flags": {"device": "-", "address": address}, "file": None}
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_daemon_that_waits_for_audio_stops_without_any(kwsd: Command, address: str, number: signal.Signals) -> None:
     with Subscription(address) as subscription:

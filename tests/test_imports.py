@@ -38,7 +38,7 @@ def test_a_daemon_on_a_file_loads_nothing_of_training_no_sound_card_and_no_comma
     runtime: Path, two_words: Path
 ) -> None:
     address = f"ipc://{runtime}/events.sock"
-    flags = {"device": f"file:{two_words}", "address": address, "thresholds": None}
+    flags = {"device": f"file:{two_words}", "address": address}
     loaded = modules(RUN, runtime, json.dumps({"flags": flags, "file": None}))
     assert {"ai_edge_litert", "zmq", "soundfile"} <= loaded
     assert not (HEAVY | {"sounddevice", "typer", "pydantic", "rich"}) & loaded
