@@ -126,9 +126,13 @@ class Daemon:
             return
         del self._hearing[listener.capture]
         self._error = self._error or item.error
-        if item.error and self._hearing:
+        if not self._hearing:
+            return
+        if item.error:
             log.error("%s", listener.reporter.named(str(item.error)))
             listener.reporter.enter("lost", str(item.error))
+        else:
+            listener.reporter.enter("stopping", "its audio has ended")
 
     def _look_around(self) -> None:
         """Do what is not audio; not at each turn, of which there are many where there are many streams."""
@@ -148,7 +152,8 @@ class Daemon:
                 self._publish_statuses()
         asked = self._publisher.new_subscribers()
         for listener in self._listeners:
-            listener.reporter.keep_informed(asked=asked)
+            if listener.reporter.state != "stopping":
+                listener.reporter.keep_informed(asked=asked)
 
     def _publish_statuses(self) -> list[StatusEvent]:
         return [listener.reporter.publish_status() for listener in self._listeners]

@@ -98,7 +98,8 @@ class Listener:
         """Stop, and say so."""
         self.capture.close()
         self._keeper.close()
-        self.reporter.enter("stopping")
+        if self.reporter.state != "stopping":
+            self.reporter.enter("stopping")
 
     def _process(self, arrival: Arrival) -> None:
         samples, gap = arrival.block

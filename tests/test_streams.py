@@ -1,0 +1,75 @@
+"""Several streams in one daemon, of which some end before it does."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from command import Command
+
+from kwsd import events
+from kwsd.client import Subscription
+from kwsd.control import ask_all
+from kwsd.events import StatusEvent
+
+
+@pytest.fixture
+def config(runtime: Path) -> Path:
+    """A configuration with a stream that ends after a fifth of a second, and one that lasts as its pipe does."""
+    recording = runtime / "short.wav"
+    soundfile.write(recording, np.zeros(3200), 16_000)
+    path = runtime / "kwsd.toml"
+    streams = {"tape": f"file:{recording}", "pipe": "-"}
+    path.write_text("".join(f'[[stream]]\nname = "{name}"\ndevice = "{device}"\n' for name, device in streams.items()))
+    return path
+
+
+@pytest.fixture
+def subscription(runtime: Path) -> Iterator[Subscription]:
+    with Subscription(f"ipc://{runtime}/kwsd/events.sock") as subscription:
+        yield subscription
+
+
+@pytest.fixture
+def daemon(kwsd: Command, config: Path, subscription: Subscription) -> subprocess.Popen[str]:
+    """A daemon whose first stream has ended."""
+    process = kwsd.start("run", "--config", config)
+    process.stdin.buffer.write(bytes(2560))
+    process.stdin.flush()
+    assert status_of(subscription, "tape", "stopping").reason == "its audio has ended"
+    return process
+
+
+def statuses(subscription: Subscription) -> Iterator[StatusEvent]:
+    while message := subscription.receive(timeout_s=30):
+        event = events.decode(message.body)
+        if isinstance(event, StatusEvent):
+            yield event
+
+
+def status_of(subscription: Subscription, stream: str, state: str) -> StatusEvent:
+    return next(status for status in statuses(subscription) if (status.stream, status.state) == (stream, state))
+
+
+@pytest.mark.usefixtures("daemon")
+def test_a_stream_that_has_ended_says_so_while_the_other_goes_on(kwsd: Command, runtime: Path) -> None:
+    control = f"ipc://{runtime}/kwsd/control.sock"
+    for command in ("mute", "unmute", "status"):
+        tape, _ = ask_all(command, control)
+        assert (tape.stream, tape.state, tape.reason) == ("tape", "stopping", "its audio has ended")
+    assert 'kwsd_state{stream="tape",state="stopping"} 1' in kwsd.run("status", "--prometheus").stdout.splitlines()
+
+
+def test_a_stream_that_has_ended_is_told_of_no_more(
+    daemon: subprocess.Popen[str], subscription: Subscription, runtime: Path
+) -> None:
+    with Subscription(f"ipc://{runtime}/kwsd/events.sock") as another:
+        # Both streams would answer it, in their order.
+        assert next(statuses(another)).stream == "pipe"
+    daemon.stdin.close()
+    assert status_of(subscription, "pipe", "stopping").reason == ""
+    assert daemon.wait() == 0
+    assert len(re.findall("tape: stopping", daemon.stderr.read())) == 1
