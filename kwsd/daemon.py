@@ -101,7 +101,7 @@ class Daemon:
         while missing and (found := self._inbox.next(max(0, end_s - time.monotonic()))):
             listener, item = self._hearing[found[0]], found[1]
             if listener in missing and isinstance(item, End) and item.error:
-                raise item.error
+                raise _of_stream(listener, item.error)
             if listener in missing and not isinstance(item, Lost):
                 listener.take(item)  # it is open
             else:
@@ -125,11 +125,12 @@ class Daemon:
         if not isinstance(item, End):
             return
         del self._hearing[listener.capture]
-        self._error = self._error or item.error
+        error = item.error and _of_stream(listener, item.error)
+        self._error = self._error or error
         if not self._hearing:
             return
         if item.error:
-            log.error("%s", listener.reporter.named(str(item.error)))
+            log.error("%s", error)
             listener.reporter.enter("lost", str(item.error))
         else:
             listener.reporter.enter("stopping", "its audio has ended")
@@ -210,6 +211,11 @@ def run_daemon(read_config: Callable[[], Config]) -> None:
         log.info("publishing on %s, controlled on %s", publisher.address, control.address)
         _obey_signals(daemon)
         daemon.run()
+
+
+def _of_stream(listener: Listener, error: Exception) -> Exception:
+    """An error of ours says which stream it is about."""
+    return type(error)(listener.reporter.named(str(error))) if isinstance(error, KwsdError) else error
 
 
 def _allow_many_connections() -> None:

@@ -73,3 +73,16 @@ def test_a_stream_that_has_ended_is_told_of_no_more(
     assert status_of(subscription, "pipe", "stopping").reason == ""
     assert daemon.wait() == 0
     assert len(re.findall("tape: stopping", daemon.stderr.read())) == 1
+
+
+def test_a_stream_that_cannot_be_opened_is_named(kwsd: Command, config: Path, runtime: Path) -> None:
+    (runtime / "short.wav").unlink()
+    done = kwsd.run("run", "--config", config)
+    assert done.stderr == f"kwsd: tape: cannot read {runtime}/short.wav: No such file or directory\n"
+    assert done.returncode == 65
+
+
+def test_a_stream_whose_audio_is_bad_is_named_at_the_end_too(kwsd: Command, config: Path) -> None:
+    done = kwsd.run("run", "--config", config)
+    assert done.stderr.splitlines()[-1].startswith("kwsd: pipe: ")
+    assert done.returncode == 65

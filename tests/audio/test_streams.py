@@ -146,5 +146,5 @@ def test_a_daemon_of_which_one_stream_cannot_be_opened_says_so_and_does_not_star
     config.write_text(config.read_text().replace('device = "door"', 'device = "garage"'))
     command = [program, "run", "--config", config]
     ended = subprocess.run(command, env=pulse.environment, capture_output=True, text=True, check=False)
-    assert ended.stderr.startswith("kwsd: there is no input device 'garage'")
+    assert ended.stderr.startswith("kwsd: door: there is no input device 'garage'")
     assert ended.returncode == 69
