@@ -4,12 +4,13 @@ import logging
 import resource
 import signal
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import closing, suppress
 from types import FrameType
 
 from kwsd.address import control_address, default_address
-from kwsd.capture import End, Inbox, Item, Lost
+from kwsd.capture import End, Inbox, Item
 from kwsd.config import Config
 from kwsd.control import Control, Request
 from kwsd.errors import AudioLostError, KwsdError
@@ -56,7 +57,7 @@ class Daemon:
         self._looked_s = 0.0
         self._reload_asked = False
         self._stopping = False
-        self._first = self._first_items()
+        self._early = self._first_items()
 
     def run(self) -> None:
         """Listen until every stream ends or `stop` is called.
@@ -70,11 +71,9 @@ class Daemon:
         """
         for listener in self._listeners:
             waiting = f"waiting for audio from {listener.reporter.source}"
-            listener.reporter.tell_manager(waiting)
+            if listener.reporter.state == "starting":
+                listener.reporter.tell_manager(waiting)
             log.info("%s, model %s", listener.reporter.named(waiting), listener.reporter.model.name)
-        for listener, item in self._first:
-            if isinstance(item, Lost):
-                listener.take(item)
         self._notifier.ready()
         try:
             self._loop()
@@ -94,24 +93,24 @@ class Daemon:
         """Let `run` read the configuration anew soon; may be called from a signal handler."""
         self._reload_asked = True
 
-    def _first_items(self) -> list[tuple[Listener, Item]]:
-        """What the streams say until each has said something, or one has had its time."""
-        items: list[tuple[Listener, Item]] = []
+    def _first_items(self) -> deque[tuple[Listener, Item]]:
+        """Hear from each stream, or give it its time; what those say more that were early comes back untaken."""
+        early: deque[tuple[Listener, Item]] = deque()
         missing, end_s = set(self._listeners), time.monotonic() + DEAF_S
         while missing and (found := self._inbox.next(max(0, end_s - time.monotonic()))):
             listener, item = self._hearing[found[0]], found[1]
             if listener in missing and isinstance(item, End) and item.error:
                 raise _of_stream(listener, item.error)
-            if listener in missing and not isinstance(item, Lost):
-                listener.take(item)  # it is open
+            if listener in missing:
+                listener.take(item)  # it is open, or missing
             else:
-                items.append((listener, item))
+                early.append((listener, item))
             missing.discard(listener)
-        return items
+        return early
 
     def _loop(self) -> None:
-        for listener, item in self._first:
-            self._take(listener, item)
+        while self._early:
+            self._take(*self._early.popleft())
         while self._hearing and not self._stopping:
             self._look_around()
             found = self._inbox.next(POLL_S)
