@@ -72,12 +72,9 @@ class Inbox:
     def next(self, timeout_s: float) -> "tuple[Capture, Item] | None":
         """What happened next and to which capture, or None when nothing did in time."""
         try:
-            capture, item = self._items.get(timeout=timeout_s)
+            return self._items.get(timeout=timeout_s)
         except Empty:
             return None
-        if isinstance(item, Arrival):
-            capture.block_taken()
-        return capture, item
 
 
 class Capture:
@@ -124,17 +121,19 @@ class Capture:
     def next(self, timeout_s: float) -> Item | None:
         """What happened next, or None when nothing did in time; for a capture with an inbox of its own."""
         found = self._inbox.next(timeout_s)
+        if found and isinstance(found[1], Arrival):
+            self.block_taken()
         return found[1] if found else None
 
     def block_taken(self) -> None:
-        """A block has been taken from the inbox."""
+        """A block from the inbox is being processed; one that is only held still counts as queued."""
         self._blocks_taken += 1
         if not self._room.is_set():
             self._room.set()
 
     @property
     def queued(self) -> int:
-        """Blocks that wait in the inbox."""
+        """Blocks that wait to be processed."""
         return self._blocks_put - self._blocks_taken
 
     def close(self) -> None:

@@ -60,6 +60,7 @@ class Listener:
     def take(self, item: Item) -> None:
         """Take the next item of the capture; at the end of the stream, decide on what is still in the window."""
         if isinstance(item, Arrival):
+            self.capture.block_taken()
             self._process(item)
         elif isinstance(item, Opened):
             self.reporter.source = item.name

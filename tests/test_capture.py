@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 
-from kwsd.capture import BACKLOG_BLOCKS, Arrival, Capture, End, Item, Lost, Opened
+from kwsd.capture import BACKLOG_BLOCKS, Arrival, Capture, End, Inbox, Item, Lost, Opened
 from kwsd.errors import AudioDataError, AudioLostError, AudioUnavailableError
 from kwsd.sources import Block, Source
 
@@ -105,6 +105,19 @@ def test_of_a_live_source_the_blocks_that_found_no_room_are_a_gap_before_the_nex
     rest = list(items(capture))
     assert heard(kept) == [(number, False) for number in range(BACKLOG_BLOCKS)]
     assert heard(rest) == [(count, True), (count + 1, False)]
+
+
+def test_blocks_that_are_held_are_queued_until_they_are_processed() -> None:
+    inbox = Inbox()
+    tape = Tape([*range(3 * BACKLOG_BLOCKS), PAUSE], live=True)
+    capture = Capture(opening(tape), inbox=inbox)
+    assert inbox.next(timeout_s=60) == (capture, Opened("tape"))
+    assert all(inbox.next(timeout_s=60) for _ in range(BACKLOG_BLOCKS))
+    tape.paused.wait()
+    assert (capture.queued, capture.dropped) == (BACKLOG_BLOCKS, 2 * BACKLOG_BLOCKS)
+    capture.block_taken()
+    assert capture.queued == BACKLOG_BLOCKS - 1
+    capture.close()
 
 
 def test_a_lost_source_is_opened_again_until_it_is_back_and_its_audio_begins_with_a_gap() -> None:
