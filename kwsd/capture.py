@@ -146,7 +146,7 @@ class Capture:
     def _run(self) -> None:
         try:
             source = self._first_source()
-            while source and not self._closed.is_set():
+            while source:  # also one that is closed already: it lets go of its device at the end of its blocks
                 try:
                     self._fetch(source)
                 except AudioLostError as lost:
@@ -168,6 +168,8 @@ class Capture:
     def _open(self) -> Source:
         self.active_s = time.monotonic()
         self._source = self._open_source()
+        if self._closed.is_set():
+            self._source.close()
         self._put(Opened(self._source.name))
         return self._source
 

@@ -154,6 +154,20 @@ def test_closing_ends_the_wait_for_a_source() -> None:
     assert threading.active_count() == before
 
 
+def test_a_source_that_is_open_only_after_the_capture_was_closed_is_closed_too() -> None:
+    late = threading.Event()
+    tape = Tape([PAUSE], live=True)
+
+    def open_late() -> Source:
+        late.wait()
+        return tape
+
+    capture = Capture(open_late)
+    capture.close()
+    late.set()
+    assert list(items(capture)) == [Opened("tape"), End(None)]
+
+
 def test_any_other_error_of_a_source_is_handed_over_after_its_blocks() -> None:
     error = AudioDataError("truncated")
     found = list(items(Capture(opening(Tape([1, error], live=False)))))
