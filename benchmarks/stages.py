@@ -29,7 +29,8 @@ from ai_edge_litert.interpreter import Interpreter
 from kwsd import Spotter, frontend, load_model, spotter
 from kwsd.capture import Capture
 from kwsd.cli.demo import FOLDER
-from kwsd.config import Stream
+from kwsd.clips.keeper import Keeper
+from kwsd.config import Clips, Stream
 from kwsd.control import Control
 from kwsd.detector import Detection
 from kwsd.model import find_model
@@ -130,7 +131,7 @@ def _around() -> dict[str, float]:
             Publisher(f"ipc://{folder}/events.sock") as publisher,
             closing(Control(f"ipc://{folder}/control.sock")) as control,
         ):
-            reporter = Reporter(publisher, model, Stream("", "endless"), capture, notifier)
+            reporter = Reporter(publisher, model, Stream("", "endless"), capture, notifier, Keeper(Clips()))
             reporter.publish_status()
 
             def turn() -> None:

@@ -50,8 +50,7 @@ class Listener:
         self._live = is_live(stream.device)
         self._keeper = Keeper(_own_folder(setup.config.clips, stream))
         self.capture = Capture(Opener(stream.device), patient=self._live and notifier.managed, inbox=inbox)
-        self.reporter = Reporter(publisher, setup.model, stream, self.capture, notifier)
-        self.reporter.keeper = self._keeper
+        self.reporter = Reporter(publisher, setup.model, stream, self.capture, notifier, self._keeper)
         self._publisher = publisher
         self._spotter = Spotter(setup.model)
         self._silence = Silence()

@@ -7,7 +7,7 @@ from collections import Counter, deque
 from kwsd import events
 from kwsd.capture import Capture
 from kwsd.clips.keeper import Keeper
-from kwsd.config import Clips, Stream
+from kwsd.config import Stream
 from kwsd.detector import Detection
 from kwsd.events import KeywordEvent, MonitorEvent, Quantiles, SampleRange, State, StatusEvent
 from kwsd.frontend import Float32
@@ -57,6 +57,8 @@ class Reporter:
         Asked for its counts.
     notifier : Notifier
         Told each state, so that ``systemctl status`` shows it.
+    keeper : Keeper
+        Asked for its counts.
 
     Attributes
     ----------
@@ -70,12 +72,16 @@ class Reporter:
         Kept by the daemon.
     events : Counter
         Keyword events published so far, by keyword.
-    keeper : Keeper
-        Replaced by the listener's.
     """
 
-    def __init__(
-        self, publisher: Publisher, model: Model, stream: Stream, capture: Capture, notifier: Notifier
+    def __init__(  # noqa: PLR0913, PLR0917  each is asked or told something else
+        self,
+        publisher: Publisher,
+        model: Model,
+        stream: Stream,
+        capture: Capture,
+        notifier: Notifier,
+        keeper: Keeper,
     ) -> None:
         self._publisher = publisher
         self._notifier = notifier
@@ -83,6 +89,7 @@ class Reporter:
         self.stream = stream.name
         self.source = stream.device
         self._capture = capture
+        self._keeper = keeper
         self._started_s = time.monotonic()
         self._due_s = self._started_s
         self._gap_line = Seldom()
@@ -95,7 +102,6 @@ class Reporter:
         self.silent_s = 0.0
         self._processing_ms: deque[float] = deque(maxlen=TIMED_WINDOWS)
         self.events: Counter[str] = Counter()
-        self.keeper = Keeper(Clips())
 
     def enter(self, state: State, reason: str = "") -> None:
         """Say, once, that the daemon's state or the reason for it is another."""
@@ -159,9 +165,9 @@ class Reporter:
             inference_ms=self._quantiles(),
             thresholds=self.model.detector.thresholds,
             cpu_s=round(time.process_time(), 3),
-            clips_folder=self.keeper.folder,
-            clips_written=self.keeper.written,
-            clips_lost=self.keeper.lost,
+            clips_folder=self._keeper.folder,
+            clips_written=self._keeper.written,
+            clips_lost=self._keeper.lost,
         )
         self._publisher.publish(status)
         return status
