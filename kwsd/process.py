@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ def become_daemon(flags: dict[str, Any], file: Path | None) -> None:
     sys.stdout.flush()
     given = {key: value for key, value in flags.items() if value is not None}  # ps(1) shows what is told
     told = json.dumps({"flags": given, "file": file and str(file)})
+    # Ctrl+C waits until it is caught again: until then it would kill, or show what Python was about.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     # Without -P, modules would be looked for in the working directory.
     os.execv(sys.executable, [sys.executable, "-P", "-m", __spec__.name, told])  # noqa: S606  there is no shell
 
@@ -33,6 +36,7 @@ def main() -> None:
     from kwsd.config import load_config, parse_thresholds  # noqa: PLC0415  `kwsd run` needs none of it
     from kwsd.daemon import run_daemon  # noqa: PLC0415  see above
 
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     told = json.loads(sys.argv[1])
     flags, file = told["flags"], told["file"] and Path(told["file"])
     if "thresholds" in flags:

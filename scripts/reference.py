@@ -17,7 +17,7 @@ from manpage import manpage
 import kwsd
 import kwsd_train.cli
 from kwsd import errors
-from kwsd.cli import app
+from kwsd.cli.commands import app
 from kwsd.config import EVENT_FIELDS, PREFIX
 from kwsd.configfile import Setting, settings, toml
 from kwsd.ending import INTERRUPTED

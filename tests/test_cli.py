@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 
 import kwsd as package
 from kwsd.bundle import MANIFEST, read_bundle
-from kwsd.cli import app
+from kwsd.cli.commands import app
 from kwsd.client import Subscription
 from kwsd.events import KeywordEvent, SampleRange, StatusEvent, decode, encode
 from kwsd.model import find_model
@@ -384,6 +384,36 @@ def test_a_daemon_that_waits_for_audio_stops_without_any(kwsd: Command, address:
         daemon.send_signal(number)
         assert daemon.wait() == 0
         assert daemon.stderr.read() == ""
+
+
+@pytest.mark.parametrize(
+    ("module", "text"),
+    [
+        ("typer.py", "import signal; signal.raise_signal(signal.SIGINT)"),
+        (
+            "sitecustomize.py",  # which Python imports as it starts, here in what `kwsd run` has become
+            "import signal, sys\nif '-P' in sys.orig_argv: signal.raise_signal(signal.SIGINT)",
+        ),
+    ],
+)
+def test_a_daemon_that_is_interrupted_while_it_starts_ends_quietly(
+    kwsd: Command, runtime: Path, module: str, text: str
+) -> None:
+    (runtime / module).write_text(text)
+    done = kwsd.run("run", "--device", "-", PYTHONPATH=str(runtime))
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_a_daemon_that_is_to_read_its_configuration_anew_while_it_starts_does_start(
+    kwsd: Command, address: str, runtime: Path
+) -> None:
+    configuration = runtime / "config.toml"
+    os.mkfifo(configuration)
+    with Subscription(address) as subscription:
+        daemon = kwsd.start("run", "--device", "-", "--address", address, "--config", configuration)
+        with configuration.open("w"):  # the daemon begins to read
+            daemon.send_signal(signal.SIGHUP)
+        assert subscription.receive(timeout_s=60)
 
 
 def test_the_demo_shows_what_it_hears_while_it_listens(kwsd: Command, runtime: Path) -> None:

@@ -17,7 +17,8 @@ from manpage import commands, parameters
 from reference import ROOT, exit_codes, pages
 
 import kwsd_train.cli
-from kwsd import cli, errors
+from kwsd import errors
+from kwsd.cli.commands import app as kwsd_app
 from kwsd.config import load_config
 from kwsd.configfile import settings
 
@@ -29,7 +30,7 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("do
 
 def command_lines() -> Iterator[tuple[str, Any, typer.Context]]:
     """Each command of both programs: its words, itself, and its context."""
-    for app in (cli.app, kwsd_train.cli.app):
+    for app in (kwsd_app, kwsd_train.cli.app):
         root = typer.main.get_command(app)
         for command, context in commands(root, typer.Context(root, info_name=app.info.name)):
             yield context.command_path, command, context
