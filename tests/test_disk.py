@@ -85,7 +85,11 @@ def test_an_old_unit_stays_when_there_is_no_room_for_a_new_one(kwsd: Command, ru
     before = units.with_name("user.before")
     before.mkdir()
     (before / "kwsd.service").write_text("old\n")
-    show = ["sh", "-c", '"$@"; code=$?; cat "$0" >&2; exit $code', units / "kwsd.service"]
+    manager = runtime / "bin" / "systemctl"  # there is one, but it has nothing to do here
+    manager.parent.mkdir()
+    manager.write_text("#!/bin/sh\n")
+    manager.chmod(0o755)
+    show = ["sh", "-c", f'PATH={manager.parent}:$PATH "$@"; code=$?; cat "$0" >&2; exit $code', units / "kwsd.service"]
     code, lines = run(kwsd, on_full_disk(units, 1 + files, *show, kwsd.program, "service", "install"))
     assert lines == [
         f"kwsd: cannot write {units}/kwsd.service: No space left on device",
