@@ -28,6 +28,7 @@ from kwsd.control import ask
 from kwsd.events import KeywordEvent, MonitorEvent, SampleRange, StatusEvent
 from kwsd.monitor.screen import draw
 from kwsd.monitor.view import View
+from kwsd.monitor.watch import STEP
 from kwsd.publisher import Publisher
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "docs" / "events.schema.json").read_text("utf-8"))
@@ -301,12 +302,13 @@ def test_its_keys_mute_select_and_set_thresholds_and_at_its_end_those_are_told(
     terminal.wait_for(lambda screen: "kwsd muted" in screen)
     assert ask("status", running.control).state == "muted"
     terminal.press("m", "\x1b[B", "\x1b[B", "\x1b[A", "-", "-", "-", "+")
-    terminal.wait_for(lambda screen: "kwsd listening" in screen and "▸ go" in screen and "/0.890" in screen)
-    assert ask("status", running.control).thresholds == before | {"go": 0.89}
+    lower = round(before["go"], 3) - 2 * STEP
+    terminal.wait_for(lambda screen: "kwsd listening" in screen and "▸ go" in screen and f"/{lower:.3f}" in screen)
+    assert ask("status", running.control).thresholds == before | {"go": pytest.approx(lower, abs=1e-9)}
     terminal.press("q")
     code, said = terminal.ended()
     assert code == 0
-    assert said.endswith('[thresholds]\n"go" = 0.89\n')
+    assert said.endswith(f'[thresholds]\n"go" = {lower:.3g}\n')
     assert terminal.is_as_before()
 
 
