@@ -1,0 +1,51 @@
+"""How many windows are scored, and that no detection depends on the others: ``python benchmarks/scored.py FOLDER ...``.
+
+Each recording goes through the pipeline twice, as in the daemon and with every window scored. The exit code is 1 where
+the detections differ.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import soundfile
+import typer
+
+from kwsd import Spotter, load_model
+from kwsd.frontend import SAMPLE_RATE, Float32
+from kwsd.model import Window
+
+
+def main(
+    folders: Annotated[list[Path], typer.Argument(help="Folders of 16 kHz mono WAV or FLAC files.")],
+    model: Annotated[str, typer.Option(help="Name or folder of a bundle.")] = "default",
+) -> None:
+    """Print the share of the windows that are scored."""
+    loaded = load_model(model)
+    answer, asked = loaded.scores, 0
+
+    def scores(window: Window) -> Float32:
+        nonlocal asked
+        asked += 1
+        return answer(window)
+
+    loaded.scores = scores  # type: ignore[method-assign]  to count
+    files = sorted(path for folder in folders for path in folder.rglob("*") if path.suffix in {".wav", ".flac"})
+    counts, differing, seconds = {False: 0, True: 0}, [], 0.0
+    for file in files:
+        samples, _ = soundfile.read(file, dtype="float32")
+        seconds += len(samples) / SAMPLE_RATE
+        found = []
+        for attentive in counts:
+            before, spotter = asked, Spotter(loaded, attentive=attentive)
+            found.append(spotter.feed(samples) + spotter.flush())
+            counts[attentive] += asked - before
+        if found[0] != found[1]:
+            differing.append(file)
+    print(f"{counts[False] / counts[True]:.1%} of {counts[True]:,} windows scored, in {seconds / 3600:.2f} h")
+    print(f"{len(differing)} of {len(files):,} recordings with other detections", *differing)
+    sys.exit(bool(differing))
+
+
+if __name__ == "__main__":
+    typer.run(main)
