@@ -27,6 +27,7 @@ import tensorflow as tf
 from rich.console import Console
 
 from kwsd.errors import OutputError, UsageError
+from kwsd.files import replace
 from kwsd.frontend import Float32
 from kwsd_train import networks, plots
 from kwsd_train.curves import History, Screen, busy
@@ -286,7 +287,7 @@ class AfterEpoch(keras.callbacks.Callback):  # type: ignore[misc]
             )
         figures |= {"epoch": epoch + 1, "seconds": round(time.monotonic() - self._begun, 1)}
         self.history.append(figures)
-        _replace(self.run / HISTORY, _json(self.history))
+        replace(self.run / HISTORY, _json(self.history))
         self._checkpoint(epoch + 1)
         said = ", ".join(f"{name} {value:.4g}" for name, value in figures.items() if name != "epoch")
         self.say(f"epoch {epoch + 1}/{self.params['epochs']}: {said}")
@@ -369,9 +370,3 @@ def _finish(run: Path, settings: RunSettings, clips: Clips, network: keras.Model
 
 def _json(value: Any) -> bytes:
     return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
-
-
-def _replace(path: Path, content: bytes) -> None:
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.write_bytes(content)
-    unfinished.replace(path)
