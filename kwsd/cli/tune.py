@@ -65,7 +65,6 @@ def tune(
     Listens until Ctrl+C, or takes recordings, and runs the pipeline of the daemon once. With nothing but --set it
     writes without listening. All else in the configuration file stays as it is.
     """
-    from kwsd.cli.table import print_table
     from kwsd.config import load_config, parse_thresholds
     from kwsd.errors import UsageError
     from kwsd.setup import configured_model
@@ -87,14 +86,20 @@ def tune(
     scored, code = _files(loaded, files) if files else _listen(loaded, _device(found), seconds or math.inf)
     table, choice = tabulate(scored, loaded.detector), _choose(scored, loaded, wanted, false_alarms_per_hour)
     if not json:
-        print_table(table, choice)
-        if choice is None:
-            _say("to choose:  kwsd tune --set WORD=NUMBER")
+        _show(table, choice)
     path = _write(loaded, choice.thresholds, config) if choice else None
     if json:
         print(_object(table, choice, path))
     if code:
         raise typer.Exit(code)
+
+
+def _show(table: "Table", choice: "Choice | None") -> None:
+    from kwsd.cli.table import print_table
+
+    print_table(table, choice)
+    if choice is None:
+        _say("to choose:  kwsd tune --set WORD=NUMBER")
 
 
 def _device(config: "Config") -> str:
