@@ -137,12 +137,12 @@ class Daemon:
     def _look_around(self) -> None:
         """Do what is not audio; not at each turn, of which there are many where there are many streams."""
         now_s = time.monotonic()
-        if now_s - self._looked_s < POLL_S:
+        since_s = now_s - self._looked_s
+        if since_s < POLL_S:
             return
         self._looked_s = now_s
-        stuck = [listener.reporter.source for listener in self._hearing.values() if listener.stuck()]
-        if len(stuck) == len(self._hearing):
-            raise AudioLostError(f"{' and '.join(stuck)} hangs and cannot be opened again by this process")
+        if since_s < DEAF_S:  # else the process itself was stopped, and its captures had no chance to run
+            self._look_for_stuck_devices()
         self._notifier.alive()
         self._control.serve(self._fulfil)
         if self._reload_asked:
@@ -154,6 +154,11 @@ class Daemon:
         for listener in self._listeners:
             if listener.reporter.state != "stopping":
                 listener.reporter.keep_informed(asked=asked)
+
+    def _look_for_stuck_devices(self) -> None:
+        stuck = [listener.reporter.source for listener in self._hearing.values() if listener.stuck()]
+        if len(stuck) == len(self._hearing):
+            raise AudioLostError(f"{' and '.join(stuck)} hangs and cannot be opened again by this process")
 
     def _publish_statuses(self) -> list[StatusEvent]:
         return [listener.reporter.publish_status() for listener in self._listeners]
