@@ -179,8 +179,8 @@ KEYWORD = KeywordEvent(
 )
 
 
-def view(*taken: events.Event, now_s: float = 0) -> View:
-    made = View()
+def view(*taken: events.Event, now_s: float = 0, stream: str = "") -> View:
+    made = View(stream)
     for event in taken:
         made.take(event, now_s)
     return made
@@ -274,6 +274,17 @@ def test_while_the_device_is_lost_no_old_level_is_shown() -> None:
     lines = drawn(view(STATUS, HEARD, msgspec.structs.replace(STATUS, state="lost", reason="unplugged")))
     assert "lost  unplugged" in lines[0]
     assert line_with(lines, "nothing is heard")
+
+
+def test_of_several_streams_one_is_shown_and_named() -> None:
+    desk, door = (
+        msgspec.structs.replace(STATUS, stream=name, source=f"{name} microphone") for name in ("desk", "door")
+    )
+    heard = msgspec.structs.replace(HEARD, stream="desk")
+    lines = drawn(view(desk, door, heard, msgspec.structs.replace(KEYWORD, stream="desk"), stream="door"))
+    assert "kwsd listening on door  door microphone" in lines[0]
+    assert line_with(lines, "nothing is heard")
+    assert line_with(lines, "no keyword yet")
 
 
 # The command
@@ -378,9 +389,10 @@ def test_a_daemon_of_its_own_that_cannot_listen_says_why(kwsd: Command, runtime:
         (["--connect", "tcp://127.0.0.1:5555"], 100, 2, "tcp://127.0.0.1:5555 tells no scores or levels"),
         (["--device", "-"], 100, 2, "kwsd monitor cannot listen to standard input"),
         (["--device", "default", "--connect", "ipc:///x"], 100, 2, "say either --device"),
+        (["--device", "default", "--stream", "desk"], 100, 2, "say either --device"),
         (["--device", f"file:{os.devnull}"], 79, 2, "kwsd monitor needs a terminal of 80 x 24 characters"),
     ],
-    ids=["no daemon", "no address", "tcp", "standard input", "both", "small"],
+    ids=["no daemon", "no address", "tcp", "standard input", "both", "stream", "small"],
 )
 def test_what_it_cannot_do_it_says_in_one_sentence(
     kwsd: Command, arguments: list[str], columns: int, code: int, sentence: str

@@ -3,12 +3,14 @@
 import re
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 from command import Command
+from terminal import Terminal
 
 from kwsd import events
 from kwsd.client import Subscription
@@ -86,3 +88,14 @@ def test_a_stream_whose_audio_is_bad_is_named_at_the_end_too(kwsd: Command, conf
     done = kwsd.run("run", "--config", config)
     assert done.stderr.splitlines()[-1].startswith("kwsd: pipe: ")
     assert done.returncode == 65
+
+
+@pytest.mark.usefixtures("daemon")
+@pytest.mark.parametrize(
+    ("wanted", "shown"),
+    [([], "kwsd listening on pipe"), (["--stream", "tape"], "kwsd gone on tape  its audio has ended")],
+    ids=["the first that has not ended", "the one that is wanted"],
+)
+def test_the_monitor_watches_one_stream(kwsd: Command, wanted: list[str], shown: str) -> None:
+    with closing(Terminal(kwsd.program, "monitor", *wanted, environment=kwsd.environment)) as terminal:
+        terminal.wait_for(lambda screen: shown in screen)

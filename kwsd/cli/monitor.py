@@ -1,6 +1,7 @@
 """``kwsd monitor``."""
 
 import sys
+import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -16,6 +17,9 @@ def monitor(
     connect: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="The daemon's event address, if not the default.")
     ] = None,
+    stream: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Which of the daemon's streams, if not the first.")
+    ] = None,
 ) -> None:
     """Watch a running daemon: level, scores against thresholds, spectrogram, events and health.
 
@@ -25,9 +29,9 @@ def monitor(
     from kwsd.errors import UsageError
 
     if device is None:
-        view = _attach(connect)
-    elif connect is not None:
-        raise UsageError("say either --device, for a daemon of its own, or --connect, for one that runs")
+        view = _attach(connect, stream)
+    elif connect is not None or stream is not None:
+        raise UsageError("say either --device, for a daemon of its own, or --connect and --stream, for one that runs")
     elif device == "-":
         raise UsageError("kwsd monitor cannot listen to standard input: its keys come from there")
     else:
@@ -38,11 +42,12 @@ def monitor(
             print(f'"{word}" = {threshold:g}')
 
 
-def _attach(connect: str | None) -> "View":
+def _attach(connect: str | None, wanted: str | None) -> "View":
     from kwsd.address import IPC, check_form, control_address, default_address
     from kwsd.config import load_config
-    from kwsd.control import ask
+    from kwsd.control import ask_all
     from kwsd.errors import ControlError, UsageError
+    from kwsd.monitor.view import View
     from kwsd.monitor.watch import watch
 
     config = load_config().config
@@ -52,18 +57,36 @@ def _attach(connect: str | None) -> "View":
         raise UsageError(f"{address} tells no scores or levels: they are for this user alone, on {IPC} only")
     control = control_address(address) if connect else config.control or control_address(address)
     try:
-        ask("status", control)
+        found = ask_all("status", control)
     except ControlError as error:
         raise ControlError(f"{error}; to run one for the purpose: kwsd monitor --device default") from None
-    return watch(address, control, lambda: True)
+    view = View(_stream({status.stream: status.state for status in found}, wanted))
+    for status in found:
+        view.take(status, time.monotonic())
+    watch(view, address, control, lambda: True)
+    return view
+
+
+def _stream(states: dict[str, str], wanted: str | None) -> str:
+    """Name of the stream to be watched: if none is wanted, the first that has not ended."""
+    from kwsd.errors import UsageError
+
+    if wanted is None:
+        return next((name for name, state in states.items() if state != "stopping"), "")
+    if wanted not in states:
+        names = ", ".join(filter(None, states)) or "but one, without a name"
+        raise UsageError(f"there is no stream {wanted!r}: the daemon has {names}")
+    return wanted
 
 
 def _run_own(device: str) -> "View":
     from kwsd.monitor.own import own_daemon
+    from kwsd.monitor.view import View
     from kwsd.monitor.watch import watch
 
+    view = View()
     with own_daemon(device) as daemon:
-        view = watch(daemon.address, daemon.control, daemon.running)
+        watch(view, daemon.address, daemon.control, daemon.running)
         ended = not daemon.running()
         exit_code = daemon.end()
         if ended:

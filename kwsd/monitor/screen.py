@@ -70,7 +70,8 @@ def _head(view: View, now_s: float) -> Text:
         return Text(" kwsd  waiting", "bold")
     state = "gone" if view.gone(now_s) else status.state
     style = {"listening": "bold green", "muted": "bold yellow"}.get(state, "bold red")
-    said = f"  {status.reason or f'{status.source}, model {status.model}'}"
+    on = f" on {status.stream}" if status.stream else ""
+    said = f"{on}  {status.reason or f'{status.source}, model {status.model}'}"
     return Text.assemble((" kwsd ", "bold"), (state, style), said, overflow="ellipsis", no_wrap=True)
 
 

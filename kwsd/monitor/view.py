@@ -17,7 +17,10 @@ SILENT_S = 15.0
 class View:
     """Takes events of one daemon, also of one that is restarted, and keeps what is drawn of them.
 
-    Of several streams it is the one whose status came first.
+    Parameters
+    ----------
+    stream : str
+        Which of several streams; empty where the daemon has but one.
 
     Attributes
     ----------
@@ -39,7 +42,8 @@ class View:
         The latest thing that a key could not do.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, stream: str = "") -> None:
+        self.stream = stream
         self.status: StatusEvent | None = None
         self.heard: MonitorEvent | None = None
         self.columns: deque[list[int]] = deque(maxlen=COLUMNS)
@@ -52,7 +56,7 @@ class View:
 
     def take(self, event: Event, now_s: float) -> None:
         """Take the next event, received at the moment `now_s` of any clock."""
-        if self.status and event.stream != self.status.stream:
+        if event.stream != self.stream:
             return
         if isinstance(event, MonitorEvent):
             self.heard = event

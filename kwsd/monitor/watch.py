@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.text import Text
 
 from kwsd.client import Subscription
-from kwsd.control import Command, ask
+from kwsd.control import Command, ask_all
 from kwsd.errors import KwsdError, UsageError
 from kwsd.events import decode
 from kwsd.monitor.keyboard import Keyboard
@@ -24,20 +24,17 @@ STEP = 0.005
 """By how much a key changes a threshold."""
 
 
-def watch(address: str, control: str, running: Callable[[], bool]) -> View:
+def watch(view: View, address: str, control: str, running: Callable[[], bool]) -> None:
     """Show a daemon until the key ``q``, or until it has ended.
 
     Parameters
     ----------
+    view : View
+        Is shown, and takes what the daemon says.
     address, control : str
         Of the daemon; both ipc.
     running : callable
         Whether it is worth going on.
-
-    Returns
-    -------
-    View
-        As it was at the end.
 
     Raises
     ------
@@ -48,7 +45,6 @@ def watch(address: str, control: str, running: Callable[[], bool]) -> View:
     for number in (signal.SIGTERM, signal.SIGHUP):
         # As Ctrl+C, so that the terminal is left as it was.
         signal.signal(number, signal.default_int_handler)
-    view = View()
     with (
         Subscription(address, monitor=True) as subscription,
         Keyboard() as keyboard,
@@ -59,7 +55,6 @@ def watch(address: str, control: str, running: Callable[[], bool]) -> View:
             if not all(_obey(key, view, control) for key in keyboard.pressed()):
                 break
             live.update(_picture(console, view), refresh=True)
-    return view
 
 
 def _terminal() -> Console:
@@ -105,7 +100,8 @@ def _change_threshold(view: View, step: float, control: str) -> None:
 def _ask(command: Command, view: View, control: str, thresholds: dict[str, float] | None = None) -> bool:
     """Send a request; a daemon that refuses is no reason to end, but to say so."""
     try:
-        view.take(ask(command, control, thresholds=thresholds), time.monotonic())
+        for status in ask_all(command, control, thresholds=thresholds):
+            view.take(status, time.monotonic())
     except KwsdError as error:
         view.notice = str(error)
         return False
