@@ -166,8 +166,10 @@ def _check_running(address: str) -> None:
     with sockets.socket(sockets.AF_UNIX) as probe:
         try:
             probe.connect(address.removeprefix(IPC))
+        except (FileNotFoundError, ConnectionRefusedError):
+            raise ControlError(f"no kwsd is running at {address}: start one with  kwsd run") from None
         except OSError as error:
-            raise ControlError(f"no kwsd is running at {address}: {error.strerror}") from None
+            raise ControlError(f"cannot ask the kwsd at {address}: {error.strerror}") from None
 
 
 def _statuses(body: bytes, address: str) -> list[StatusEvent]:

@@ -1,5 +1,6 @@
 """The control socket: what it does when it is asked, and that nothing that it is sent can harm it."""
 
+import re
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 import zmq
+from command import Command as CommandLine
 from hypothesis import given
 from hypothesis import strategies as st
 from running import Running
@@ -108,8 +110,28 @@ def test_the_commands_print_the_status_and_say_what_they_did(running: Running, p
     assert kwsd("mute").stderr == "kwsd is muted\n"
     printed = kwsd("status", "--json").stdout
     assert events.decode(printed.encode()) == next(e for e in iter(running.receive, None) if e.seq == seq(printed))
-    assert "state              muted\n" in kwsd("status").stdout
+    shown = kwsd("status").stdout
+    assert "state              muted\n" in shown
+    assert not re.search("^(type|seq|reason|stream) ", shown, re.MULTILINE)
     assert kwsd("stop").stderr == "kwsd is stopping\n"
+
+
+def test_the_commands_find_the_daemon_where_the_configuration_puts_it(running: Running, kwsd: CommandLine) -> None:
+    for name, value in (("address", running.subscription.address), ("control", running.control)):
+        assert kwsd.run("mute", **{f"KWSD_{name.upper()}": value}).stderr == "kwsd is muted\n"
+        file = kwsd.home / "kwsd" / "config.toml"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(f'{name} = "{value}"\n')
+        assert kwsd.run("unmute").stderr == "kwsd is listening again\n"
+
+
+def test_a_bad_configuration_keeps_nobody_from_muting(program: str, runtime: Path, kwsd: CommandLine) -> None:
+    folder = runtime / "kwsd"
+    folder.mkdir(mode=0o700)
+    (folder / "config.toml").write_text("devise = 1")
+    with closing(Running(program, folder)) as running:
+        assert kwsd.run("mute").stderr == "kwsd is muted\n"
+        assert ask("status", running.control).state == "muted"
 
 
 def seq(printed: str) -> int:
@@ -126,7 +148,7 @@ def test_a_second_daemon_cannot_take_the_control_socket(running: Running, progra
 def test_without_a_daemon_the_commands_say_so_at_once(program: str, runtime: Path) -> None:
     address = f"ipc://{runtime}/control.sock"
     ended = subprocess.run([program, "status", "--connect", address], capture_output=True, text=True, check=False)
-    assert ended.stderr == f"kwsd: no kwsd is running at {address}: No such file or directory\n"
+    assert ended.stderr == f"kwsd: no kwsd is running at {address}: start one with  kwsd run\n"
     assert ended.returncode == 69
 
 

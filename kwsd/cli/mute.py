@@ -2,12 +2,12 @@
 
 import sys
 
-from kwsd.cli.options import Connect
+from kwsd.cli.options import Connect, control_in_force
 
 
 def mute(connect: Connect = None) -> None:
     """Keep the daemon running and listening, but throw its audio away until `kwsd unmute`."""
     from kwsd.control import ask
 
-    ask("mute", connect)
+    ask("mute", control_in_force(connect))
     print("kwsd is muted", file=sys.stderr)

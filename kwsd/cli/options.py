@@ -7,7 +7,9 @@ import typer
 
 Connect = Annotated[
     str | None,
-    typer.Option("--connect", metavar="ADDRESS", help="The daemon's control address, if not the default."),
+    typer.Option(
+        "--connect", metavar="ADDRESS", help="The daemon's control address, if not that of the configuration."
+    ),
 ]
 ModelName = Annotated[
     str | None,
@@ -19,5 +21,22 @@ Labels = Annotated[
 ]
 ConfigFile = Annotated[
     Path | None,
-    typer.Option("--config", help="Configuration file, instead of the usual places."),
+    # A file that is closed to the user is named by whoever reads it, like one that is not there.
+    typer.Option("--config", readable=False, help="Configuration file, instead of the usual places."),
 ]
+
+
+def control_in_force(connect: str | None) -> str:
+    """Where a daemon is controlled: where the command line says, or else where the configuration does."""
+    from kwsd.address import control_address
+    from kwsd.config import Config, load_config
+    from kwsd.errors import ConfigError
+
+    if connect:
+        return connect
+    try:
+        config = load_config().config
+    except ConfigError:
+        # A file that is being edited must keep nobody from muting; what is wrong with it, `kwsd reload` is told.
+        config = Config()
+    return config.control or control_address(config.address)

@@ -2,7 +2,7 @@
 
 import sys
 
-from kwsd.cli.options import Connect
+from kwsd.cli.options import Connect, control_in_force
 
 
 def reload(connect: Connect = None) -> None:
@@ -12,5 +12,5 @@ def reload(connect: Connect = None) -> None:
     """
     from kwsd.control import ask
 
-    status = ask("reload", connect)
+    status = ask("reload", control_in_force(connect))
     print(f"kwsd has reloaded (model {status.model}: {' '.join(status.keywords)})", file=sys.stderr)

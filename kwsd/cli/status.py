@@ -5,7 +5,10 @@ from typing import Annotated
 
 import typer
 
-from kwsd.cli.options import Connect
+from kwsd.cli.options import Connect, control_in_force
+
+ENVELOPE = {"type", "v", "run", "seq"}
+"""What says nothing to people."""
 
 
 def status(
@@ -23,7 +26,7 @@ def status(
 
     from kwsd.control import ask_all
 
-    found = ask_all("status", connect)
+    found = ask_all("status", control_in_force(connect))
     if prometheus:
         from kwsd.metrics import prometheus_text
 
@@ -36,7 +39,8 @@ def status(
         if number:
             print()
         for key, value in msgspec.to_builtins(stream).items():
-            print(f"{key:<18} {_text(value)}")
+            if key not in ENVELOPE and _text(value):
+                print(f"{key:<18} {_text(value)}")
 
 
 def _text(value: object) -> str:

@@ -2,12 +2,12 @@
 
 import sys
 
-from kwsd.cli.options import Connect
+from kwsd.cli.options import Connect, control_in_force
 
 
 def stop(connect: Connect = None) -> None:
     """Stop the daemon."""
     from kwsd.control import ask
 
-    ask("stop", connect)
+    ask("stop", control_in_force(connect))
     print("kwsd is stopping", file=sys.stderr)
