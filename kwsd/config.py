@@ -209,6 +209,24 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         }
 
 
+REWORDED = {
+    r"^Object contains unknown field `(.+?)`": r"there is no setting '\1'",
+    r"^Object missing required field `(.+?)`": r"the setting '\1' is missing",
+    r"^Invalid enum value ('.*?')": r"\1 is none of its values, see  kwsd config --default",
+    "^Expected": "expected",
+}
+"""Beginnings of msgspec's messages."""
+
+TYPES = {
+    "str": "a text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+}
+"""JSON's types, by msgspec's names, in words."""
+
 MERGED_TABLES = ("thresholds", "actions", "clips")
 """Tables that are merged key by key."""
 
@@ -342,5 +360,17 @@ def _convert(values: dict[str, Any], origin: str) -> Config:
     try:
         return msgspec.convert(values, Config)
     except msgspec.ValidationError as error:
-        reason = re.sub(r"^Object contains unknown field `(.+?)`", r"there is no setting '\1'", str(error))
-        raise ConfigError(f"{origin}: {reason}") from None
+        raise ConfigError(f"{origin}: {_in_words(str(error))}") from None
+
+
+def _in_words(reason: str) -> str:
+    """A reason of msgspec's as a person would put it, the setting first."""
+    for pattern, words in REWORDED.items():
+        reason = re.sub(pattern, words, reason)
+    reason = re.sub(r"`([a-z |]+)`", _types_in_words, reason)
+    what, _, where = reason.partition(" - at `$.")
+    return f"{where.rstrip('`')}: {what}" if where else what
+
+
+def _types_in_words(types: re.Match[str]) -> str:
+    return " or ".join(TYPES.get(name, name) for name in types[1].split(" | "))
