@@ -16,6 +16,9 @@ TCP = "tcp://"
 READABLE = int(zmq.POLLIN)
 """As a number: operations on pyzmq's own are slow."""
 
+ADDRESS_OF_ONE_S_OWN = "export KWSD_ADDRESS=ipc://$HOME/.kwsd/events.sock"
+"""What to type where there is no folder for sockets."""
+
 MAX_PATH_BYTES = 107
 """sun_path holds 108 bytes, the last of them a zero (unix(7))."""
 
@@ -180,7 +183,7 @@ def _runtime_folder() -> Path:
     if os.geteuid() == 0:
         return Path("/run/kwsd")
     raise AddressError(
-        f"there is no runtime folder {runtime}: log in through systemd, or name addresses with --address and --control"
+        f"there is no runtime folder {runtime}: log in through systemd, or choose another with  {ADDRESS_OF_ONE_S_OWN}"
     )
 
 

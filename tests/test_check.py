@@ -101,12 +101,15 @@ def test_a_damaged_recording_is_named(kwsd: Command, runtime: Path, two_words: P
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another user")
 def test_a_user_without_a_runtime_folder_is_told_how_to_get_one(kwsd: Command) -> None:
     environment = {name: text for name, text in kwsd.environment.items() if not name.startswith("XDG_")} | {"HOME": "/"}
-    command = ["setpriv", "--reuid=54321", kwsd.program, "check", "--json", "--device", "-"]
+    command = [shutil.which("setpriv") or "", "--reuid=54321", kwsd.program, "check", "--json", "--device", "-"]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (73, "")
     answer = json.loads(done.stdout)
     assert answer["next"] == "sudo loginctl enable-linger $USER"
     assert "there is no runtime folder /run/user/54321" in str(answer["checks"])
+    environment["PATH"] = ""  # where there is no systemd
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert json.loads(done.stdout)["next"] == "export KWSD_ADDRESS=ipc://$HOME/.kwsd/events.sock"
 
 
 def test_an_address_that_is_none_is_named(kwsd: Command) -> None:

@@ -28,9 +28,10 @@ def findings(device: str | None, file: Path | None) -> Iterator[Finding]:
     try:
         config, origins = load_config({"device": device}, file)
     except ConfigError as error:
-        yield failed("configuration", error, "kwsd config")
+        yield failed("configuration", error, "kwsd config --default  # shows all settings")
         return
-    yield ok("configuration", f"from {', '.join(sorted(_places(origins)))}")
+    places = sorted(_places(origins) - {"default"})
+    yield ok("configuration", f"from {', '.join(places)}" if places else "nothing is set, all is as by default")
     found, loaded = model(config)
     yield found
     on_bus, status = bus(config)

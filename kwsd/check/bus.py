@@ -1,9 +1,10 @@
 """The bus: whether events can be published, and whether a daemon does."""
 
+import shutil
 from contextlib import closing
 from datetime import timedelta
 
-from kwsd.address import control_address, default_address
+from kwsd.address import ADDRESS_OF_ONE_S_OWN, control_address, default_address
 from kwsd.check.finding import Finding, as_root, failed, ok, skipped, warning
 from kwsd.client import Subscription
 from kwsd.config import Config
@@ -23,7 +24,8 @@ def bus(config: Config) -> tuple[list[Finding], StatusEvent | None]:
         address = config.address or default_address()
         control = config.control or control_address(address)
     except AddressError as error:
-        return [failed("events", error, as_root("loginctl enable-linger $USER"))], None
+        lingering = as_root("loginctl enable-linger $USER")
+        return [failed("events", error, lingering if shutil.which("loginctl") else ADDRESS_OF_ONE_S_OWN)], None
     try:
         status = ask("status", control)
     except AddressError as error:

@@ -135,8 +135,7 @@ def _device_cure(server: Server | None) -> str:
         input_devices()
     except AudioUnavailableError:
         if server is None:
-            # To be typed again when a microphone is there.
-            return start_command("start") or "kwsd check"
+            return start_command("start") or "kwsd check  # again, when a microphone is connected"
         return as_root(f"apt install {'pipewire-alsa' if 'PipeWire' in server.name else 'libasound2-plugins'}")
     return "kwsd devices"
 
