@@ -144,9 +144,12 @@ def new_keys(folder: Path, name: str) -> Path:
 
 def _load(path: Path) -> tuple[bytes, bytes | None]:
     try:
+        path.open("rb").close()  # pyzmq would not say why it cannot be read
         public, secret = load_certificate(path)
         lengths = {len(z85.decode(key)) for key in (public, secret or public)}
-    except (OSError, ValueError, LookupError, ArithmeticError, struct.error) as error:
+    except OSError as error:
+        raise ConfigError(f"cannot read the key {path}: {error.strerror or error}") from None
+    except (ValueError, LookupError, ArithmeticError, struct.error) as error:
         raise ConfigError(f"cannot read the key {path}: {error}") from None
     if lengths != {KEY_BYTES}:
         raise ConfigError(f"cannot read the key {path}: it has the wrong length")

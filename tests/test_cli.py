@@ -489,7 +489,7 @@ def test_people_see_time_keyword_and_score(kwsd: Command, publisher: Publisher) 
 def test_too_few_events_in_the_time_allowed_are_exit_code_75(kwsd: Command, address: str) -> None:
     done = kwsd.run("listen", "--connect", address, "--count", "2", "--timeout", "0.1")
     assert (done.returncode, done.stdout) == (75, "")
-    assert done.stderr == f"waiting for kwsd at {address}\nkwsd: 0 of 2 events came within 0.1 seconds\n"
+    assert done.stderr == f"waiting for kwsd at {address}\nkwsd: 0 of 2 events came within 0.1 s\n"
 
 
 def test_without_a_count_the_time_allowed_is_just_an_end(kwsd: Command, address: str) -> None:

@@ -104,7 +104,7 @@ def test_recordings_that_are_too_short_to_show_a_rate_lower_none(kwsd: Command, 
     done = kwsd.run("tune", tmp_path / "silence.wav", "--false-alarms-per-hour", "0.1")
     assert done.returncode == 0
     assert done.stderr.splitlines() == [
-        "0.01 h cannot show that rate, 37 h without any can: no threshold is lowered",
+        "0.01 h of audio are too short to prove that rate, 37 h without a detection would: no threshold is lowered",
         "these thresholds are in force already: nothing was written",
     ]
     assert not file_of(kwsd).exists()

@@ -50,7 +50,7 @@ def listen(
             if printed == count:
                 return
     if count:
-        raise NoEventError(f"{printed} of {count} events came within {timeout:g} seconds")
+        raise NoEventError(f"{printed} of {count} events came within {timeout:g} s")
 
 
 def _actions(command: str | None) -> "Actions":

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 def scan(
-    files: Annotated[list[Path], typer.Argument(help="Sound files: WAV, FLAC and others, any rate.")],
+    files: Annotated[list[Path], typer.Argument(readable=False, help="Sound files: WAV, FLAC and others, any rate.")],
     json: Annotated[
         bool, typer.Option("--json", help="One JSON object a detection: file, time_s, keyword, score.")
     ] = False,

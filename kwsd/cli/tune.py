@@ -35,7 +35,8 @@ DEAF_S = 5.0
 
 def tune(
     files: Annotated[
-        list[Path] | None, typer.Argument(help="Recordings, instead of the microphone: WAV, FLAC and others, any rate.")
+        list[Path] | None,
+        typer.Argument(readable=False, help="Recordings, instead of the microphone: WAV, FLAC and others, any rate."),
     ] = None,
     device: Annotated[
         str | None, typer.Option(help="As for `kwsd run`, instead of the one of the configuration.")
@@ -218,8 +219,8 @@ def _choose(scored: "Scored", model: "Model", wanted: dict[str, float], per_hour
     if per_hour is None:
         return choice(scored, settings, settings.thresholds | wanted) if wanted else None
     if not long_enough(scored, per_hour):
-        needed = f"{ZERO_IN_HOURS / per_hour:.2g} h without any" if per_hour else "no time"
-        _say(f"{scored.hours:.2f} h cannot show that rate, {needed} can: no threshold is lowered")
+        needed = f"{ZERO_IN_HOURS / per_hour:.2g} h without a detection" if per_hour else "no length"
+        _say(f"{scored.hours:.2f} h of audio are too short to prove that rate, {needed} would: no threshold is lowered")
     found = choose(scored, settings, per_hour)
     if found is None:
         raise UsageError(f"no thresholds keep to a rate of {per_hour:g} an hour here")
