@@ -8,6 +8,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from kwsd import frontend
 from kwsd.frontend import SAMPLE_RATE, Float32
@@ -24,6 +25,7 @@ def waveforms(samples: Float32, words: Sequence[str], path: Path) -> None:
     for axes, row, word in zip(figure.subplots(3, 3).flat, samples, words, strict=False):
         axes.plot(np.arange(len(row)) / SAMPLE_RATE, row, linewidth=0.5)
         axes.set(title=word, ylim=(-1.1, 1.1))
+    _name_axes(figure, "time, s", "amplitude")
     figure.savefig(path)
 
 
@@ -44,7 +46,14 @@ def spectrograms(spectrograms: Sequence[Float32], words: Sequence[str], path: Pa
     for axes, spectrogram, word in zip(figure.subplots(3, 3).flat, spectrograms, words, strict=False):
         _draw_spectrogram(axes, spectrogram)
         axes.set(title=word)
+    _name_axes(figure, "time, s", "frequency, Hz")
     figure.savefig(path)
+
+
+def _name_axes(figure: Figure, across: str, up: str) -> None:
+    """Once for all pictures of a grid."""
+    figure.supxlabel(across, fontsize="medium")
+    figure.supylabel(up, fontsize="medium")
 
 
 def _draw_spectrogram(axes: Axes, spectrogram: Float32) -> None:
@@ -92,6 +101,7 @@ def curves(history: Sequence[dict[str, float]], file: Path | BinaryIO) -> None:
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         for key, label in ((name, "training"), (f"val_{name}", "validation")):
             axes.plot(epochs, [row[key] for row in history], label=label)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.set(xlabel="epoch", ylabel=name, ylim=(0, None if name == "loss" else 1.02))
         axes.legend()
     figure.savefig(file)
@@ -107,10 +117,12 @@ def det(curve: Sequence["Point"], chosen: "Point", file: Path | BinaryIO) -> Non
         axes.plot(alarms, [point.missed_by_word[word].share for point in curve], label=word, linewidth=1)
     total = [point.false_alarms.all.per_hour for point in curve]
     axes.plot(total, [point.missed.share for point in curve], label="all", color=ink, linewidth=2)
-    axes.plot(chosen.false_alarms.all.per_hour, chosen.missed.share, "o", color=ink)
+    axes.plot(chosen.false_alarms.all.per_hour, chosen.missed.share, "o", label="chosen", color=ink)
     # Up to one false alarm in all the hours the axis is linear, so that none has its place too.
     axes.set_xscale("symlog", linthresh=1 / chosen.false_alarms.all.hours)
-    axes.set(xlabel="false alarms an hour", ylabel="miss rate", xlim=(0, None), ylim=(0, 1))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.set(xlabel="false alarms an hour", ylabel="words missed", xlim=(0, None), ylim=(0, None))
     axes.legend()
     axes.grid(alpha=0.3)
     figure.savefig(file)
@@ -121,7 +133,7 @@ def confusion(figures: "Report", file: Path | BinaryIO) -> None:
     figure = Figure(figsize=(8, 7), layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(figures.confusion, cmap="Blues")
-    figure.colorbar(image)
+    figure.colorbar(image, ticks=MaxNLocator(integer=True))
     places = range(len(figures.labels))
     axes.set(xlabel="recognised", ylabel="spoken", xticks=places, yticks=places, yticklabels=figures.labels)
     axes.set_xticklabels(figures.labels, rotation=45, ha="right")
