@@ -157,6 +157,7 @@ class Endless:
 
     name = "endless"
     live = False
+    joined = 1
 
     def __init__(self) -> None:
         self._closed = False

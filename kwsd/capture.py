@@ -8,12 +8,17 @@ from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
 from kwsd.errors import AudioLostError, AudioUnavailableError
-from kwsd.sources import Block, Source
+from kwsd.silence import Silence
+from kwsd.sources import BLOCK_SAMPLES, Block, Source
 
 log = logging.getLogger(__name__)
 
 BACKLOG_BLOCKS = 25
 """Blocks kept for a daemon that falls behind, two seconds of them: older audio is no news."""
+
+JOINED_BLOCKS = 4
+"""Most blocks that a live source may join to one, which wakes two threads once instead of four times: sooner no word
+is over, and no lack of audio suspicious."""
 
 POLL_S = 0.1
 
@@ -109,8 +114,10 @@ class Capture:
         # Each is changed by one thread alone.
         self._blocks_put = 0
         self._blocks_taken = 0
+        self._calm_until = 0
         self._room = threading.Event()
         self._closed = threading.Event()
+        self._silence = Silence()
         self._gap = False
         self.active_s = time.monotonic()
         self.dropped = 0
@@ -122,14 +129,18 @@ class Capture:
         """What happened next, or None when nothing did in time; for a capture with an inbox of its own."""
         found = self._inbox.next(timeout_s)
         if found and isinstance(found[1], Arrival):
-            self.block_taken()
+            self.block_taken(found[1].block)
         return found[1] if found else None
 
-    def block_taken(self) -> None:
+    def block_taken(self, block: Block) -> None:
         """A block from the inbox is being processed; one that is only held still counts as queued."""
-        self._blocks_taken += 1
+        self._blocks_taken += block.joined
         if not self._room.is_set():
             self._room.set()
+
+    def calm(self, samples: int) -> None:
+        """Nobody waits for this many samples after the block taken last: they may come joined to what follows them."""
+        self._calm_until = self._blocks_taken + samples // BLOCK_SAMPLES
 
     @property
     def queued(self) -> int:
@@ -179,8 +190,16 @@ class Capture:
             arrival = Arrival(block, self.active_s)
             if source.live:
                 self._put_or_drop(arrival)
+                source.joined = self._joined(block)
             else:
                 self._put_when_there_is_room(arrival)
+
+    def _joined(self, block: Block) -> int:
+        """How many blocks may come as one after this one."""
+        self._silence.feed(block.samples)
+        if self._silence.reason:
+            return JOINED_BLOCKS
+        return min(max(1, self._calm_until - self._blocks_put + 1), JOINED_BLOCKS)
 
     def _wait_for_source(self, reason: str) -> Source | None:
         """The source when it is there again; None when the capture is closed before."""
@@ -200,7 +219,7 @@ class Capture:
 
     def _put_or_drop(self, arrival: Arrival) -> None:
         if self.queued >= BACKLOG_BLOCKS:
-            self.dropped += 1
+            self.dropped += arrival.block.joined
             self._gap = True
             return
         if self._gap:
@@ -215,7 +234,7 @@ class Capture:
         self._put_block(arrival)
 
     def _put_block(self, arrival: Arrival) -> None:
-        self._blocks_put += 1
+        self._blocks_put += arrival.block.joined
         self._put(arrival)
 
     def _put(self, item: Item) -> None:

@@ -23,8 +23,12 @@ from kwsd.setup import Setup
 
 log = logging.getLogger(__name__)
 
-POLL_S = 0.1
-"""Longest wait for a block, and shortest time from one look at signals, requests and new subscribers to the next."""
+LOOK_S = 0.1
+"""Shortest time from one look at signals, requests and new subscribers to the next."""
+
+WAIT_S = DEAF_S / 7
+"""Longest wait for a block, and so for that look: a little longer than joined blocks take, and a whole part of the time
+after which a source is deaf, so that this is noticed when it is due."""
 
 
 class Daemon:
@@ -113,7 +117,7 @@ class Daemon:
             self._take(*self._early.popleft())
         while self._hearing and not self._stopping:
             self._look_around()
-            found = self._inbox.next(POLL_S)
+            found = self._inbox.next(WAIT_S)
             if found:
                 self._take(self._hearing[found[0]], found[1])
         if self._error and not self._stopping:
@@ -138,7 +142,7 @@ class Daemon:
         """Do what is not audio; not at each turn, of which there are many where there are many streams."""
         now_s = time.monotonic()
         since_s = now_s - self._looked_s
-        if since_s < POLL_S:
+        if since_s < LOOK_S:
             return
         self._looked_s = now_s
         if since_s < DEAF_S:  # else the process itself was stopped, and its captures had no chance to run

@@ -63,6 +63,8 @@ class Detector:
     Attributes
     ----------
     keywords : list of str
+    blocked_until : int
+        No window that ends before this sample brings a detection.
     smoothed : ndarray, shape (keywords,), float32
         Smoothed scores of the latest window; where not all of them had to be known, upper bounds.
     """
@@ -74,7 +76,7 @@ class Detector:
         self._settings = settings
         self.set_thresholds(settings.thresholds)
         self._refractory_samples = round(settings.refractory_s * SAMPLE_RATE)
-        self._blocked_until = 0
+        self.blocked_until = 0
         self.reset()
 
     def reset(self) -> None:
@@ -118,6 +120,15 @@ class Detector:
             self._smooth()
         return self._decide(sample)
 
+    @property
+    def calm_windows(self) -> int:
+        """Windows to come that are sure to bring no detection: with a 1 for each of their scores, none is due."""
+        count = len(self._recent)
+        kept = self._recent[:0:-1].cumsum(axis=0)[::-1]  # of what is known now, after 1, 2, ... more windows
+        highest = (kept + np.arange(1, count)[:, np.newaxis]) / count
+        due = (highest >= self._thresholds).any(axis=1)
+        return int(due.argmax()) if due.any() else count - 1
+
     def _append(self) -> None:
         self._recent[:-1] = self._recent[1:]
         self._unknown[:-1] = self._unknown[1:]
@@ -131,9 +142,9 @@ class Detector:
         self._hits = (self._hits + 1) * (self.smoothed >= self._thresholds)
         self._armed |= self.smoothed < self._rearm_below
         due = self._armed & (self._hits >= self._settings.hits)
-        if sample < self._blocked_until or not due.any():
+        if sample < self.blocked_until or not due.any():
             return None
         best = int(np.argmax(np.where(due, self.smoothed, -1)))
         self._armed[best] = False
-        self._blocked_until = sample + self._refractory_samples
+        self.blocked_until = sample + self._refractory_samples
         return Detection(self.keywords[best], float(self.smoothed[best]), sample)

@@ -59,7 +59,7 @@ class Listener:
     def take(self, item: Item) -> None:
         """Take the next item of the capture; at the end of the stream, decide on what is still in the window."""
         if isinstance(item, Arrival):
-            self.capture.block_taken()
+            self.capture.block_taken(item.block)
             self._process(item)
         elif isinstance(item, Opened):
             self.reporter.source = item.name
@@ -102,7 +102,7 @@ class Listener:
             self.reporter.enter("stopping")
 
     def _process(self, arrival: Arrival) -> None:
-        samples, gap = arrival.block
+        samples, gap, _ = arrival.block
         if gap or self.reporter.state == "lost":
             self.reporter.lose_audio()
             self._spotter.reset()
@@ -120,6 +120,7 @@ class Listener:
         windows, started_s = self._spotter.windows, time.perf_counter()
         self._spotter.attentive = self._publisher.watched or self._keeper.on
         detections = self._spotter.feed(arrival.block.samples)
+        self.capture.calm(self._spotter.calm_samples)
         self.reporter.processed(self._spotter.windows - windows, time.perf_counter() - started_s)
         for detection in detections:
             self.reporter.publish_keyword(detection, arrival.monotonic_s)

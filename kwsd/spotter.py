@@ -67,6 +67,14 @@ class Spotter:
         """Frames of the latest hop: shape (hop / 128, 129), float32; a view that the next `feed` changes."""
         return self._frames.newest[-self._hop_frames :]
 
+    @property
+    def calm_samples(self) -> int:
+        """Samples to come that are sure to bring no detection, whatever they hold; 0 while attentive."""
+        if self.attentive:
+            return 0
+        first_due = self.sample + self._missing + self._detector.calm_windows * self._hop
+        return max(first_due, self._detector.blocked_until) - self.sample - 1
+
     def set_thresholds(self, thresholds: dict[str, float]) -> None:
         """Replace the thresholds of some keywords, from the next window on; nothing is forgotten.
 

@@ -20,6 +20,7 @@ class Tape:
 
     name = "tape"
     live = False
+    joined = 1
 
     def __init__(self, path: str, before_gap: int) -> None:
         samples, _ = soundfile.read(path, dtype="float32")

@@ -27,6 +27,7 @@ class Tape:
 
     def __init__(self, script: list[int | str | Exception], *, live: bool) -> None:
         self.live = live
+        self.joined = 1
         self.paused = threading.Event()
         self.resumed = threading.Event()
         self._script = script
@@ -115,7 +116,7 @@ def test_blocks_that_are_held_are_queued_until_they_are_processed() -> None:
     assert all(inbox.next(timeout_s=60) for _ in range(BACKLOG_BLOCKS))
     tape.paused.wait()
     assert (capture.queued, capture.dropped) == (BACKLOG_BLOCKS, 2 * BACKLOG_BLOCKS)
-    capture.block_taken()
+    capture.block_taken(Block(np.zeros(1, np.float32)))
     assert capture.queued == BACKLOG_BLOCKS - 1
     capture.close()
 

@@ -99,6 +99,7 @@ class Burst:
 
     name = "burst"
     live = True
+    joined = 1
 
     def __init__(self, blocks: int) -> None:
         self._blocks = blocks

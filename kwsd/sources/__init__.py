@@ -23,10 +23,13 @@ class Block(NamedTuple):
     samples : ndarray, shape (n,), float32 in [-1, 1], 16 kHz mono
     gap : bool
         Whether audio was lost just before this block.
+    joined : int
+        How many blocks it is, one after the other.
     """
 
     samples: Float32
     gap: bool = False
+    joined: int = 1
 
 
 class Source(Protocol):
@@ -38,10 +41,13 @@ class Source(Protocol):
         For people and for events.
     live : bool
         Whether audio is lost when it is not fetched in time.
+    joined : int
+        How many blocks a live source shall join to the next one it delivers; set by who takes them.
     """
 
     name: str
     live: bool
+    joined: int
 
     def blocks(self) -> Iterator[Block]:
         """Blocks until the source ends or is closed.

@@ -42,6 +42,7 @@ class Microphone:
     """
 
     live = True
+    joined = 1
 
     def __init__(self, device: str, name: str = "") -> None:
         self._portaudio = portaudio()
@@ -71,9 +72,10 @@ class Microphone:
             while not (self._closed or self._stream.read_available):
                 time.sleep(PERIOD_S)
             while not self._closed:
-                data, overflowed = self._stream.read(self._frames)
+                joined = self.joined
+                data, overflowed = self._stream.read(joined * self._frames)
                 frames = np.frombuffer(data, np.float32).reshape(-1, self.channels)
-                yield Block(self._converter.convert(frames), gap=overflowed)
+                yield Block(self._converter.convert(frames), gap=overflowed, joined=joined)
         except self._portaudio.PortAudioError as error:
             raise AudioLostError(f"input device {self.name} is gone: {_reason(error)}") from None
         finally:

@@ -26,6 +26,7 @@ class PipeSource:
 
     name = "stdin"
     live = False
+    joined = 1
 
     def __init__(self) -> None:
         if sys.stdin is None:
