@@ -23,14 +23,25 @@ import typer
 from audio import BUILD, ROOT, recording
 
 from kwsd import events
+from kwsd.capture import JOINED_BLOCKS
 from kwsd.client import Subscription
 from kwsd.events import KeywordEvent
 from kwsd.frontend import SAMPLE_RATE
+from kwsd.sources import BLOCK_SAMPLES
 
 sys.path.append(str(ROOT / "tests" / "audio"))
 from pulse import PulseAudio, running_pulse
 
 KWSD = Path(sys.executable).with_name("kwsd")
+
+BARE = """
+import sys
+import sounddevice
+with sounddevice.RawInputStream(samplerate=16000, blocksize=1280, channels=1, dtype="float32") as stream:
+    while True:
+        stream.read(int(sys.argv[1]))
+"""
+"""The least that a program in Python does to hear what the daemon hears: nothing with what it reads."""
 
 
 def main(
@@ -53,10 +64,21 @@ def main(
                 "daemon on speech, CPU", f"{speech.cpu:.2%} of a core, {speech.wakeups:.0f} wake-ups a second", "0.8 %"
             )
             _row("daemon in digital silence, CPU", f"{silence.cpu:.2%}, {silence.wakeups:.0f} wake-ups", "0.3 %")
+            _row(
+                "its three threads of audio in digital silence, CPU",
+                ", ".join(f"{cpu:.2%}" for cpu in silence.threads[:3]),
+                "",
+            )
+            quiet = heard.in_noise(pulse, 60 * minutes)
+            _row("daemon in quiet noise, CPU", f"{quiet.cpu:.2%}, {quiet.wakeups:.0f} wake-ups", "")
             _row("daemon, peak memory", f"{_peak_mb(daemon.pid):.0f} MB", "64 MB")
             p50, p99 = np.quantile(heard.latencies_ms, [0.5, 0.99])
             count = len(heard.latencies_ms)
             _row("block arrived to event received", f"median {p50:.1f} ms, p99 {p99:.1f} ms of {count}", "p99 10 ms")
+        for blocks in (1, JOINED_BLOCKS):
+            bare = _bare(pulse, blocks, 60 * minutes)
+            figure = f"a loop of Python that only reads, {80 * blocks} ms at a time, CPU"
+            _row(figure, f"{bare.cpu:.2%}, {bare.wakeups:.0f} wake-ups", "")
         eight = _streams(pulse, audio, 8)
         times = f"{eight.cpu:.2%} of a core, {eight.cpu / speech.cpu:.1f} times one"
         _row("eight streams of speech, CPU", times, "6 times one")
@@ -71,10 +93,24 @@ def _after(seconds: float) -> Callable[[], bool]:
 
 
 class Use(NamedTuple):
-    """What a process used: share of one core, and times a second that one of its threads was woken."""
+    """What a process used: share of one core by thread, most first, and wake-ups of all of them a second."""
 
-    cpu: float
+    threads: list[float]
     wakeups: float
+
+    @property
+    def cpu(self) -> float:
+        """Share of one core."""
+        return sum(self.threads)
+
+
+def _used(pid: int, during: Callable[[], object]) -> Use:
+    """What a process uses while something is done."""
+    before, started = _counts(pid), time.monotonic()
+    during()
+    after, seconds = _counts(pid), time.monotonic() - started
+    used = [np.subtract(count, before.get(task, (0, 0))) / seconds for task, count in after.items()]
+    return Use(sorted((float(cpu) for cpu, _ in used), reverse=True), float(sum(used)[1]))
 
 
 class Listening:
@@ -87,17 +123,23 @@ class Listening:
 
     def until(self, over: Callable[[], bool]) -> Use:
         """Receive until something is so."""
-        before, started = self._count(), time.monotonic()
-        while not over():
-            self._receive()
-        seconds = time.monotonic() - started
-        cpu_s, wakeups = (after - earlier for after, earlier in zip(self._count(), before, strict=True))
-        return Use(cpu_s / seconds, wakeups / seconds)
+
+        def listen() -> None:
+            while not over():
+                self._receive()
+
+        return _used(self._pid, listen)
 
     def while_played(self, pulse: PulseAudio, audio: Path) -> Use:
         """Receive until a recording has been played into the microphone."""
         with subprocess.Popen(["paplay", "--device=speaker", audio], env=pulse.environment) as player:
             return self.until(lambda: player.poll() is not None)
+
+    def in_noise(self, pulse: PulseAudio, seconds: float) -> Use:
+        """Receive for some time while the microphone hears what every microphone hears in silence."""
+        with pulse.noise():
+            self.until(_after(2))
+            return self.until(_after(seconds))
 
     def _receive(self) -> None:
         message = self._bus.receive(timeout_s=0.5)
@@ -106,11 +148,21 @@ class Listening:
         if isinstance(event, KeywordEvent):
             self.latencies_ms.append(event.latency_ms + 1000 * (arrived_s - event.time.timestamp()))
 
-    def _count(self) -> tuple[float, int]:
-        tasks = list(Path(f"/proc/{self._pid}/task").iterdir())
-        # The scheduler's own count, in nanoseconds: that of proc(5) goes by ticks, which short runs slip through.
-        cpu_s = sum(int((task / "schedstat").read_text().split()[0]) for task in tasks) / 1e9
-        return cpu_s, sum(_status(task, "voluntary_ctxt_switches") for task in tasks)
+
+def _counts(pid: int) -> dict[Path, tuple[float, int]]:
+    """Seconds on a core, and wake-ups, of each thread."""
+    # The scheduler's own count, in nanoseconds: that of proc(5) goes by ticks, which short runs slip through.
+    return {
+        task: (int((task / "schedstat").read_text().split()[0]) / 1e9, _status(task, "voluntary_ctxt_switches"))
+        for task in Path(f"/proc/{pid}/task").iterdir()
+    }
+
+
+def _bare(pulse: PulseAudio, blocks: int, seconds: float) -> Use:
+    """What a program uses that only reads."""
+    with pulse.client(sys.executable, "-c", BARE, str(blocks * BLOCK_SAMPLES)) as reader:
+        time.sleep(5)  # it starts
+        return _used(reader.pid, lambda: time.sleep(seconds))
 
 
 def _streams(pulse: PulseAudio, audio: Path, count: int) -> Use:

@@ -122,12 +122,10 @@ class Detector:
 
     @property
     def calm_windows(self) -> int:
-        """Windows to come that are sure to bring no detection: with a 1 for each of their scores, none is due."""
-        count = len(self._recent)
-        kept = self._recent[:0:-1].cumsum(axis=0)[::-1]  # of what is known now, after 1, 2, ... more windows
-        highest = (kept + np.arange(1, count)[:, np.newaxis]) / count
-        due = (highest >= self._thresholds).any(axis=1)
-        return int(due.argmax()) if due.any() else count - 1
+        """Windows to come that are sure to bring no detection: not even with a 1 for each of their scores."""
+        rows = np.concatenate([self._recent, np.ones_like(self._recent)])
+        windows = range(len(self._recent))
+        return next(calm for calm in windows if (self._mean(rows[calm + 1 :]) >= self._thresholds).any())
 
     def _append(self) -> None:
         self._recent[:-1] = self._recent[1:]
@@ -136,7 +134,13 @@ class Detector:
         self._smooth()
 
     def _smooth(self) -> None:
-        self.smoothed = self._recent.sum(axis=0) / np.float32(len(self._recent))
+        self.smoothed = self._mean(self._recent)
+
+    def _mean(self, rows: Float32) -> Float32:
+        """Smoothed scores of the window that the first rows end with."""
+        count = len(self._recent)
+        mean: Float32 = rows[:count].sum(axis=0) / np.float32(count)
+        return mean
 
     def _decide(self, sample: int) -> Detection | None:
         self._hits = (self._hits + 1) * (self.smoothed >= self._thresholds)

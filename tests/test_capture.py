@@ -2,13 +2,16 @@
 
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 
 import numpy as np
 import pytest
 
-from kwsd.capture import BACKLOG_BLOCKS, Arrival, Capture, End, Inbox, Item, Lost, Opened
+from kwsd.capture import BACKLOG_BLOCKS, JOINED_BLOCKS, Arrival, Capture, End, Inbox, Item, Lost, Opened
 from kwsd.errors import AudioDataError, AudioLostError, AudioUnavailableError
-from kwsd.sources import Block, Source
+from kwsd.frontend import SAMPLE_RATE
+from kwsd.silence import SILENT_S
+from kwsd.sources import BLOCK_SAMPLES, Block, Source
 
 PAUSE = "pause"
 
@@ -119,6 +122,30 @@ def test_blocks_that_are_held_are_queued_until_they_are_processed() -> None:
     capture.block_taken(Block(np.zeros(1, np.float32)))
     assert capture.queued == BACKLOG_BLOCKS - 1
     capture.close()
+
+
+def test_as_many_blocks_are_joined_as_nobody_waits_for_and_the_one_after_them() -> None:
+    tape = Tape([1, PAUSE, 2, PAUSE, 3, PAUSE, 4, PAUSE], live=True)
+    with closing(Capture(opening(tape))) as capture:
+        assert capture.next(timeout_s=60) == Opened("tape")
+        joined = []
+        for calm in (0, 3, 9, 0):
+            assert capture.next(timeout_s=60)
+            tape.paused.wait()
+            joined.append(tape.joined)
+            capture.calm(calm * BLOCK_SAMPLES)  # heard only when the next block, which comes alone, is fetched already
+            tape.go_on()
+        assert joined == [1, 1, 3, JOINED_BLOCKS]
+
+
+def test_blocks_are_joined_in_digital_silence_and_no_longer_when_there_is_sound() -> None:
+    tape = Tape([*[0] * round(SILENT_S * SAMPLE_RATE), PAUSE, 1, PAUSE], live=True)
+    with closing(Capture(opening(tape))):
+        tape.paused.wait()
+        assert tape.joined == JOINED_BLOCKS
+        tape.go_on()
+        tape.paused.wait()
+        assert tape.joined == 1
 
 
 def test_a_lost_source_is_opened_again_until_it_is_back_and_its_audio_begins_with_a_gap() -> None:

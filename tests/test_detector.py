@@ -158,6 +158,23 @@ def test_far_from_any_word_as_few_windows_are_scored_as_the_settings_allow(
     assert len(asked) == len(set(asked)) == pytest.approx(scored, abs=1)
 
 
+@given(rows=scores, drawn=settings)
+def test_calm_windows_bring_no_detection(rows: np.ndarray, drawn: DetectorSettings) -> None:
+    detector, calm_until = Detector(LABELS, drawn), -1
+    for now in range(len(rows)):
+        detected = detector.update(lambda age, now=now: rows[now - age], HOP * now)
+        assert not (detected and now <= calm_until)
+        calm_until = now + detector.calm_windows
+
+
+@pytest.mark.parametrize(("windows", "threshold", "calm"), [(6, 0.75, 4), (6, 0.9, 5), (6, 0.1, 0), (1, 0.5, 0)])
+def test_after_silence_as_many_windows_are_calm_as_cannot_make_up_for_it(
+    windows: int, threshold: float, calm: int
+) -> None:
+    drawn = DetectorSettings(dict.fromkeys(("go", "stop"), threshold), smoothing_windows=windows)
+    assert Detector(LABELS, drawn).calm_windows == calm
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_scores_that_are_no_numbers_do_not_outlive_the_smoothing(value: float) -> None:
     rows = [SILENCE] * 3 + [[0, 0, value, 0]] + [SILENCE] * 12 + [GO] * 4

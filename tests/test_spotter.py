@@ -79,6 +79,18 @@ def test_recordings_have_the_same_detections_when_every_window_is_scored() -> No
     assert spotter.feed(SAMPLES) + spotter.flush() == detections([SAMPLES])
 
 
+@pytest.mark.parametrize("size", [400, 1280, 3000])
+def test_no_detection_ends_in_calm_samples(size: int) -> None:
+    spotter, calm_until, calm = Spotter(MODEL), 0, 0
+    for start in range(0, len(SAMPLES), size):
+        found = spotter.feed(SAMPLES[start : start + size])
+        assert all(detection.sample > calm_until for detection in found)
+        calm_until = spotter.sample + spotter.calm_samples
+        calm += spotter.calm_samples >= MODEL.hop_samples
+    assert calm
+    assert Spotter(MODEL, attentive=True).calm_samples == 0
+
+
 def test_after_a_reset_nothing_of_the_audio_before_it_is_left() -> None:
     model = Recorder()
     spotter = Spotter(model, attentive=True)
