@@ -59,7 +59,7 @@ def _attach(connect: str | None, wanted: str | None) -> "View":
     try:
         found = ask_all("status", control)
     except ControlError as error:
-        raise ControlError(f"{error}, or for this alone with  kwsd monitor --device default") from None
+        raise ControlError(f"{error}; to run one for this alone:  kwsd monitor --device default") from None
     view = View(_stream({status.stream: status.state for status in found}, wanted))
     for status in found:
         view.take(status, time.monotonic())
