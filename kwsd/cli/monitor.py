@@ -15,7 +15,8 @@ def monitor(
         str | None, typer.Option(help="Run a daemon for the purpose, on this device; as for `kwsd run`.")
     ] = None,
     connect: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="The daemon's event address, if not the default.")
+        str | None,
+        typer.Option(metavar="ADDRESS", help="The daemon's event address, if not that of the configuration."),
     ] = None,
     stream: Annotated[
         str | None, typer.Option(metavar="NAME", help="Which of the daemon's streams, if not the first.")
