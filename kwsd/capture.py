@@ -17,8 +17,8 @@ BACKLOG_BLOCKS = 25
 """Blocks kept for a daemon that falls behind, two seconds of them: older audio is no news."""
 
 JOINED_BLOCKS = 4
-"""Most blocks that a live source may join to one, which wakes two threads once instead of four times: sooner no word
-is over, and no lack of audio suspicious."""
+"""Most blocks that a live source may join to one, which wakes two threads once instead of four times: in that time no
+word is over, and no lack of audio suspicious."""
 
 POLL_S = 0.1
 
@@ -195,7 +195,7 @@ class Capture:
                 self._put_when_there_is_room(arrival)
 
     def _joined(self, block: Block) -> int:
-        """How many blocks may come as one after this one."""
+        """How many blocks may come next, as one."""
         self._silence.feed(block.samples)
         if self._silence.reason:
             return JOINED_BLOCKS
