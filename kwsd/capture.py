@@ -147,11 +147,15 @@ class Capture:
         """Blocks that wait to be processed."""
         return self._blocks_put - self._blocks_taken
 
-    def close(self) -> None:
-        """Stop the source and the thread; a thread stuck in a dead device is left behind."""
+    def stop(self) -> None:
+        """Stop the source soon, without waiting for it."""
         self._closed.set()
         if self._source:
             self._source.close()
+
+    def close(self) -> None:
+        """Stop the source and the thread; a thread stuck in a dead device is left behind."""
+        self.stop()
         self._thread.join(timeout=1)
 
     def _run(self) -> None:
