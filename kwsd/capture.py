@@ -17,8 +17,8 @@ BACKLOG_BLOCKS = 25
 """Blocks kept for a daemon that falls behind, two seconds of them: older audio is no news."""
 
 JOINED_BLOCKS = 4
-"""Most blocks that a live source may join to one, which wakes two threads once instead of four times: sooner no word
-is over, and no lack of audio suspicious."""
+"""Most blocks that a live source may join to one, which wakes two threads once instead of four times: in that time no
+word is over, and no lack of audio suspicious."""
 
 POLL_S = 0.1
 
@@ -147,11 +147,15 @@ class Capture:
         """Blocks that wait to be processed."""
         return self._blocks_put - self._blocks_taken
 
-    def close(self) -> None:
-        """Stop the source and the thread; a thread stuck in a dead device is left behind."""
+    def stop(self) -> None:
+        """Stop the source soon, without waiting for it."""
         self._closed.set()
         if self._source:
             self._source.close()
+
+    def close(self) -> None:
+        """Stop the source and the thread; a thread stuck in a dead device is left behind."""
+        self.stop()
         self._thread.join(timeout=1)
 
     def _run(self) -> None:
@@ -195,7 +199,7 @@ class Capture:
                 self._put_when_there_is_room(arrival)
 
     def _joined(self, block: Block) -> int:
-        """How many blocks may come as one after this one."""
+        """How many blocks may come next, as one."""
         self._silence.feed(block.samples)
         if self._silence.reason:
             return JOINED_BLOCKS

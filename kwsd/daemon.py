@@ -84,6 +84,8 @@ class Daemon:
         finally:
             self._notifier.stopping()
             for listener in self._listeners:
+                listener.capture.stop()  # all of them, before the first is waited for
+            for listener in self._listeners:
                 listener.close()
             windows = sum(listener.reporter.windows for listener in self._listeners)
             events = sum(listener.reporter.events.total() for listener in self._listeners)

@@ -132,6 +132,9 @@ def test_a_bad_configuration_keeps_nobody_from_muting(program: str, runtime: Pat
     with closing(Running(program, folder)) as running:
         assert kwsd.run("mute").stderr == "kwsd is muted\n"
         assert ask("status", running.control).state == "muted"
+        elsewhere = {"XDG_RUNTIME_DIR": str(runtime / "elsewhere"), "KWSD_CONTROL": running.control}
+        assert kwsd.run("unmute", **elsewhere).stderr == "kwsd is listening again\n"
+        assert kwsd.run("mute", KWSD_DEVISE="x").stderr == "kwsd is muted\n"
 
 
 def seq(printed: str) -> int:

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from kwsd.events import Event, KeywordEvent, StatusEvent
 
 Connect = Annotated[
-    str | None, typer.Option("--connect", metavar="ADDRESS", help="The daemon's event address, if not the default.")
+    str | None,
+    typer.Option("--connect", metavar="ADDRESS", help="The daemon's event address, if not that of the configuration."),
 ]
 Key = Annotated[
     Path | None, typer.Option("--key", metavar="FILE", help="This client's secret key, for a daemon with CURVE.")

@@ -15,7 +15,8 @@ def monitor(
         str | None, typer.Option(help="Run a daemon for the purpose, on this device; as for `kwsd run`.")
     ] = None,
     connect: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="The daemon's event address, if not the default.")
+        str | None,
+        typer.Option(metavar="ADDRESS", help="The daemon's event address, if not that of the configuration."),
     ] = None,
     stream: Annotated[
         str | None, typer.Option(metavar="NAME", help="Which of the daemon's streams, if not the first.")
@@ -59,7 +60,7 @@ def _attach(connect: str | None, wanted: str | None) -> "View":
     try:
         found = ask_all("status", control)
     except ControlError as error:
-        raise ControlError(f"{error}, or for this alone with  kwsd monitor --device default") from None
+        raise ControlError(f"{error}; to run one for this alone:  kwsd monitor --device default") from None
     view = View(_stream({status.stream: status.state for status in found}, wanted))
     for status in found:
         view.take(status, time.monotonic())

@@ -1,5 +1,7 @@
 """Options that several commands share."""
 
+import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -29,14 +31,14 @@ ConfigFile = Annotated[
 def control_in_force(connect: str | None) -> str:
     """Where a daemon is controlled: where the command line says, or else where the configuration does."""
     from kwsd.address import control_address
-    from kwsd.config import Config, load_config
+    from kwsd.config import load_config
     from kwsd.errors import ConfigError
 
     if connect:
         return connect
-    try:
-        config = load_config().config
-    except ConfigError:
-        # A file that is being edited must keep nobody from muting; what is wrong with it, `kwsd reload` is told.
-        config = Config()
-    return config.control or control_address(config.address)
+    # A file that is being edited must keep nobody from muting; what is wrong with it, `kwsd reload` is told.
+    for file in (None, Path(os.devnull)):
+        with suppress(ConfigError):
+            config = load_config(file=file).config
+            return config.control or control_address(config.address)
+    return control_address()

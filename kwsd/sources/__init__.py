@@ -42,7 +42,7 @@ class Source(Protocol):
     live : bool
         Whether audio is lost when it is not fetched in time.
     joined : int
-        How many blocks a live source shall join to the next one it delivers; set by who takes them.
+        How many blocks a live source shall deliver next, as one; set by who takes them.
     """
 
     name: str

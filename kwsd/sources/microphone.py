@@ -72,7 +72,8 @@ class Microphone:
             while not (self._closed or self._stream.read_available):
                 time.sleep(PERIOD_S)
             while not self._closed:
-                joined = self.joined
+                # Resampled audio comes unevenly, up to a block sooner than what is joined allows for.
+                joined = self.joined if self.rate == SAMPLE_RATE else 1
                 data, overflowed = self._stream.read(joined * self._frames)
                 frames = np.frombuffer(data, np.float32).reshape(-1, self.channels)
                 yield Block(self._converter.convert(frames), gap=overflowed, joined=joined)
