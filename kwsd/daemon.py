@@ -27,8 +27,8 @@ LOOK_S = 0.1
 """Shortest time from one look at signals, requests and new subscribers to the next."""
 
 WAIT_S = DEAF_S / 7
-"""Longest wait for a block, and so for that look: a little longer than joined blocks take, and a whole part of the time
-after which a source is deaf, so that this is noticed when it is due."""
+"""Longest wait for a block while all streams hear, and so for that look: a little longer than joined blocks take, and a
+whole part of the time after which a source is deaf, so that this is noticed when it is due."""
 
 
 class Daemon:
@@ -119,7 +119,8 @@ class Daemon:
             self._take(*self._early.popleft())
         while self._hearing and not self._stopping:
             self._look_around()
-            found = self._inbox.next(WAIT_S)
+            hear = all(listener.hears for listener in self._hearing.values())
+            found = self._inbox.next(WAIT_S if hear else LOOK_S)
             if found:
                 self._take(self._hearing[found[0]], found[1])
         if self._error and not self._stopping:

@@ -68,6 +68,11 @@ class Listener:
         else:
             self._finish()
 
+    @property
+    def hears(self) -> bool:
+        """Whether blocks come, as far as is known."""
+        return self.reporter.state in {"listening", "muted"}
+
     def stuck(self) -> bool:
         """Whether the device hangs; one that delivers nothing is said to be lost long before."""
         if not self._live:
@@ -81,7 +86,7 @@ class Listener:
         """Throw the audio away unseen, or no longer."""
         self._muted = on
         self._keeper.reset()
-        if self.reporter.state in {"listening", "muted"}:
+        if self.hears:
             self.reporter.enter("muted" if on else "listening", self._silence.reason)
 
     def set_thresholds(self, thresholds: dict[str, float]) -> None:

