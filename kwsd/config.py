@@ -213,6 +213,7 @@ REWORDED = {
     r"^Object contains unknown field `(.+?)`": r"there is no setting '\1'",
     r"^Object missing required field `(.+?)`": r"the setting '\1' is missing",
     r"^Invalid enum value ('.*?')": r"\1 is none of its values, see  kwsd config --default",
+    r"^Invalid value ('.*?')": r"\1 is none of its values",
     "^Expected": "expected",
 }
 """Beginnings of msgspec's messages."""
@@ -360,10 +361,10 @@ def _convert(values: dict[str, Any], origin: str) -> Config:
     try:
         return msgspec.convert(values, Config)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{origin}: {_in_words(str(error))}") from None
+        raise ConfigError(f"{origin}: {in_words(str(error))}") from None
 
 
-def _in_words(reason: str) -> str:
+def in_words(reason: str) -> str:
     """A reason of msgspec's as a person would put it, the setting first."""
     for pattern, words in REWORDED.items():
         reason = re.sub(pattern, words, reason)

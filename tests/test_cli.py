@@ -76,6 +76,11 @@ def test_every_command_explains_itself(name: str) -> None:
     assert f"Usage: kwsd {name} " in done.stdout
 
 
+def test_paragraphs_of_the_help_flow_to_the_width_of_the_terminal() -> None:
+    shown = CliRunner().invoke(app, ["monitor", "--help"], env={"COLUMNS": "80", "TERMINAL_WIDTH": "80"}).stdout
+    assert "lower its threshold, q quits. The threshold lasts until" in shown
+
+
 def test_installed_models_are_listed_with_their_keywords() -> None:
     done = CliRunner().invoke(app, ["models", "--json"])
     rows = {row["name"]: row for row in map(json.loads, done.stdout.splitlines())}

@@ -14,6 +14,7 @@ from kwsd.cli.listen import listen
 from kwsd.cli.models import models
 from kwsd.cli.monitor import monitor
 from kwsd.cli.mute import mute
+from kwsd.cli.prose import let_paragraphs_flow
 from kwsd.cli.reload import reload
 from kwsd.cli.review import review
 from kwsd.cli.run import run
@@ -37,6 +38,8 @@ COMMANDS = (
 )  # fmt: skip
 for command in COMMANDS:
     app.command()(command)
+for group in (app, keys, service):
+    let_paragraphs_flow(group)
 app.add_typer(keys, name="keys")
 app.add_typer(service, name="service")
 

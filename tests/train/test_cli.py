@@ -37,6 +37,18 @@ def test_a_missing_library_is_one_sentence_that_says_what_to_install() -> None:
     assert done.stderr == f"kwsd-train: this command needs pooch: install it, in a clone of kwsd, with  {command}\n"
 
 
+def test_tensorflow_says_nothing_unless_it_is_asked_to() -> None:
+    code = "from kwsd_train.quiet import import_tensorflow; import_tensorflow(); from keras import ops; ops.ones(3)"
+    environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
+
+    def said(**level: str) -> str:
+        command = [sys.executable, "-c", code]
+        return subprocess.run(command, env=environment | level, capture_output=True, text=True, check=True).stderr
+
+    assert said() == ""
+    assert said(TF_CPP_MIN_LOG_LEVEL="0") != ""
+
+
 def test_predict_prints_the_label_with_the_highest_score_first(kwsd_train: Run, clips: Path, tmp_path: Path) -> None:
     clip = min((clips / "yes").iterdir())
     stdout, stderr = kwsd_train("predict", clip, "--chart", tmp_path / "scores.png").communicate()

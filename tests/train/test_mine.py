@@ -50,7 +50,7 @@ def test_windows_are_written_by_speaker_with_a_table(found: list[mine.Mined], tm
 
 
 def test_an_older_folder_is_not_written_over(tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="File exists"):
+    with pytest.raises(OutputError, match="is there already: choose a new folder with --out"):
         mine.write(iter([]), tmp_path)
 
 

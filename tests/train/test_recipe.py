@@ -24,15 +24,16 @@ def test_the_package_has_the_tutorial_with_both_splits_and_the_default() -> None
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("epoch = 3", "unknown field `epoch`"),
-        ("[network.more]", "unknown field `more`"),
-        ("[optimizer]\nrate = 1", "unknown field `rate` - at `\\$.optimizer`"),
+        ("epoch = 3", "there is no setting 'epoch'"),
+        ("[network.more]", "network: there is no setting 'more'"),
+        ("[optimizer]\nrate = 1", "optimizer: there is no setting 'rate'"),
+        ("[detector]\nhits = 0", "detector.hits: expected a whole number >= 1"),
         (
             "[mixture]\nper_keyword = 1\nper_unknown_word = 1\nspeech_crops = 1\nhalf_words = 1\nsilences = 1",
             "go together",
         ),
         ("[optimizer]\nwarmup_epochs = 1", "warmup_epochs must be less than epochs, which is 1"),
-        ("[optimizer]\naveraging = 2", "at `\\$.optimizer.averaging`"),
+        ("[optimizer]\naveraging = 2", "optimizer.averaging: expected a number"),
     ],
 )
 def test_a_recipe_that_does_not_say_what_it_means_is_refused(tmp_path: Path, line: str, message: str) -> None:

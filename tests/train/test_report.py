@@ -19,7 +19,7 @@ from kwsd.errors import OutputError, UsageError
 from kwsd_train import fit, report, survey
 from kwsd_train.cli import app
 from kwsd_train.dataset import load_clips
-from kwsd_train.page import Cell, Html, table
+from kwsd_train.page import Cell, Html, gallery, table
 from kwsd_train.recipe import Recipe
 from kwsd_train.streaming import Sources
 
@@ -138,6 +138,10 @@ def test_every_sound_can_be_played_and_has_a_name(shown: dict[str, Any]) -> None
     assert "up/quiet_nohash_0.flac" in names
     assert "no/wrong_nohash_0.flac" in names
     assert any(name.startswith("false alarm 1, ") for name in names)
+
+
+def test_a_path_below_a_picture_breaks_after_its_folder() -> None:
+    assert "no/<wbr>one_nohash_0.wav<" in gallery([(Html(""), "no/one_nohash_0.wav")])
 
 
 @needs_chromium

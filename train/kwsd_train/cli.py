@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from kwsd.cli.prose import let_paragraphs_flow
 from kwsd.errors import KwsdError, UsageError
+from kwsd_train.quiet import import_tensorflow
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -106,6 +108,7 @@ def fit(
         raise UsageError("--after is for a new run: leave it out with --resume")
     if (data is None) == (resume is None):
         raise UsageError("give either --data for a new run or --resume for an old one")
+    import_tensorflow()
     from kwsd_train import fit as fitting
     from kwsd_train.recipe import read_recipe
 
@@ -116,7 +119,6 @@ def fit(
     elif data:
         chosen = read_recipe(recipe)
         run = runs / fitting.new_id(chosen)
-        _say(f"run folder: {run}")
         fitting.start(chosen, data, run, _say, after=after, strict=strict, terminal=terminal)
         print(run)
 
@@ -196,6 +198,7 @@ def report(
     if run is None:
         reporting.write(out, load_model(model or "default"), sources, [], _say)
     else:
+        import_tensorflow()
         from kwsd_train import fit as fitting
 
         labels, history = fitting.read_settings(run).labels, fitting.read_history(run)
@@ -307,10 +310,15 @@ def export(
     saved_model: Annotated[bool, typer.Option("--saved-model", help="Add the tutorial's SavedModel.")] = False,
 ) -> None:
     """Write the bundle of a run: what kwsd needs to run the model."""
+    import_tensorflow()
+    from kwsd.bundle import MANIFEST
     from kwsd_train.export import export as write
 
     written = write(run, bundle, weights, saved_model=saved_model)
-    _say(f"wrote {bundle}: {', '.join(written.files)}")
+    _say(f"wrote {bundle}: {', '.join((MANIFEST, *written.files))}")
+
+
+let_paragraphs_flow(app)
 
 
 def _name_skipped(clips: "Clips") -> None:

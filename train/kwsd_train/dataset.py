@@ -114,8 +114,10 @@ def load_clips(
     split_of = {path: name for path, name in zip(paths, splits, strict=True) if part in {name, "all"}}
     kept, samples, skipped = _read_all(list(split_of), strict=strict)
     missing = set(wanted) - {path.parent.name for path in set(paths) - {file.path for file in skipped}}
-    if missing or not kept:
-        raise UsageError(f"{folder} has no usable clip of {', '.join(sorted(missing)) or 'any word'}")
+    if missing:
+        raise UsageError(f"{folder} has no usable clip of {', '.join(sorted(missing))}")
+    if not kept:
+        raise UsageError(f"{folder} has no usable clip of any word{'' if part == 'all' else f' for {part}'}")
     words_of_kept, splits_of_kept = [path.parent.name for path in kept], [split_of[path] for path in kept]
     rows = np.stack([_fit_window(clip) for clip in samples])
     return Clips(kept, np.array(words_of_kept), np.array(splits_of_kept), rows, skipped)

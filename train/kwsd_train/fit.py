@@ -103,6 +103,7 @@ def start(  # noqa: PLR0913  what a run is made of
         (run / SETTINGS).write_bytes(_json(settings))
     except OSError as error:
         raise OutputError(f"cannot make the run folder {run}: {error.strerror}") from None
+    say(f"run folder: {run}")
     _train(run, clips, say, after, terminal)
 
 

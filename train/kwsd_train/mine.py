@@ -87,6 +87,8 @@ def write(found: Iterator[Mined], folder: Path) -> int:
                 (folder / path.parent).mkdir(exist_ok=True)
                 soundfile.write(folder / path, window.samples, SAMPLE_RATE, subtype="PCM_16")
                 table.writerow([path, window.source, f"{window.time_s:.2f}", window.label, f"{window.score:.4f}"])
+    except FileExistsError:
+        raise OutputError(f"{folder} is there already: choose a new folder with --out") from None
     except OSError as error:
         raise OutputError(f"cannot write {folder}: {error.strerror}") from None
     return number

@@ -41,7 +41,7 @@ dd { margin: 0; font-size: 1.35rem; font-weight: 600 }
 dd small { display: block; font-size: .8rem; font-weight: 400; color: var(--dim) }
 .wide { overflow-x: auto; margin: 1rem 0 }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: .92rem }
-caption { text-align: left; color: var(--dim); padding-bottom: .3rem }
+caption { text-align: left; color: var(--dim); padding-bottom: .3rem; max-width: calc(100vw - 2rem) }
 th, td { padding: .25rem .8rem .25rem 0; text-align: right; border-bottom: 1px solid var(--line); white-space: nowrap }
 th:first-child { text-align: left }
 .matrix th, .matrix td { padding: .35rem .5rem; text-align: center }
@@ -164,7 +164,9 @@ def picture(text: str, draw: Callable[[BinaryIO], None]) -> Html:
 
 def gallery(figures: Iterable[tuple[Html, str]]) -> Html:
     """Pictures and players side by side, each with a line below."""
-    shown = (f"<figure>{content}<figcaption>{html.escape(text)}</figcaption></figure>" for content, text in figures)
+    # A path breaks after its folder, if it has to.
+    lines = ((content, html.escape(text).replace("/", "/<wbr>")) for content, text in figures)
+    shown = (f"<figure>{content}<figcaption>{line}</figcaption></figure>" for content, line in lines)
     return Html('<div class="clips">' + "\n".join(shown) + "</div>")
 
 

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from kwsd.bundle import DetectorSettings
+from kwsd.config import in_words
 from kwsd.errors import ConfigError
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -215,7 +216,7 @@ def read_recipe(name: str) -> Recipe:
     try:
         return msgspec.toml.decode(path.read_bytes(), type=Recipe)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: {error}") from None
+        raise ConfigError(f"{path}: {in_words(str(error))}") from None
 
 
 def find_recipe(name: str) -> Path:

@@ -1,7 +1,7 @@
 """The report on a model: its data, its training, its figures on clips and in streams, and what to listen to."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -13,7 +13,7 @@ from kwsd.frontend import SAMPLE_RATE, Float32
 from kwsd.model import Model
 from kwsd.scoring import replay
 from kwsd_train import evaluate, plots, streaming, survey, tune
-from kwsd_train.dataset import Clips, load_clips
+from kwsd_train.dataset import Clips, load_clips, word_names
 from kwsd_train.evaluate import SILENCE, Report, Share
 from kwsd_train.features import as_float
 from kwsd_train.page import (
@@ -102,6 +102,7 @@ def write(
     if sources.data is None:
         raise UsageError("a report needs --data")
     _check_writable(path)  # said before minutes of work, not after
+    word_names(sources.data)  # likewise, that there is no such folder
     streams = None
     if all((sources.data / kind).is_dir() for kind in NEGATIVES):
         say("running the model over streams, and over recordings without keywords")
@@ -335,12 +336,18 @@ def _clips(heard: Heard) -> Iterator[Html]:
         yield _doubts(f"The {min(LISTED, len(hardest))} hardest", heard, hardest)
 
 
+def _thresholds(thresholds: Mapping[str, float]) -> str:
+    if len(alike := set(thresholds.values())) == 1:
+        return f"Threshold of every keyword: {alike.pop():g}"
+    return "Thresholds: " + ", ".join(f"{word} {threshold:g}" for word, threshold in thresholds.items())
+
+
 def _streams(model: Model, sources: Sources, trials: Trials) -> Iterator[Html]:
     found = streaming.report(model, sources, trials)
     detector = model.detector
-    thresholds = ", ".join(f"{word} {threshold:g}" for word, threshold in detector.thresholds.items())
     yield paragraph(
-        f"Smoothing over {detector.smoothing_windows} windows, {detector.hits} hits in a row, thresholds: {thresholds}."
+        f"Windows that scores are smoothed over: {detector.smoothing_windows}. Hits in a row: {detector.hits}. "
+        f"{_thresholds(detector.thresholds)}."
     )
     head = [
         "stream",
