@@ -239,7 +239,7 @@ def _scan(audio: Path, model: str, hours: int) -> None:
             file.write(samples)
     memory = f"{short[-1].peak_mb:.0f} MB and {_run_s('scan', '--model', model, long).peak_mb:.0f} MB"
     long.unlink()
-    _row(f"`kwsd scan`, peak memory on ten minutes and on {hours} hours", memory, "the same")
+    _row(f"`kwsd scan`, peak memory on ten minutes and on {hours} h", memory, "the same")
 
 
 def _status(process: Path, field: str) -> int:
