@@ -35,7 +35,8 @@ from kwsd_train.dataset import Clips, load_clips, word_names
 from kwsd_train.evaluate import closed_set, report, write_report
 from kwsd_train.feed import arrays, make_feed
 from kwsd_train.mixture import SILENCE, UNKNOWN, Int64
-from kwsd_train.recipe import REGULARIZATION, Optimizer, Recipe
+from kwsd_train.networks.growth import take_over
+from kwsd_train.recipe import REGULARIZATION, Network, Optimizer, Recipe, Resnet
 
 SETTINGS, HISTORY, NETWORK = "settings.json", "history.json", "network.keras"
 Say = Callable[[str], None]
@@ -233,7 +234,7 @@ def _train(run: Path, clips: Clips, say: Say, after: Path | None, terminal: Cons
     else:
         network = networks.build(recipe.network, len(settings.labels), feed.examples)
         if after:
-            network.set_weights(load_network(after).get_weights())
+            take_over(network, load_network(after))
         network.compile(_optimizer(recipe.optimizer, feed.steps, recipe.epochs), _loss(), metrics=["accuracy"])
     after_epoch = AfterEpoch(run, settings, feed.validation, read_history(run)[:first], say)
     screen = Screen(terminal, after_epoch.history, recipe.epochs, feed.steps) if terminal else None
@@ -334,7 +335,7 @@ def _settings(recipe: Recipe, data: Path, clips: Clips, after: Path | None) -> R
     labels = label_names(recipe, data)
     if after:
         before = read_settings(after)
-        if (_architecture(before.recipe), before.labels) != (_architecture(recipe), labels):
+        if before.labels != labels or not _can_take_over(before.recipe, recipe):
             raise UsageError(f"{after} has another network or other labels than the recipe {recipe.name}")
     versions = {module.__name__: module.__version__ for module in (tf, keras, np)}
     return RunSettings(
@@ -350,9 +351,17 @@ def _settings(recipe: Recipe, data: Path, clips: Clips, after: Path | None) -> R
     )
 
 
-def _architecture(recipe: Recipe) -> dict[str, Any]:
-    """What makes the weights of two networks interchangeable: all settings but those that act in training only."""
-    settings: dict[str, Any] = msgspec.to_builtins(recipe.network)
+def _can_take_over(before: Recipe, recipe: Recipe) -> bool:
+    """Whether the networks differ at most in settings that act in training only, and in channels that are added."""
+    old, new = before.network, recipe.network
+    if isinstance(old, Resnet) and isinstance(new, Resnet) and len(old.channels) == len(new.channels):
+        return all(narrow <= wide for narrow, wide in zip(old.channels, new.channels, strict=True))
+    return _architecture(old) == _architecture(new)
+
+
+def _architecture(network: Network) -> dict[str, Any]:
+    """What makes the weights of two networks interchangeable."""
+    settings: dict[str, Any] = msgspec.to_builtins(network)
     return {name: value for name, value in settings.items() if name not in REGULARIZATION}
 
 
