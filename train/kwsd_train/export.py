@@ -12,6 +12,7 @@ import keras
 import msgspec
 import numpy as np
 import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
 
 from kwsd import bundle, frontend
 from kwsd.bundle import Bundle, FrontEnd
@@ -148,7 +149,7 @@ def _of_one_channel(model: keras.Model, network: keras.Model) -> list[str]:
     """
     convolutions = [layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
     shapes = [(1, *layer.output.shape[1:]) for layer in convolutions if layer.kernel.shape[2] == 1]
-    interpreter = tf.lite.Interpreter(model_content=tf.lite.TFLiteConverter.from_keras_model(model).convert())
+    interpreter = Interpreter(model_content=tf.lite.TFLiteConverter.from_keras_model(model).convert())
     return [tensor["name"] for tensor in interpreter.get_tensor_details() if tuple(tensor["shape"]) in shapes]
 
 

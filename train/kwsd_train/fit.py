@@ -14,7 +14,7 @@ A run folder holds::
 import hashlib
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -28,7 +28,7 @@ from rich.console import Console
 
 from kwsd.errors import OutputError, UsageError
 from kwsd.files import replace
-from kwsd.frontend import Float32
+from kwsd.frontend import BINS, FRAMES, Float32
 from kwsd_train import networks, plots
 from kwsd_train.curves import History, Screen, busy
 from kwsd_train.dataset import Clips, load_clips, word_names
@@ -55,6 +55,8 @@ class RunSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Why files were left out, one sentence a file.
     after : str
         Name of the run whose weights this one began with, if any.
+    averaged : list of str
+        Names of the runs whose weights this one has the mean of, if any.
     """
 
     recipe: Recipe
@@ -66,6 +68,7 @@ class RunSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     skipped: list[str]
     versions: dict[str, str]
     after: str = ""
+    averaged: list[str] = []
 
 
 def new_id(recipe: Recipe) -> str:
@@ -125,6 +128,39 @@ def resume(run: Path, say: Say, *, terminal: Console | None = None) -> None:
     if _listing(clips) != settings.listing_sha256:
         raise UsageError(f"{settings.data} no longer holds the clips that {run} was started with")
     _train(run, clips, say, None, terminal)
+
+
+def average(runs: Sequence[Path], run: Path) -> None:
+    """Make a run whose weights are the mean of those of others (Wortsman et al., "Model soups", arXiv:2203.05482).
+
+    Parameters
+    ----------
+    runs : sequence of Path
+        Runs that went on from one another, in that order: only then do their weights mean the same. The last has the
+        settings, and at least as many channels as the others.
+    run : Path
+        The new run folder.
+
+    Raises
+    ------
+    UsageError
+        Two runs have different networks or labels, or one has no finished epoch.
+    OutputError
+        The run folder exists already or cannot be made.
+    """
+    *_, settings = settings_of = [read_settings(each) for each in runs]
+    for each, its in zip(runs, settings_of, strict=True):
+        if its.labels != settings.labels or not _can_take_over(its.recipe, settings.recipe):
+            raise UsageError(f"{each} has another network or other labels than {runs[-1]}")
+    network = load_network(runs[-1])
+    networks_of = [_as_wide(load_network(each), settings) for each in runs]
+    network.set_weights([np.mean(weights, axis=0) for weights in zip(*networks_of, strict=True)])
+    try:
+        run.mkdir(parents=True)
+        (run / SETTINGS).write_bytes(_json(msgspec.structs.replace(settings, averaged=[each.name for each in runs])))
+        network.save(run / NETWORK)
+    except OSError as error:
+        raise OutputError(f"cannot make the run folder {run}: {error.strerror}") from None
 
 
 def read_settings(run: Path) -> RunSettings:
@@ -349,6 +385,15 @@ def _settings(recipe: Recipe, data: Path, clips: Clips, after: Path | None) -> R
         versions={"python": platform.python_version()} | versions,
         after=after.name if after else "",
     )
+
+
+def _as_wide(network: keras.Model, settings: RunSettings) -> list[Float32]:
+    """Weights of a network with the channels of these settings that computes the same."""
+    keras.utils.set_random_seed(settings.recipe.seed)
+    wide = networks.build(settings.recipe.network, len(settings.labels), np.zeros((1, FRAMES, BINS), np.float32))
+    take_over(wide, network)
+    weights: list[Float32] = wide.get_weights()
+    return weights
 
 
 def _can_take_over(before: Recipe, recipe: Recipe) -> bool:

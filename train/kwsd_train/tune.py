@@ -16,7 +16,7 @@ from kwsd_train.streaming import FalseAlarms, Trials, seconds
 
 SMOOTHING_WINDOWS = (1, 2, 3, 4, 5, 6)
 HITS = (1, 2, 3)
-THRESHOLDS = [float(t) for t in np.round(1 / (1 + np.exp(-np.linspace(9, -1, 41))), 4)]
+THRESHOLDS = [float(t) for t in np.round(1 / (1 + np.exp(-np.linspace(9, -1, 201))), 4)]
 """Evenly spaced log odds from 0.9999 to 0.27: near one, where the false alarms thin out, they lie close together."""
 FARTHEST = 20.0
 """A curve ends at this many times the wanted rate of false alarms."""

@@ -9,7 +9,7 @@ from kwsd.frontend import Float32
 
 
 def take_over(wider: keras.Model, narrower: keras.Model) -> None:
-    """Make a new network compute what a trained one does, as in Net2Net (Chen, Goodfellow and Shlens, arXiv:1511.05641).
+    """Make a new network compute what a trained one does, as in Net2Net (Chen et al., arXiv:1511.05641).
 
     Parameters
     ----------
