@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kwsd.bundle import RESERVED_LABELS, DetectorSettings
 from kwsd.frontend import SAMPLE_RATE, WINDOW_SAMPLES, Float32
@@ -45,13 +46,39 @@ class Detection:
         return self.sample - WINDOW_SAMPLES, self.sample
 
 
+def evidence(scores: Float32, columns: NDArray[np.intp]) -> Float32:
+    """For each keyword, what a window says for it: geometric mean of its probability and of that of any keyword.
+
+    Where a network is torn between two keywords, as noise makes it between "go" and "no", neither is as probable as it
+    is that one of them was spoken. For a keyword without a rival the two are the same. A model that knows nothing but
+    keywords is sure in each window that one was spoken: there, what counts is the probability alone.
+
+    Parameters
+    ----------
+    scores : ndarray, shape (..., labels), float32
+        Probabilities.
+    columns : ndarray, shape (keywords,)
+        Places of the keywords among the labels.
+
+    Returns
+    -------
+    ndarray, shape (..., keywords), float32
+        At most 1.
+    """
+    own: Float32 = np.take(scores, columns, axis=-1)
+    if len(columns) == scores.shape[-1]:
+        return own
+    shared: Float32 = np.sqrt(own * np.minimum(own.sum(axis=-1, keepdims=True), np.float32(1)))
+    return shared
+
+
 class Detector:
     """Debounces scores.
 
-    A keyword is detected when its smoothed score has reached its threshold in `hits` windows in a row, while it is
-    armed and no detection of any keyword is younger than the refractory period. It is then disarmed until its smoothed
-    score falls below `rearm` times its threshold. A keyword that is due within the refractory period is detected at
-    the end of it, if its score lasts.
+    A keyword's score in a window is the `evidence` for it. It is detected when its smoothed score has reached its
+    threshold in `hits` windows in a row, while it is armed and no detection of any keyword is younger than the
+    refractory period. It is then disarmed until its smoothed score falls below `rearm` times its threshold. A keyword
+    that is due within the refractory period is detected at the end of it, if its score lasts.
 
     Parameters
     ----------
@@ -115,7 +142,7 @@ class Detector:
         wanted = attentive or not self._armed.all()
         while self._unknown.any() and (wanted or (self.smoothed >= self._thresholds).any()):
             row = int(np.flatnonzero(self._unknown)[-1])
-            self._recent[row] = scores(len(self._recent) - 1 - row)[self._columns]
+            self._recent[row] = evidence(scores(len(self._recent) - 1 - row), self._columns)
             self._unknown[row] = False
             self._smooth()
         return self._decide(sample)

@@ -116,14 +116,16 @@ class Listener:
         self._silence.feed(samples)
         self.reporter.silent_s = self._silence.seconds
         self.reporter.enter("muted" if self._muted else "listening", self._silence.reason)
-        if self._muted:
+        attentive = self._publisher.watched or self._keeper.on
+        # After seconds of zeros there is nothing else in the window; a muted source delivers them for hours.
+        if self._muted or (self._silence.reason and not attentive):
             self._spotter.skip(samples)
         else:
-            self._spot(arrival)
+            self._spot(arrival, attentive=attentive)
 
-    def _spot(self, arrival: Arrival) -> None:
+    def _spot(self, arrival: Arrival, *, attentive: bool) -> None:
         windows, started_s = self._spotter.windows, time.perf_counter()
-        self._spotter.attentive = self._publisher.watched or self._keeper.on
+        self._spotter.attentive = attentive
         detections = self._spotter.feed(arrival.block.samples)
         self.capture.calm(self._spotter.calm_samples)
         self.reporter.processed(self._spotter.windows - windows, time.perf_counter() - started_s)

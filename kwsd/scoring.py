@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kwsd.bundle import RESERVED_LABELS, DetectorSettings
-from kwsd.detector import Detection
+from kwsd.detector import Detection, evidence
 from kwsd.frontend import SAMPLE_RATE, Float32
 from kwsd.model import Model, Window
 from kwsd.spotter import Spotter
@@ -133,11 +133,11 @@ def replay(scored: Scored, settings: DetectorSettings) -> list[Detection]:
     Smoothing, hits and re-arming are computed for all windows at once; only the windows in which a keyword is due are
     then gone through in order.
     """
-    columns = [index for index, label in enumerate(scored.labels) if label not in RESERVED_LABELS]
+    columns = np.array([index for index, label in enumerate(scored.labels) if label not in RESERVED_LABELS], np.intp)
     keywords = [scored.labels[index] for index in columns]
     thresholds = np.array([settings.thresholds[word] for word in keywords], np.float32)
     firsts = np.searchsorted(scored.ends, scored.starts, "right")
-    smoothed = _moving_mean(scored.scores[:, columns], settings.smoothing_windows, firsts)
+    smoothed = _moving_mean(evidence(scored.scores, columns), settings.smoothing_windows, firsts)
     due = _runs(smoothed >= thresholds, settings.hits, firsts)
     low_so_far = np.cumsum(smoothed < settings.rearm * thresholds, axis=0)
     rows = np.flatnonzero(due.any(1))

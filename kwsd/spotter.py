@@ -103,6 +103,7 @@ class Spotter:
             raise ValueError(f"samples are {samples.dtype} {samples.shape}, not float32 (n,)")
         if not np.abs(samples).max(initial=0) <= 1:  # also when one is not a number
             samples = np.nan_to_num(samples).clip(-1, 1)
+        self._clear = False
         detections = []
         while len(samples):
             block = samples[: self._missing]
@@ -121,7 +122,8 @@ class Spotter:
 
     def skip(self, samples: Float32) -> None:
         """Count the next samples without looking at them: the window begins anew after them."""
-        self.reset()
+        if not self._clear:
+            self.reset()
         self.sample += len(samples)
 
     def reset(self) -> None:
@@ -131,6 +133,7 @@ class Spotter:
         self._detector.reset()
         self._missing = self._hop
         self._unseen = 0
+        self._clear = True
 
     def _decide(self) -> list[Detection]:
         self.windows += 1

@@ -60,6 +60,17 @@ def test_a_score_below_its_own_threshold_is_no_detection() -> None:
     assert words([[0, 0.25, 0, 0.75]] * 20) == ["stop"]
 
 
+def test_windows_torn_between_two_keywords_speak_for_both_and_the_likelier_is_detected() -> None:
+    assert words([[0, 0, 0.7, 0.3]] * 20) == ["go"]  # 0.84 of 0.8
+    assert words([[0, 0.3, 0.7, 0]] * 20) == []
+
+
+def test_a_model_that_knows_nothing_but_keywords_is_taken_at_its_word() -> None:
+    detector = Detector(("go", "stop"), SETTINGS)
+    assert follow(detector, [[0.7, 0.3]] * 20, HOP) == []
+    assert detector.smoothed.tolist() == pytest.approx([0.7, 0.3])
+
+
 def test_the_mean_of_the_smoothing_windows_decides() -> None:
     alternating = [[0, 0, 1, 0], [0, 0.5, 0.5, 0]] * 20
     assert words(alternating, msgspec.structs.replace(SETTINGS, smoothing_windows=1)) == []

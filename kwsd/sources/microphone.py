@@ -15,6 +15,10 @@ from kwsd.sources.devices import Device, find_device, in_use, lock, named_device
 PERIOD_S = BLOCK_SAMPLES / SAMPLE_RATE
 """How often the device hands over what it has, which wakes two threads: once a block, as its last sample arrives."""
 
+LATENCY_S = 3 * PERIOD_S
+"""What the device keeps for a thread that sleeps, besides the period in progress. No audio comes later for it: the
+thread is woken once a period. Where it is more, PulseAudio hands over two periods at a time."""
+
 
 class Microphone:
     """An input device, read in blocking calls.
@@ -59,6 +63,7 @@ class Microphone:
                 device=found.index,
                 channels=self.channels,
                 dtype="float32",
+                latency=LATENCY_S,
             )
             self._stream.start()
             in_use.add(self._stream)
@@ -74,6 +79,9 @@ class Microphone:
             while not self._closed:
                 # Resampled audio comes unevenly, up to a block sooner than what is joined allows for.
                 joined = self.joined if self.rate == SAMPLE_RATE else 1
+                if joined > 1:
+                    # PortAudio's own wait would wake this thread for every block; the device keeps what comes.
+                    time.sleep(min((joined - 1) * PERIOD_S, self._stream.latency))
                 data, overflowed = self._stream.read(joined * self._frames)
                 frames = np.frombuffer(data, np.float32).reshape(-1, self.channels)
                 yield Block(self._converter.convert(frames), gap=overflowed, joined=joined)

@@ -17,6 +17,7 @@ from kwsd_train import fit
 from kwsd_train.dataset import load_clips
 from kwsd_train.export import export
 from kwsd_train.features import as_float, spectrograms
+from kwsd_train.recipe import Recipe, Resnet
 
 pytestmark = [
     # Keras 3.15 saves models by a numpy interface that is going away.
@@ -85,6 +86,17 @@ def test_int8_computes_the_convolutions_and_leaves_the_log_mel_layer_alone(
     tensors = [(details["name"], details["dtype"]) for details in interpreter.get_tensor_details()]
     assert {kind for name, kind in tensors if "log_mel" in name} == {np.float32}
     assert np.int8 in {kind for name, kind in tensors if "conv1d" in name}
+
+
+def test_int8_leaves_a_convolution_of_one_channel_alone(streaming: Recipe, data: Path, tmp_path: Path) -> None:
+    optimizer = msgspec.structs.replace(streaming.optimizer, warmup_epochs=0)
+    recipe = msgspec.structs.replace(streaming, epochs=1, optimizer=optimizer, network=Resnet([8, 12, 16], 0.1))
+    fit.start(recipe, data, tmp_path / "run", print)
+    export(tmp_path / "run", tmp_path / "int8", "int8")
+    details = Interpreter(str(tmp_path / "int8" / "model.tflite")).get_tensor_details()
+    given = {tuple(tensor["shape"]): tensor["dtype"] for tensor in details if "Relu" in tensor["name"]}
+    assert given[1, 62, 20, 8] is np.float32
+    assert given[1, 31, 10, 12] is np.int8
 
 
 def test_int8_needs_the_data_of_the_run(run: Path, tmp_path: Path) -> None:

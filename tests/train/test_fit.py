@@ -13,7 +13,7 @@ import pytest
 
 from kwsd.errors import OutputError, UsageError
 from kwsd_train import fit
-from kwsd_train.recipe import Recipe
+from kwsd_train.recipe import Recipe, Resnet
 
 pytestmark = [
     # Keras 3.15 saves models by a numpy interface that is going away.
@@ -151,6 +151,27 @@ def test_a_run_after_another_begins_with_its_weights(
     for first, second in zip(before, after, strict=True):
         np.testing.assert_allclose(first, second, rtol=0, atol=1e-6)
     assert fit.read_settings(tmp_path / "run").after == "finished"
+
+
+def test_a_run_after_another_may_have_more_channels_but_not_fewer_and_both_can_be_averaged(
+    streaming: Recipe, data: Path, tmp_path: Path
+) -> None:
+    optimizer = msgspec.structs.replace(streaming.optimizer, learning_rate=1e-9, warmup_epochs=0)
+    narrow = msgspec.structs.replace(streaming, epochs=1, optimizer=optimizer, network=Resnet([8, 12, 16], 0.1))
+    wide = msgspec.structs.replace(narrow, network=Resnet([8, 16, 16], 0.1))
+    fit.start(narrow, data, tmp_path / "narrow", print)
+    fit.start(wide, data, tmp_path / "wide", print, after=tmp_path / "narrow")
+    assert fit.load_network(tmp_path / "wide").count_params() > fit.load_network(tmp_path / "narrow").count_params()
+    with pytest.raises(UsageError, match="another network or other labels"):
+        fit.start(narrow, data, tmp_path / "again", print, after=tmp_path / "wide")
+    fit.average([tmp_path / "narrow", tmp_path / "wide"], tmp_path / "mean")
+    assert fit.read_settings(tmp_path / "mean").averaged == ["narrow", "wide"]
+    first, last, mean = (fit.load_network(tmp_path / run).get_weights()[-1] for run in ("narrow", "wide", "mean"))
+    np.testing.assert_allclose(mean, (first + last) / 2, rtol=1e-6)
+    with pytest.raises(OutputError, match="cannot make the run folder"):
+        fit.average([tmp_path / "wide"], tmp_path / "mean")
+    with pytest.raises(UsageError, match="another network or other labels"):
+        fit.average([tmp_path / "wide", tmp_path / "narrow"], tmp_path / "other")
 
 
 def test_a_run_after_one_of_another_network_or_with_other_labels_is_refused(

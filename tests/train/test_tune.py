@@ -37,12 +37,14 @@ def test_a_lower_threshold_never_misses_a_word_that_a_higher_one_finds(curves: l
     assert single[-1].missed.count < single[0].missed.count
 
 
-def test_the_chosen_point_keeps_to_the_rate_and_no_other_that_does_misses_less(curves: list[tune.Curve]) -> None:
+def test_the_chosen_point_keeps_to_the_rate_and_no_sooner_one_misses_as_few(curves: list[tune.Curve]) -> None:
     point = tune.choose(curves, RATE)
     assert point.false_alarms.all.per_hour <= RATE
     assert point.latency_p95_s <= 0.5
     allowed = [p for curve in curves for p in curve if p.false_alarms.all.per_hour <= RATE and p.latency_p95_s <= 0.5]
-    assert point.missed.count == min(p.missed.count for p in allowed)
+    fewest = min(p.missed.share for p in allowed)
+    assert point.missed.share <= fewest + 0.005
+    assert point.latency_median_s == min(p.latency_median_s for p in allowed if p.missed.share <= fewest + 0.005)
 
 
 def test_a_rate_that_no_settings_reach_is_said(trials: Trials) -> None:

@@ -94,7 +94,8 @@ def fit(
     recipe: Annotated[str, typer.Option(help="A recipe's name or TOML file.")] = "default",
     runs: Annotated[Path, typer.Option(help="Folder in which the run's own folder is made.")] = Path("runs"),
     after: Annotated[
-        Path | None, typer.Option(metavar="RUN", help="Begin with the weights of this run, of the same network.")
+        Path | None,
+        typer.Option(metavar="RUN", help="Begin with the weights of this run."),
     ] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with this run instead.")] = None,
     strict: Strict = False,
@@ -121,6 +122,19 @@ def fit(
         run = runs / fitting.new_id(chosen)
         fitting.start(chosen, data, run, _say, after=after, strict=strict, terminal=terminal)
         print(run)
+
+
+@app.command()
+def average(
+    runs: Annotated[list[Path], typer.Argument(help="Run folders, each of which went on after the one before it.")],
+    out: Annotated[Path, typer.Option(help="The run folder to make.")],
+) -> None:
+    """Make a run whose weights are the mean of those of others: it often hears better than each of them."""
+    import_tensorflow()
+    from kwsd_train.fit import average as mean
+
+    mean(runs, out)
+    print(out)
 
 
 @app.command()

@@ -12,6 +12,7 @@ import keras
 import msgspec
 import numpy as np
 import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
 
 from kwsd import bundle, frontend
 from kwsd.bundle import Bundle, FrontEnd
@@ -122,21 +123,34 @@ def convert(network: keras.Model, weights: Weights, examples: Float32 | None = N
     if weights == "float16":
         converter.target_spec.supported_types = [tf.float16]
     with contextlib.redirect_stdout(io.StringIO()):  # Keras prints the signature
-        return bytes(converter.convert() if examples is None else _quantized(converter, examples))
+        if examples is None:
+            return bytes(converter.convert())
+        return _quantized(converter, examples, _of_one_channel(model, network))
 
 
-def _quantized(converter: Any, examples: Float32) -> bytes:
+def _quantized(converter: Any, examples: Float32, kept_float: list[str]) -> bytes:
     def one_by_one() -> Iterator[list[Float32]]:
         return ([example[np.newaxis]] for example in examples)
 
     converter.representative_dataset = one_by_one
     # Of what TensorFlow can do, only its debugger of quantisation leaves chosen operations alone.
-    options = tf.lite.experimental.QuantizationDebugOptions(denylisted_ops=KEPT_FLOAT)
+    options = tf.lite.experimental.QuantizationDebugOptions(denylisted_ops=KEPT_FLOAT, denylisted_nodes=kept_float)
     with warnings.catch_warnings(action="ignore", category=UserWarning):  # about statistics that it takes itself
         debugger = tf.lite.experimental.QuantizationDebugger(
             converter=converter, debug_dataset=one_by_one, debug_options=options
         )
     return bytes(debugger.get_nondebug_quantized_model())
+
+
+def _of_one_channel(model: keras.Model, network: keras.Model) -> list[str]:
+    """Names, in the converted model, of what a convolution of a single channel gives.
+
+    XNNPACK computes it three times slower in int8 than in float32: it fills up each channel to eight.
+    """
+    convolutions = [layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
+    shapes = [(1, *layer.output.shape[1:]) for layer in convolutions if layer.kernel.shape[2] == 1]
+    interpreter = Interpreter(model_content=tf.lite.TFLiteConverter.from_keras_model(model).convert())
+    return [tensor["name"] for tensor in interpreter.get_tensor_details() if tuple(tensor["shape"]) in shapes]
 
 
 def _files(folder: Path) -> list[Path]:

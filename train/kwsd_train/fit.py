@@ -14,7 +14,7 @@ A run folder holds::
 import hashlib
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
@@ -28,14 +28,15 @@ from rich.console import Console
 
 from kwsd.errors import OutputError, UsageError
 from kwsd.files import replace
-from kwsd.frontend import Float32
+from kwsd.frontend import BINS, FRAMES, Float32
 from kwsd_train import networks, plots
 from kwsd_train.curves import History, Screen, busy
 from kwsd_train.dataset import Clips, load_clips, word_names
 from kwsd_train.evaluate import closed_set, report, write_report
 from kwsd_train.feed import arrays, make_feed
 from kwsd_train.mixture import SILENCE, UNKNOWN, Int64
-from kwsd_train.recipe import REGULARIZATION, Optimizer, Recipe
+from kwsd_train.networks.growth import take_over
+from kwsd_train.recipe import REGULARIZATION, Network, Optimizer, Recipe, Resnet
 
 SETTINGS, HISTORY, NETWORK = "settings.json", "history.json", "network.keras"
 Say = Callable[[str], None]
@@ -54,6 +55,8 @@ class RunSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Why files were left out, one sentence a file.
     after : str
         Name of the run whose weights this one began with, if any.
+    averaged : list of str
+        Names of the runs whose weights this one has the mean of, if any.
     """
 
     recipe: Recipe
@@ -65,6 +68,7 @@ class RunSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     skipped: list[str]
     versions: dict[str, str]
     after: str = ""
+    averaged: list[str] = []
 
 
 def new_id(recipe: Recipe) -> str:
@@ -124,6 +128,39 @@ def resume(run: Path, say: Say, *, terminal: Console | None = None) -> None:
     if _listing(clips) != settings.listing_sha256:
         raise UsageError(f"{settings.data} no longer holds the clips that {run} was started with")
     _train(run, clips, say, None, terminal)
+
+
+def average(runs: Sequence[Path], run: Path) -> None:
+    """Make a run whose weights are the mean of those of others (Wortsman et al., "Model soups", arXiv:2203.05482).
+
+    Parameters
+    ----------
+    runs : sequence of Path
+        Runs that went on from one another, in that order: only then do their weights mean the same. The last has the
+        settings, and at least as many channels as the others.
+    run : Path
+        The new run folder.
+
+    Raises
+    ------
+    UsageError
+        Two runs have different networks or labels, or one has no finished epoch.
+    OutputError
+        The run folder exists already or cannot be made.
+    """
+    *_, settings = settings_of = [read_settings(each) for each in runs]
+    for each, its in zip(runs, settings_of, strict=True):
+        if its.labels != settings.labels or not _can_take_over(its.recipe, settings.recipe):
+            raise UsageError(f"{each} has another network or other labels than {runs[-1]}")
+    network = load_network(runs[-1])
+    networks_of = [_as_wide(load_network(each), settings) for each in runs]
+    network.set_weights([np.mean(weights, axis=0) for weights in zip(*networks_of, strict=True)])
+    try:
+        run.mkdir(parents=True)
+        (run / SETTINGS).write_bytes(_json(msgspec.structs.replace(settings, averaged=[each.name for each in runs])))
+        network.save(run / NETWORK)
+    except OSError as error:
+        raise OutputError(f"cannot make the run folder {run}: {error.strerror}") from None
 
 
 def read_settings(run: Path) -> RunSettings:
@@ -233,7 +270,7 @@ def _train(run: Path, clips: Clips, say: Say, after: Path | None, terminal: Cons
     else:
         network = networks.build(recipe.network, len(settings.labels), feed.examples)
         if after:
-            network.set_weights(load_network(after).get_weights())
+            take_over(network, load_network(after))
         network.compile(_optimizer(recipe.optimizer, feed.steps, recipe.epochs), _loss(), metrics=["accuracy"])
     after_epoch = AfterEpoch(run, settings, feed.validation, read_history(run)[:first], say)
     screen = Screen(terminal, after_epoch.history, recipe.epochs, feed.steps) if terminal else None
@@ -334,7 +371,7 @@ def _settings(recipe: Recipe, data: Path, clips: Clips, after: Path | None) -> R
     labels = label_names(recipe, data)
     if after:
         before = read_settings(after)
-        if (_architecture(before.recipe), before.labels) != (_architecture(recipe), labels):
+        if before.labels != labels or not _can_take_over(before.recipe, recipe):
             raise UsageError(f"{after} has another network or other labels than the recipe {recipe.name}")
     versions = {module.__name__: module.__version__ for module in (tf, keras, np)}
     return RunSettings(
@@ -350,9 +387,26 @@ def _settings(recipe: Recipe, data: Path, clips: Clips, after: Path | None) -> R
     )
 
 
-def _architecture(recipe: Recipe) -> dict[str, Any]:
-    """What makes the weights of two networks interchangeable: all settings but those that act in training only."""
-    settings: dict[str, Any] = msgspec.to_builtins(recipe.network)
+def _as_wide(network: keras.Model, settings: RunSettings) -> list[Float32]:
+    """Weights of a network with the channels of these settings that computes the same."""
+    keras.utils.set_random_seed(settings.recipe.seed)
+    wide = networks.build(settings.recipe.network, len(settings.labels), np.zeros((1, FRAMES, BINS), np.float32))
+    take_over(wide, network)
+    weights: list[Float32] = wide.get_weights()
+    return weights
+
+
+def _can_take_over(before: Recipe, recipe: Recipe) -> bool:
+    """Whether the networks differ at most in settings that act in training only, and in channels that are added."""
+    old, new = before.network, recipe.network
+    if isinstance(old, Resnet) and isinstance(new, Resnet) and len(old.channels) == len(new.channels):
+        return all(narrow <= wide for narrow, wide in zip(old.channels, new.channels, strict=True))
+    return _architecture(old) == _architecture(new)
+
+
+def _architecture(network: Network) -> dict[str, Any]:
+    """What makes the weights of two networks interchangeable."""
+    settings: dict[str, Any] = msgspec.to_builtins(network)
     return {name: value for name, value in settings.items() if name not in REGULARIZATION}
 
 

@@ -16,10 +16,13 @@ from kwsd_train.streaming import FalseAlarms, Trials, seconds
 
 SMOOTHING_WINDOWS = (1, 2, 3, 4, 5, 6)
 HITS = (1, 2, 3)
-THRESHOLDS = [float(t) for t in np.round(1 / (1 + np.exp(-np.linspace(9, -1, 41))), 4)]
+THRESHOLDS = [float(t) for t in np.round(1 / (1 + np.exp(-np.linspace(9, -1, 201))), 4)]
 """Evenly spaced log odds from 0.9999 to 0.27: near one, where the false alarms thin out, they lie close together."""
 FARTHEST = 20.0
 """A curve ends at this many times the wanted rate of false alarms."""
+NO_DIFFERENCE = 0.005
+"""Settings that miss by no more than this share of the words more than the best count as equally good: another draw of
+words changes the share by more."""
 LATENCY_P95_S = 0.5
 """Settings with which one word in twenty is detected later than this after its end are not considered."""
 
@@ -89,14 +92,16 @@ def curve(trials: Trials, settings: DetectorSettings, farthest: float) -> Iterat
 
 
 def best(curves: Sequence[Curve], per_hour: float) -> Point | None:
-    """The point with the fewest missed words, and of several such with the least delay, within the wanted rate."""
+    """Of the points within the wanted rate that miss hardly more words than the best, the one with the least delay."""
     allowed = [
         point
         for points in curves
         for point in points
         if point.false_alarms.all.per_hour <= per_hour and point.latency_p95_s <= LATENCY_P95_S
     ]
-    return min(allowed, key=lambda point: (point.missed.share, point.latency_median_s), default=None)
+    fewest = min((point.missed.share for point in allowed), default=0)
+    good = [point for point in allowed if point.missed.share <= fewest + NO_DIFFERENCE]
+    return min(good, key=lambda point: (point.latency_median_s, point.missed.share), default=None)
 
 
 def choose(curves: Sequence[Curve], per_hour: float) -> Point:
