@@ -121,9 +121,11 @@ class Spotter:
         return self.feed(np.zeros(FLUSH_SAMPLES, np.float32))
 
     def skip(self, samples: Float32) -> None:
-        """Count the next samples without looking at them: the window begins anew after them."""
+        """Count the next samples without looking at them: the window begins anew after them, hops do not."""
+        arrived = (self._hop - self._missing + len(samples)) % self._hop
         if not self._clear:
             self.reset()
+        self._missing = self._hop - arrived
         self.sample += len(samples)
 
     def reset(self) -> None:

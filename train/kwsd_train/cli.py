@@ -95,7 +95,7 @@ def fit(
     runs: Annotated[Path, typer.Option(help="Folder in which the run's own folder is made.")] = Path("runs"),
     after: Annotated[
         Path | None,
-        typer.Option(metavar="RUN", help="Begin with the weights of this run."),
+        typer.Option(metavar="RUN", help="Begin with the weights of this run, whose network is the same or narrower."),
     ] = None,
     resume: Annotated[Path | None, typer.Option(help="Go on with this run instead.")] = None,
     strict: Strict = False,
