@@ -47,7 +47,7 @@ class Detection:
 
 
 def evidence(scores: Float32, columns: NDArray[np.intp]) -> Float32:
-    """For each keyword, what a window says for it: geometric mean of its probability and of that of any keyword.
+    """For each keyword, what a window says for it: geometric mean of its probability and the sum over all.
 
     Where a network is torn between two keywords, as noise makes it between "go" and "no", neither is as probable as it
     is that one of them was spoken. For a keyword without a rival the two are the same. A model that knows nothing but

@@ -36,7 +36,7 @@ class KeywordEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", 
     seq: Annotated[int, msgspec.Meta(ge=1, description="Counts the events of this topic in this run, without gaps.")]
     time: Annotated[datetime.datetime, msgspec.Meta(tz=True, description="When it was published, UTC.")]
     keyword: str
-    score: Annotated[Share, msgspec.Meta(description="Smoothed probability at the decision.")]
+    score: Annotated[Share, msgspec.Meta(description="Smoothed score at the decision.")]
     sample: Annotated[Count, msgspec.Meta(description="Samples (16 kHz) that had arrived at the decision.")]
     window: SampleRange
     model: Annotated[str, msgspec.Meta(description="Name of the model.")]
@@ -67,7 +67,7 @@ class StatusEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
     keywords: list[str]
     source: Annotated[str, msgspec.Meta(description="What is listened to.")]
     uptime_s: Annotated[float, msgspec.Meta(ge=0, description="Seconds since the daemon started.")]
-    windows: Annotated[Count, msgspec.Meta(description="Windows decided so far.")]
+    windows: Annotated[Count, msgspec.Meta(description="Windows decided so far; none while nothing but zeros come.")]
     events: Annotated[Count, msgspec.Meta(description="Keyword events published so far.")]
     gaps: Annotated[Count, msgspec.Meta(description="Times that audio was lost and the window began anew.")]
     events_by_keyword: Annotated[
@@ -108,7 +108,7 @@ class MonitorEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", 
     sample: Annotated[Count, msgspec.Meta(description="Samples (16 kHz) that had arrived.")]
     level_db: Annotated[float, msgspec.Meta(le=0, description="Mean level since the event before; full scale is 0.")]
     peak_db: Annotated[float, msgspec.Meta(le=0, description="Loudest sample since the event before.")]
-    scores: Annotated[dict[str, Share], msgspec.Meta(description="Smoothed probability of each keyword.")]
+    scores: Annotated[dict[str, Share], msgspec.Meta(description="Smoothed score of each keyword.")]
     bands_db: Annotated[
         list[int],
         msgspec.Meta(description="Loudest of the latest hop in each of 32 bands of 250 Hz, from low to high."),

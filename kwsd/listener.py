@@ -117,7 +117,8 @@ class Listener:
         self.reporter.silent_s = self._silence.seconds
         self.reporter.enter("muted" if self._muted else "listening", self._silence.reason)
         attentive = self._publisher.watched or self._keeper.on
-        # After seconds of zeros there is nothing else in the window; a muted source delivers them for hours.
+        # After seconds of zeros the window and the smoothing of any model of ours hold nothing else; a muted source
+        # delivers them for hours.
         if self._muted or (self._silence.reason and not attentive):
             self._spotter.skip(samples)
         else:

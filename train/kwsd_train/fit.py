@@ -389,7 +389,7 @@ def _settings(recipe: Recipe, data: Path, clips: Clips, after: Path | None) -> R
 
 def _as_wide(network: keras.Model, settings: RunSettings) -> list[Float32]:
     """Weights of a network with the channels of these settings that computes the same."""
-    keras.utils.set_random_seed(settings.recipe.seed)
+    keras.utils.set_random_seed(settings.recipe.seed)  # the added channels are those that the wide run began with
     wide = networks.build(settings.recipe.network, len(settings.labels), np.zeros((1, FRAMES, BINS), np.float32))
     take_over(wide, network)
     weights: list[Float32] = wide.get_weights()
