@@ -81,8 +81,8 @@ class Microphone:
                 joined = self.joined if self.rate == SAMPLE_RATE else 1
                 if joined > 1:
                     # PortAudio's own wait would wake this thread for every block; the device keeps what comes.
-                    missing_s = (joined * self._frames - self._stream.read_available) / self.rate
-                    time.sleep(max(0, min(missing_s - PERIOD_S, self._stream.latency)))
+                    missing = joined - self._stream.read_available // self._frames
+                    time.sleep(max(0, min((missing - 1) * PERIOD_S, self._stream.latency)))
                 data, overflowed = self._stream.read(joined * self._frames)
                 frames = np.frombuffer(data, np.float32).reshape(-1, self.channels)
                 yield Block(self._converter.convert(frames), gap=overflowed, joined=joined)
