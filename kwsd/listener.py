@@ -113,13 +113,14 @@ class Listener:
             self._spotter.reset()
             self._keeper.reset()
             self._silence.reset()
+        silent_before_s = self._silence.seconds
         self._silence.feed(samples)
         self.reporter.silent_s = self._silence.seconds
         self.reporter.enter("muted" if self._muted else "listening", self._silence.reason)
         attentive = self._publisher.watched or self._keeper.on
-        # After seconds of zeros the window and the smoothing of any model of ours hold nothing else; a muted source
-        # delivers them for hours.
-        if self._muted or (self._silence.reason and not attentive):
+        # A source that is muted delivers zeros for hours: nothing can be heard in windows that hold nothing else.
+        only_zeros = self._silence.seconds > silent_before_s >= self._spotter.memory_s
+        if self._muted or (only_zeros and not attentive):
             self._spotter.skip(samples)
         else:
             self._spot(arrival, attentive=attentive)

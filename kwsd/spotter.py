@@ -68,6 +68,11 @@ class Spotter:
         return self._frames.newest[-self._hop_frames :]
 
     @property
+    def memory_s(self) -> float:
+        """Seconds of audio before now that a decision can depend on: those of all windows that are smoothed."""
+        return len(self._samples.newest) / SAMPLE_RATE
+
+    @property
     def calm_samples(self) -> int:
         """Samples to come that are sure to bring no detection, whatever they hold; 0 while attentive."""
         if self.attentive:

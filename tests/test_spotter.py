@@ -91,6 +91,17 @@ def test_no_detection_ends_in_calm_samples(size: int) -> None:
     assert Spotter(MODEL, attentive=True).calm_samples == 0
 
 
+def test_zeros_that_are_skipped_change_nothing_once_the_memory_is_full_of_them() -> None:
+    zeros = np.zeros(80_123, np.float32)  # not a whole number of hops
+    spotter = Spotter(load_model())
+    kept = round(spotter.memory_s * 16_000)
+    found = spotter.feed(np.concatenate([SAMPLES, zeros[:kept]]))
+    for block in np.array_split(zeros[kept:], 7):
+        spotter.skip(block)
+    found += spotter.feed(SAMPLES) + spotter.flush()
+    assert found == detections([SAMPLES, zeros, SAMPLES])
+
+
 def test_after_a_reset_nothing_of_the_audio_before_it_is_left() -> None:
     model = Recorder()
     spotter = Spotter(model, attentive=True)

@@ -67,7 +67,7 @@ def test_zeros_for_three_seconds_are_said_and_taken_back_each_time_and_logged_on
     assert ["nothing but zeros" in line for line in logged] == [False, True, False]
 
 
-def test_nothing_but_zeros_is_not_looked_at_after_two_seconds(running: Running) -> None:
+def test_zeros_are_not_looked_at_once_there_is_nothing_else_in_the_windows(running: Running) -> None:
     running.speak(np.zeros(20 * 16_000))
     next_reason(running, empty=False)
     running.speak(NOISE)
