@@ -170,7 +170,7 @@ def test_a_run_after_another_may_have_more_channels_but_not_fewer_and_both_can_b
     np.testing.assert_allclose(mean, (first + last) / 2, rtol=1e-6)
     with pytest.raises(OutputError, match="cannot make the run folder"):
         fit.average([tmp_path / "wide"], tmp_path / "mean")
-    with pytest.raises(UsageError, match="another network or other labels"):
+    with pytest.raises(UsageError, match="did not go on from"):
         fit.average([tmp_path / "wide", tmp_path / "narrow"], tmp_path / "other")
 
 

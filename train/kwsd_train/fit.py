@@ -16,7 +16,7 @@ import platform
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -144,15 +144,14 @@ def average(runs: Sequence[Path], run: Path) -> None:
     Raises
     ------
     UsageError
-        Two runs have different networks or labels, or one has no finished epoch.
+        A run did not begin with the weights of the one before it, or has no finished epoch.
     OutputError
         The run folder exists already or cannot be made.
     """
-    *_, settings = settings_of = [read_settings(each) for each in runs]
-    for each, its in zip(runs, settings_of, strict=True):
-        if its.labels != settings.labels or not _can_take_over(its.recipe, settings.recipe):
-            raise UsageError(f"{each} has another network or other labels than {runs[-1]}")
-    network = load_network(runs[-1])
+    for before, each in pairwise(runs):
+        if read_settings(each).after != before.name:
+            raise UsageError(f"{each} did not go on from {before}: the mean of their weights means nothing")
+    settings, network = read_settings(runs[-1]), load_network(runs[-1])
     networks_of = [_as_wide(load_network(each), settings) for each in runs]
     network.set_weights([np.mean(weights, axis=0) for weights in zip(*networks_of, strict=True)])
     try:
