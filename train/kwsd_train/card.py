@@ -84,6 +84,8 @@ def _training(description: Bundle) -> list[list[str]]:
         f"Recipe `{recipe['name']}` of kwsd-train: network {recipe['network']['type']}, {made}.",
         f"Clips of single words: {counts['training']:,} for training, {counts['validation']:,} for validation.",
     ]
+    if training.get("averaged"):
+        lines.append(f"Its weights are the mean of those of the runs {' and '.join(training['averaged'])}.")
     if recipe["mixture"]:
         lines.append("Augmented with noise, room responses, running speech without the keywords, and half words.")
     return [lines]
@@ -147,7 +149,7 @@ def _failures(description: Bundle) -> list[str]:
     lines = ["- Words that sound like a keyword, and keywords inside longer words, are taken for it."]
     if figures:
         weakest = sorted(figures.per_word, key=lambda word: figures.per_word[word].share)[:WEAKEST]
-        lines.append(f"- The weakest keywords are {', '.join(weakest)}.")
+        lines.append(f"- As single words the weakest keywords are {', '.join(weakest)}.")
     return [*lines, *GENERAL_FAILURES]
 
 

@@ -146,6 +146,7 @@ def _of_one_channel(model: keras.Model, network: keras.Model) -> list[str]:
     """Names, in the converted model, of what a convolution of a single channel gives.
 
     XNNPACK computes it three times slower in int8 than in float32: it pads the channel to eight.
+    They are found by their shape, so another of the same shape stays float32 with them.
     """
     convolutions = [layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
     shapes = [(1, *layer.output.shape[1:]) for layer in convolutions if layer.kernel.shape[2] == 1]
