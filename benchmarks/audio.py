@@ -25,7 +25,8 @@ def recording(folders: list[Path], seconds: int = SECONDS) -> Path:
     ----------
     folders : list of Path
         Each gives an equal part of the time, with its files in an order that is drawn once and for all. Where there is
-        too little, they begin again. Without any, the recordings that come with kwsd are used.
+        too little, they begin again. Without any, the recordings that come with kwsd are used: single words, one after
+        another without a pause.
     seconds : int
 
     Returns
@@ -33,10 +34,10 @@ def recording(folders: list[Path], seconds: int = SECONDS) -> Path:
     Path
         16 kHz, mono, 16 bit.
     """
+    path = BUILD / f"{'audio' if folders else 'words'}-{seconds}.wav"
     folders = folders or BUNDLED
     parts = [_fill(folder, seconds * SAMPLE_RATE // len(folders)) for folder in folders]
     BUILD.mkdir(parents=True, exist_ok=True)
-    path = BUILD / f"audio-{seconds}.wav"
     soundfile.write(path, np.concatenate(parts), SAMPLE_RATE, "PCM_16")
     return path
 

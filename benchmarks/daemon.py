@@ -1,7 +1,7 @@
 """What the daemon costs while it listens to PulseAudio in real time, how fast it starts, and what ``kwsd scan`` does.
 
 ``python benchmarks/daemon.py`` starts a PulseAudio server of its own and the installed daemon on it, as a service
-manager would; plays the words that come with kwsd to it; and prints a table.
+manager would; plays recordings to it, and words without a pause, the most that it ever has to do; and prints a table.
 """
 
 import os
@@ -45,24 +45,31 @@ with sounddevice.RawInputStream(samplerate=16000, blocksize=1280, channels=1, dt
 
 
 def main(
+    data: Annotated[
+        list[Path] | None,
+        typer.Option(help="Folder of speech and noise to listen to, besides words without a pause; may be repeated."),
+    ] = None,
+    *,
     model: Annotated[str, typer.Option(help="Name or folder of a bundle.")] = "default",
-    minutes: Annotated[float, typer.Option(help="Real time to listen to speech, and to silence.")] = 2,
+    minutes: Annotated[float, typer.Option(help="Real time to listen to each kind of audio.")] = 2,
     starts: Annotated[int, typer.Option(help="Times to start anything that is timed.")] = 10,
     hours: Annotated[int, typer.Option(help="Length of the long recording that is scanned.")] = 10,
 ) -> None:
     """Print the figures as Markdown."""
     print("| figure | measured | goal |\n|---|---|---|")
-    audio = recording([], round(60 * minutes))
+    kinds = {"speech and noise": data, "words without a pause": []} if data else {"words without a pause": []}
     with running_pulse() as pulse:
         pulse.environment["KWSD_MODEL"] = model
         with _daemon(pulse) as daemon, Subscription(f"ipc://{pulse.folder}/kwsd/events.sock") as bus:
             heard = Listening(daemon.pid, bus)
-            speech = heard.while_played(pulse, audio)
-            heard.until(_after(2))  # the end of the recording is still in the window
+            used = {}
+            for kind, folders in kinds.items():
+                used[kind] = heard.while_played(pulse, recording(folders, round(60 * minutes)))
+                heard.until(_after(2))  # the end of the recording is still in the window
             silence = heard.until(_after(60 * minutes))
-            _row(
-                "daemon on speech, CPU", f"{speech.cpu:.2%} of a core, {speech.wakeups:.0f} wake-ups a second", "0.8 %"
-            )
+            for kind, use in used.items():
+                figure = f"{use.cpu:.2%} of a core, {use.wakeups:.0f} wake-ups a second"
+                _row(f"daemon on {kind}, CPU", figure, "0.8 %")
             _row("daemon in digital silence, CPU", f"{silence.cpu:.2%}, {silence.wakeups:.0f} wake-ups", "0.3 %")
             _row(
                 "its three threads of audio in digital silence, CPU",
@@ -79,12 +86,15 @@ def main(
             bare = _bare(pulse, blocks, 60 * minutes)
             figure = f"a loop of Python that only reads, {80 * blocks} ms at a time, CPU"
             _row(figure, f"{bare.cpu:.2%}, {bare.wakeups:.0f} wake-ups", "")
-        eight = _streams(pulse, audio, 8)
-        times = f"{eight.cpu:.2%} of a core, {eight.cpu / speech.cpu:.1f} times one"
-        _row("eight streams of speech, CPU", times, "6 times one")
+        kind, folders = next(iter(kinds.items()))
+        eight = _streams(pulse, recording(folders, round(60 * minutes)), 8)
+        times = f"{eight.cpu:.2%} of a core, {eight.cpu / used[kind].cpu:.1f} times one"
+        _row(f"eight streams of {kind}, CPU", times, "6 times one")
         _row("start to READY, median [least, most]", _spread([_start_s(pulse) for _ in range(starts)]), "0.5 s")
     _row("`kwsd --help`, median [least, most]", _spread([_run_s("--help").wall_s for _ in range(starts)]), "0.2 s")
-    _scan(recording([]), model, hours)
+    for kind, folders in kinds.items():
+        _scan_speed(kind, recording(folders), model)
+    _scan_memory(recording([]), model, hours)
 
 
 def _after(seconds: float) -> Callable[[], bool]:
@@ -226,20 +236,28 @@ def _run_s(*arguments: str | Path) -> Run:
     return Run(wall_s, used.ru_utime + used.ru_stime, peak_mb)
 
 
-def _scan(audio: Path, model: str, hours: int) -> None:
-    """Speed and memory of ``kwsd scan`` on ten minutes and on a whole day's file."""
+def _scan_speed(kind: str, audio: Path, model: str) -> None:
+    """Speed of ``kwsd scan`` on ten minutes."""
     seconds = soundfile.info(audio).duration
-    short = [_run_s("scan", "--model", model, audio) for _ in range(3)]
-    speed = statistics.median(seconds / run.cpu_s for run in short)
-    _row("`kwsd scan`, one core", f"{speed:.0f} times real time", "400 times")
-    long = BUILD / "audio-long.wav"
+    speeds = [seconds / _run_s("scan", "--model", model, audio).cpu_s for _ in range(5)]
+    figure = f"{statistics.median(speeds):.0f} [{min(speeds):.0f}, {max(speeds):.0f}] times real time"
+    _row(f"`kwsd scan`, one core, on {kind}", figure, "400 times")
+
+
+def _scan_memory(audio: Path, model: str, hours: int) -> None:
+    """Memory of ``kwsd scan`` on ten minutes and on a whole day's file."""
     samples, _ = soundfile.read(audio, dtype="int16")
+    long = BUILD / "audio-long.wav"
     with soundfile.SoundFile(long, "w", SAMPLE_RATE, 1, "PCM_16") as file:
-        for _ in range(round(hours * 3600 / seconds)):
+        for _ in range(round(hours * 3600 * SAMPLE_RATE / len(samples))):
             file.write(samples)
-    memory = f"{short[-1].peak_mb:.0f} MB and {_run_s('scan', '--model', model, long).peak_mb:.0f} MB"
+    short_mb, long_mb = (_run_s("scan", "--model", model, path).peak_mb for path in (audio, long))
     long.unlink()
-    _row(f"`kwsd scan`, peak memory on ten minutes and on {hours} h", memory, "the same")
+    _row(
+        f"`kwsd scan`, peak memory on ten minutes and on {hours} h",
+        f"{short_mb:.0f} MB and {long_mb:.0f} MB",
+        "the same",
+    )
 
 
 def _status(process: Path, field: str) -> int:

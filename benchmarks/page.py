@@ -21,7 +21,7 @@ PAGE = ROOT / "docs" / "performance.md"
 def main(
     data: Annotated[
         list[Path] | None,
-        typer.Option(help="A folder of recordings for peers.py; may be repeated. Without it, the bundled ones."),
+        typer.Option(help="A folder of recordings for peers.py and daemon.py; may be repeated."),
     ] = None,
 ) -> None:
     """Replace the tables."""
@@ -29,7 +29,7 @@ def main(
     _replace("machine", _machine())
     _replace("peers", _output("peers.py", *folders))
     _replace("stages", _output("stages.py"))
-    _replace("daemon", _output("daemon.py"))
+    _replace("daemon", _output("daemon.py", *folders))
 
 
 def _output(script: str, *options: str | Path) -> str:

@@ -4,10 +4,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
+import numpy as np
+
 from kwsd.errors import AudioLostError, AudioUnavailableError
+from kwsd.inbox import Inbox
 from kwsd.silence import Silence
 from kwsd.sources import BLOCK_SAMPLES, Block, Source
 
@@ -19,6 +21,9 @@ BACKLOG_BLOCKS = 25
 JOINED_BLOCKS = 4
 """Most blocks that a live source may join to one, which wakes two threads once instead of four times: in that time no
 word is over, and no lack of audio suspicious."""
+
+IDLE_BLOCKS = 12
+"""Blocks of zeros, about a second, for which an idle daemon is woken once."""
 
 POLL_S = 0.1
 
@@ -63,25 +68,6 @@ class End(NamedTuple):
 Item = Opened | Arrival | Lost | End
 
 
-class Inbox:
-    """What captures have to say, in the order in which it happens: one thread can wait for several of them."""
-
-    def __init__(self) -> None:
-        # Written in C and without a bound, which each capture keeps for itself.
-        self._items: SimpleQueue[tuple[Capture, Item]] = SimpleQueue()
-
-    def put(self, capture: "Capture", item: Item) -> None:
-        """Take an item of a capture's thread."""
-        self._items.put((capture, item))
-
-    def next(self, timeout_s: float) -> "tuple[Capture, Item] | None":
-        """What happened next and to which capture, or None when nothing did in time."""
-        try:
-            return self._items.get(timeout=timeout_s)
-        except Empty:
-            return None
-
-
 class Capture:
     """Runs a source in a thread of its own, from construction to `close`, and opens it again whenever it is lost.
 
@@ -104,13 +90,21 @@ class Capture:
         Blocks lost because the daemon fell behind.
     reconnects : int
         Times that the source was opened after it was lost, or was not there.
+    idle : bool
+        Set by who takes the blocks: in digital silence that has lasted, they may come a second later, as one.
     """
 
-    def __init__(self, open_source: Callable[[], Source], *, patient: bool = False, inbox: Inbox | None = None) -> None:
+    def __init__(
+        self,
+        open_source: Callable[[], Source],
+        *,
+        patient: bool = False,
+        inbox: "Inbox[tuple[Capture, Item]] | None" = None,
+    ) -> None:
         self._open_source = open_source
         self._patient = patient
         self._source: Source | None = None
-        self._inbox = inbox or Inbox()
+        self._inbox: Inbox[tuple[Capture, Item]] = inbox or Inbox()
         # Each is changed by one thread alone.
         self._blocks_put = 0
         self._blocks_taken = 0
@@ -118,7 +112,9 @@ class Capture:
         self._room = threading.Event()
         self._closed = threading.Event()
         self._silence = Silence()
+        self._held: list[Block] = []
         self._gap = False
+        self.idle = False
         self.active_s = time.monotonic()
         self.dropped = 0
         self.reconnects = 0
@@ -191,22 +187,44 @@ class Capture:
     def _fetch(self, source: Source) -> None:
         for block in source.blocks():
             self.active_s = time.monotonic()
-            arrival = Arrival(block, self.active_s)
             if source.live:
-                self._put_or_drop(arrival)
-                source.joined = self._joined(block)
+                self._take_live(block)
+                source.joined = self._joined()
             else:
-                self._put_when_there_is_room(arrival)
+                self._put_when_there_is_room(Arrival(block, self.active_s))
 
-    def _joined(self, block: Block) -> int:
-        """How many blocks may come next, as one."""
+    def _take_live(self, block: Block) -> None:
+        """Put a block, or hold it back while there is nothing to hear and that is known."""
+        silence_is_known = bool(self._silence.reason)
         self._silence.feed(block.samples)
+        if block.gap:
+            self._release()
+        self._held.append(block)
+        silent = silence_is_known and self._silence.reason
+        if not (silent and self.idle) or sum(held.joined for held in self._held) >= IDLE_BLOCKS:
+            self._release()
+
+    def _release(self) -> None:
+        """Put the blocks that are held back, as one."""
+        if not self._held:
+            return
+        first, *others = self._held
+        if others:
+            samples = np.concatenate([block.samples for block in self._held])
+            first = Block(samples, first.gap, sum(block.joined for block in self._held))
+        self._held = []
+        self._put_or_drop(Arrival(first, self.active_s))
+
+    def _joined(self) -> int:
+        """How many blocks may come next, as one."""
         if self._silence.reason:
             return JOINED_BLOCKS
         return min(max(1, self._calm_until - self._blocks_put + 1), JOINED_BLOCKS)
 
     def _wait_for_source(self, reason: str) -> Source | None:
         """The source when it is there again; None when the capture is closed before."""
+        self._release()
+        self._silence.reset()  # another source may deliver what comes then
         self._gap = True
         self._put(Lost(reason))
         delay_s = FIRST_RETRY_S
@@ -242,7 +260,7 @@ class Capture:
         self._put(arrival)
 
     def _put(self, item: Item) -> None:
-        self._inbox.put(self, item)
+        self._inbox.put((self, item))
 
 
 def left_behind() -> bool:

@@ -75,7 +75,12 @@ class Control:
             self._context.destroy(linger=0)
             raise
 
-    def serve(self, fulfil: Callable[[Request], list[StatusEvent]]) -> None:
+    @property
+    def descriptor(self) -> int:
+        """What becomes readable when there is a request; `serve` then says whether it was one."""
+        return int(self._socket.get(zmq.FD))
+
+    def serve(self, fulfil: Callable[[Request], list[StatusEvent]]) -> bool:
         """Answer what has been asked since the last call, without ever waiting.
 
         The frames before the first empty one say who has asked (rfc.zeromq.org/spec/28); what has none is no request.
@@ -84,15 +89,21 @@ class Control:
         ----------
         fulfil : callable
             Does what a request says and gives the status of each stream after it, or raises `KwsdError`.
+
+        Returns
+        -------
+        bool
+            Whether anything had been asked: then there may be more.
         """
-        for _ in range(REQUESTS_A_TURN):
+        for request in range(REQUESTS_A_TURN):
             if not readable(self._socket):
-                return
+                return request > 0
             frames = self._socket.recv_multipart()
             if b"" in frames:
                 end = frames.index(b"") + 1
                 reply = _answer(frames[end:], fulfil)
                 self._socket.send_multipart([*frames[:end], msgspec.json.encode(reply)])
+        return True
 
     def close(self) -> None:
         """Let the last answer leave, close the socket and give up the address."""

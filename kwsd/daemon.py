@@ -10,11 +10,12 @@ from contextlib import closing, suppress
 from types import FrameType
 
 from kwsd.address import control_address, default_address
-from kwsd.capture import End, Inbox, Item
+from kwsd.capture import Capture, End, Item
 from kwsd.config import Config
 from kwsd.control import Control, Request
 from kwsd.errors import AudioLostError, KwsdError
 from kwsd.events import StatusEvent
+from kwsd.inbox import Inbox
 from kwsd.listener import DEAF_S, Listener
 from kwsd.log import keep_libraries_quiet
 from kwsd.notify import Notifier
@@ -24,11 +25,14 @@ from kwsd.setup import Setup
 log = logging.getLogger(__name__)
 
 LOOK_S = 0.1
-"""Shortest time from one look at signals, requests and new subscribers to the next."""
+"""Shortest time from one look at all that is not audio to the next: a flood of requests must not hold up the audio."""
 
-WAIT_S = DEAF_S / 7
-"""Longest wait for a block while all streams hear, and so for that look: a little longer than joined blocks take, and a
-whole part of the time after which a source is deaf, so that this is noticed when it is due."""
+SOCKETS_S = 1.0
+"""Longest time from one look at requests and new subscribers to the next. Their sockets call, but not always: a call
+that comes while something is published is lost (zmq_getsockopt(3), ZMQ_FD)."""
+
+WAIT_S = 1.25
+"""Longest wait while all streams hear: longer than an idle capture keeps audio."""
 
 
 class Daemon:
@@ -52,16 +56,18 @@ class Daemon:
         self._publisher = publisher
         self._control = control
         self._notifier = notifier
-        self._inbox = Inbox()
+        self._inbox: Inbox[tuple[Capture, Item]] = Inbox()
         self._listeners = [
             Listener(stream, setup, publisher, notifier, self._inbox) for stream in setup.config.streams()
         ]
         self._hearing = {listener.capture: listener for listener in self._listeners}
         self._error: Exception | None = None
-        self._looked_s = 0.0
+        self._looked_s = self._answered_s = 0.0
+        self._asked = False
         self._reload_asked = False
         self._stopping = False
         self._early = self._first_items()
+        self._watch_sockets()
 
     def run(self) -> None:
         """Listen until every stream ends or `stop` is called.
@@ -94,10 +100,12 @@ class Daemon:
     def stop(self) -> None:
         """Let `run` return soon; may be called from a signal handler."""
         self._stopping = True
+        self._inbox.ring()
 
     def reload(self) -> None:
         """Let `run` read the configuration anew soon; may be called from a signal handler."""
         self._reload_asked = True
+        self._inbox.ring()
 
     def _first_items(self) -> deque[tuple[Listener, Item]]:
         """Hear from each stream, or give it its time; what those say more that were early comes back untaken."""
@@ -119,8 +127,7 @@ class Daemon:
             self._take(*self._early.popleft())
         while self._hearing and not self._stopping:
             self._look_around()
-            hear = all(listener.hears for listener in self._hearing.values())
-            found = self._inbox.next(WAIT_S if hear else LOOK_S)
+            found = self._next()
             if found:
                 self._take(self._hearing[found[0]], found[1])
         if self._error and not self._stopping:
@@ -141,31 +148,47 @@ class Daemon:
         else:
             listener.reporter.enter("stopping", "its audio has ended")
 
+    def _next(self) -> tuple[Capture, Item] | None:
+        if self._asked:  # whoever asks more must wait for the next look
+            return self._inbox.next(LOOK_S, sockets=False)
+        wait_s = LOOK_S
+        if all(listener.hears for listener in self._hearing.values()):
+            deaf_s = min(capture.active_s for capture in self._hearing) + DEAF_S
+            wait_s = min(max(LOOK_S, deaf_s - time.monotonic()), WAIT_S)
+        return self._inbox.next(wait_s)
+
     def _look_around(self) -> None:
         """Do what is not audio; not at each turn, of which there are many where there are many streams."""
         now_s = time.monotonic()
         since_s = now_s - self._looked_s
-        if since_s < LOOK_S:
+        if since_s < LOOK_S and not self._inbox.called:
             return
         self._looked_s = now_s
         if since_s < DEAF_S:  # else the process itself was stopped, and its captures had no chance to run
             self._look_for_stuck_devices()
         self._notifier.alive()
-        self._control.serve(self._fulfil)
+        subscribed = False
+        if self._inbox.called or self._asked or now_s - self._answered_s >= SOCKETS_S:
+            self._answered_s = now_s
+            answered = self._control.serve(self._fulfil)
+            subscribed = self._publisher.new_subscribers()
+            self._asked = self._inbox.called or answered
         if self._reload_asked:
             self._reload_asked = False
             with suppress(KwsdError):  # the log has it
                 self._reload()
                 self._publish_statuses()
-        asked = self._publisher.new_subscribers()
         for listener in self._listeners:
             if listener.reporter.state != "stopping":
-                listener.reporter.keep_informed(asked=asked)
+                listener.reporter.keep_informed(asked=subscribed)
 
     def _look_for_stuck_devices(self) -> None:
         stuck = [listener.reporter.source for listener in self._hearing.values() if listener.stuck()]
         if len(stuck) == len(self._hearing):
             raise AudioLostError(f"{' and '.join(stuck)} hangs and cannot be opened again by this process")
+
+    def _watch_sockets(self) -> None:
+        self._inbox.watch([self._control.descriptor, self._publisher.descriptor])
 
     def _publish_statuses(self) -> list[StatusEvent]:
         return [listener.reporter.publish_status() for listener in self._listeners]
@@ -194,6 +217,7 @@ class Daemon:
         finally:
             self._notifier.ready()
         self._publisher.admit(self._setup.keys)
+        self._watch_sockets()
         for listener in self._listeners:
             listener.use(self._setup.model)
         log.info("reloaded: model %s", self._setup.model.name)

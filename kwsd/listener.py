@@ -6,9 +6,10 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from kwsd.capture import Arrival, Capture, Inbox, Item, Lost, Opened
+from kwsd.capture import Arrival, Capture, Item, Lost, Opened
 from kwsd.clips.keeper import Keeper
 from kwsd.config import Clips, Stream
+from kwsd.inbox import Inbox
 from kwsd.model import Model
 from kwsd.notify import Notifier
 from kwsd.publisher import Publisher
@@ -46,7 +47,14 @@ class Listener:
     reporter : Reporter
     """
 
-    def __init__(self, stream: Stream, setup: Setup, publisher: Publisher, notifier: Notifier, inbox: Inbox) -> None:
+    def __init__(
+        self,
+        stream: Stream,
+        setup: Setup,
+        publisher: Publisher,
+        notifier: Notifier,
+        inbox: Inbox[tuple[Capture, Item]],
+    ) -> None:
         self._live = is_live(stream.device)
         self._keeper = Keeper(_own_folder(setup.config.clips, stream))
         self.capture = Capture(Opener(stream.device), patient=self._live and notifier.managed, inbox=inbox)
@@ -120,7 +128,8 @@ class Listener:
         attentive = self._publisher.watched or self._keeper.on
         # A source that is muted delivers zeros for hours: nothing can be heard in windows that hold nothing else.
         only_zeros = self._silence.seconds > silent_before_s >= self._spotter.memory_s
-        if self._muted or (only_zeros and not attentive):
+        self.capture.idle = only_zeros and not attentive
+        if self._muted or self.capture.idle:
             self._spotter.skip(samples)
         else:
             self._spot(arrival, attentive=attentive)

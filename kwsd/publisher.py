@@ -99,6 +99,11 @@ class Publisher:
             self._socket.setsockopt(zmq.XPUB_NODROP, 0)
             self._socket.send_multipart(frames)
 
+    @property
+    def descriptor(self) -> int:
+        """What becomes readable when somebody subscribes; another one after `admit`."""
+        return int(self._socket.get(zmq.FD))
+
     def new_subscribers(self) -> bool:
         """Whether anybody has subscribed to the status since the last call."""
         found = False

@@ -7,9 +7,10 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from kwsd.capture import BACKLOG_BLOCKS, JOINED_BLOCKS, Arrival, Capture, End, Inbox, Item, Lost, Opened
+from kwsd.capture import BACKLOG_BLOCKS, IDLE_BLOCKS, JOINED_BLOCKS, Arrival, Capture, End, Item, Lost, Opened
 from kwsd.errors import AudioDataError, AudioLostError, AudioUnavailableError
 from kwsd.frontend import SAMPLE_RATE
+from kwsd.inbox import Inbox
 from kwsd.silence import SILENT_S
 from kwsd.sources import BLOCK_SAMPLES, Block, Source
 
@@ -112,7 +113,7 @@ def test_of_a_live_source_the_blocks_that_found_no_room_are_a_gap_before_the_nex
 
 
 def test_blocks_that_are_held_are_queued_until_they_are_processed() -> None:
-    inbox = Inbox()
+    inbox: Inbox[tuple[Capture, Item]] = Inbox()
     tape = Tape([*range(3 * BACKLOG_BLOCKS), PAUSE], live=True)
     capture = Capture(opening(tape), inbox=inbox)
     assert inbox.next(timeout_s=60) == (capture, Opened("tape"))
@@ -146,6 +147,63 @@ def test_blocks_are_joined_in_digital_silence_and_no_longer_when_there_is_sound(
         tape.go_on()
         tape.paused.wait()
         assert tape.joined == 1
+
+
+SILENT_BLOCKS = round(SILENT_S * SAMPLE_RATE)  # of one sample each
+
+
+def idle_in_silence(script: list[int | str | Exception]) -> tuple[Capture, Tape, Inbox[tuple[Capture, Item]]]:
+    """An idle capture, after silence that is known, with the script before it and all of the silence taken."""
+    tape = Tape([*[0] * SILENT_BLOCKS, PAUSE, *script], live=True)
+    inbox: Inbox[tuple[Capture, Item]] = Inbox()
+    capture = Capture(opening(tape, Tape([], live=True)), inbox=inbox)
+    tape.paused.wait()
+    while found := inbox.next(0):
+        if isinstance(found[1], Arrival):
+            capture.block_taken(found[1].block)
+    capture.idle = True
+    tape.go_on()
+    return capture, tape, inbox
+
+
+def samples(found: tuple[Capture, Item] | None) -> list[float]:
+    """The samples of what the inbox gave."""
+    assert found
+    assert isinstance(found[1], Arrival)
+    assert found[1].block.joined == len(found[1].block.samples)
+    return [float(sample) for sample in found[1].block.samples]
+
+
+def test_an_idle_capture_keeps_zeros_until_it_has_a_second_of_them() -> None:
+    capture, tape, inbox = idle_in_silence([*[0] * (IDLE_BLOCKS - 1), PAUSE, 0, PAUSE])
+    tape.paused.wait()
+    assert inbox.next(0) is None
+    tape.go_on()
+    assert samples(inbox.next(60)) == [0] * IDLE_BLOCKS
+    capture.close()
+
+
+def test_sound_comes_at_once_with_the_zeros_before_it() -> None:
+    capture, _, inbox = idle_in_silence([0, 0, 1, 0, PAUSE])
+    assert samples(inbox.next(60)) == [0, 0, 1]
+    assert samples(inbox.next(60)) == [0]
+    capture.close()
+
+
+def test_zeros_come_singly_to_a_capture_that_is_not_idle() -> None:
+    capture, tape, inbox = idle_in_silence([PAUSE, 0, 0, PAUSE])
+    tape.paused.wait()
+    capture.idle = False
+    tape.go_on()
+    assert [samples(inbox.next(60)), samples(inbox.next(60))] == [[0], [0]]
+    capture.close()
+
+
+def test_zeros_that_are_kept_come_before_the_loss_of_their_source() -> None:
+    capture, _, inbox = idle_in_silence([0, 0, AudioLostError("unplugged")])
+    assert samples(inbox.next(60)) == [0, 0]
+    assert inbox.next(60) == (capture, Lost("unplugged"))
+    capture.close()
 
 
 def test_a_lost_source_is_opened_again_until_it_is_back_and_its_audio_begins_with_a_gap() -> None:
