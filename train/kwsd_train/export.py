@@ -143,13 +143,16 @@ def _quantized(converter: Any, examples: Float32, kept_float: list[str]) -> byte
 
 
 def _of_one_channel(model: keras.Model, network: keras.Model) -> list[str]:
-    """Names, in the converted model, of what a convolution of a single channel gives.
+    """Names, in the converted model, of what a convolution of a single channel takes and gives.
 
     XNNPACK computes it three times slower in int8 than in float32: it pads the channel to eight.
-    They are found by their shape, so another of the same shape stays float32 with them.
+    They are found by their shapes, so another tensor of one of those stays float32 with them.
     """
-    convolutions = [layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D)]
-    shapes = [(1, *layer.output.shape[1:]) for layer in convolutions if layer.kernel.shape[2] == 1]
+    shapes = set()
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.Conv2D) and layer.kernel.shape[2] == 1:
+            taken, given = (1, *layer.input.shape[1:]), (1, *layer.output.shape[1:])
+            shapes |= {taken[:-1], taken, given}
     interpreter = Interpreter(model_content=tf.lite.TFLiteConverter.from_keras_model(model).convert())
     return [tensor["name"] for tensor in interpreter.get_tensor_details() if tuple(tensor["shape"]) in shapes]
 
