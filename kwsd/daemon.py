@@ -27,9 +27,9 @@ log = logging.getLogger(__name__)
 LOOK_S = 0.1
 """Shortest time from one look at all that is not audio to the next: a flood of requests must not hold up the audio."""
 
-SOCKETS_S = 1.0
-"""Longest time from one look at requests and new subscribers to the next. Their sockets call, but not always: a call
-that comes while something is published is lost (zmq_getsockopt(3), ZMQ_FD)."""
+SUBSCRIBERS_S = 1.0
+"""Longest time from one look at new subscribers to the next. Their socket calls, but such a call is lost where an event
+is published before it is answered (zmq_getsockopt(3), ZMQ_FD)."""
 
 WAIT_S = 1.25
 """Longest wait while all streams hear: longer than an idle capture keeps audio."""
@@ -62,7 +62,7 @@ class Daemon:
         ]
         self._hearing = {listener.capture: listener for listener in self._listeners}
         self._error: Exception | None = None
-        self._looked_s = self._answered_s = 0.0
+        self._looked_s = self._admitted_s = 0.0
         self._asked = False
         self._reload_asked = False
         self._stopping = False
@@ -167,12 +167,12 @@ class Daemon:
         if since_s < DEAF_S:  # else the process itself was stopped, and its captures had no chance to run
             self._look_for_stuck_devices()
         self._notifier.alive()
-        subscribed = False
-        if self._inbox.called or self._asked or now_s - self._answered_s >= SOCKETS_S:
-            self._answered_s = now_s
-            answered = self._control.serve(self._fulfil)
+        called, subscribed = self._inbox.called or self._asked, False
+        if called:
+            self._asked = self._control.serve(self._fulfil) or self._inbox.called
+        if called or now_s - self._admitted_s >= SUBSCRIBERS_S:
+            self._admitted_s = now_s
             subscribed = self._publisher.new_subscribers()
-            self._asked = self._inbox.called or answered
         if self._reload_asked:
             self._reload_asked = False
             with suppress(KwsdError):  # the log has it

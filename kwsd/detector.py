@@ -6,6 +6,7 @@ different label has fired and so cannot hear one word twice; here each keyword i
 score has fallen.
 """
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -16,6 +17,9 @@ from kwsd.bundle import RESERVED_LABELS, DetectorSettings
 from kwsd.frontend import SAMPLE_RATE, WINDOW_SAMPLES, Float32
 
 Scores = Callable[[int], Float32]
+
+ROUNDING = np.float32(1e-6)
+"""By so much may a mean differ that is summed in another order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +114,7 @@ class Detector:
         """Forget the past, as after a gap in the stream; the refractory period still holds."""
         windows, keywords = self._settings.smoothing_windows, len(self._keywords)
         self._recent = np.zeros((windows, keywords), np.float32)  # oldest first
-        self._unknown = np.zeros(windows, np.bool_)
+        self._unknown = deque([False] * windows, windows)
         self._hits = np.zeros(keywords, np.intp)
         self._armed = np.ones(keywords, np.bool_)
         self.smoothed: Float32 = np.zeros(keywords, np.float32)
@@ -140,8 +144,8 @@ class Detector:
         """
         self._append()
         wanted = attentive or not self._armed.all()
-        while self._unknown.any() and (wanted or (self.smoothed >= self._thresholds).any()):
-            row = int(np.flatnonzero(self._unknown)[-1])
+        while True in self._unknown and (wanted or (self.smoothed >= self._thresholds).any()):
+            row = max(row for row, unknown in enumerate(self._unknown) if unknown)
             self._recent[row] = evidence(scores(len(self._recent) - 1 - row), self._columns)
             self._unknown[row] = False
             self._smooth()
@@ -150,30 +154,28 @@ class Detector:
     @property
     def calm_windows(self) -> int:
         """Windows to come that are sure to bring no detection: not even with a 1 for each of their scores."""
-        rows = np.concatenate([self._recent, np.ones_like(self._recent)])
-        windows = range(len(self._recent))
-        return next(calm for calm in windows if (self._mean(rows[calm + 1 :]) >= self._thresholds).any())
+        # Sums of the newest 1, 2 … scores, with a 1 for each window to come that is smoothed with them.
+        count = len(self._recent)
+        most = np.cumsum(self._recent[:0:-1], axis=0) + np.arange(count - 1, 0, -1, dtype=np.float32)[:, np.newaxis]
+        within_reach: NDArray[np.bool_] = np.any(most >= count * (self._thresholds - ROUNDING), axis=1)
+        return int(within_reach[::-1].argmax()) if within_reach.any() else count - 1
 
     def _append(self) -> None:
         self._recent[:-1] = self._recent[1:]
-        self._unknown[:-1] = self._unknown[1:]
-        self._recent[-1], self._unknown[-1] = 1, True
+        self._recent[-1] = 1
+        self._unknown.append(True)
         self._smooth()
 
     def _smooth(self) -> None:
-        self.smoothed = self._mean(self._recent)
-
-    def _mean(self, rows: Float32) -> Float32:
-        """Smoothed scores of the window that the first rows end with."""
-        count = len(self._recent)
-        mean: Float32 = rows[:count].sum(axis=0) / np.float32(count)
-        return mean
+        self.smoothed = self._recent.sum(axis=0) / np.float32(len(self._recent))
 
     def _decide(self, sample: int) -> Detection | None:
         self._hits = (self._hits + 1) * (self.smoothed >= self._thresholds)
         self._armed |= self.smoothed < self._rearm_below
+        if sample < self.blocked_until or not self._hits.any():
+            return None
         due = self._armed & (self._hits >= self._settings.hits)
-        if sample < self.blocked_until or not due.any():
+        if not due.any():
             return None
         best = int(np.argmax(np.where(due, self.smoothed, -1)))
         self._armed[best] = False

@@ -1,5 +1,7 @@
 """From what a device or file delivers to what the pipeline takes: 16 kHz, mono, float32."""
 
+import math
+
 import numpy as np
 import soxr
 
@@ -34,7 +36,8 @@ class Converter:
         ndarray, shape (m,), float32, 16 kHz
             The mean of the channels. When resampling, m varies from call to call.
         """
-        if not np.isfinite(frames).all():
+        # Finite when all samples are; a look at each of them, which takes three times as long, only when it is not.
+        if not math.isfinite(np.vdot(frames, frames)):
             frames = np.where(np.isfinite(frames), frames, np.float32(0))
         mono: Float32 = frames[:, 0] if frames.shape[1] == 1 else frames.mean(axis=1, dtype=np.float32)
         if self._resampler is None:

@@ -82,7 +82,7 @@ class Optimizer(Settings, frozen=True):
         Decay a step of the moving average of the weights that is kept in the end.
     """
 
-    learning_rate: float = 0.001
+    learning_rate: Annotated[float, msgspec.Meta(gt=0, le=1)] = 0.001
     weight_decay: float = 0.0
     warmup_epochs: Count = 0
     averaging: Share | None = None
