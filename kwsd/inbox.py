@@ -5,8 +5,7 @@ import select
 import time
 import weakref
 from collections.abc import Iterable
-from contextlib import suppress
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -59,19 +58,20 @@ class Inbox(Generic[T]):
         poll = self._everything if sockets else self._quiet
         end_s = time.monotonic() + timeout_s
         self.called = False
-        while True:
-            with suppress(Empty):
-                return self._items.get_nowait()
+        # A bell that rang for an item which was taken without a wait is no reason to return.
+        while self._items.empty():
             if self._rung or self.called:
                 self._rung = False
                 return None
-            ready = dict(poll.poll(1000 * max(0, end_s - time.monotonic())))
+            ready = poll.poll(1000 * max(0, end_s - time.monotonic()))
             if not ready:
                 return None
-            # A bell that rang for an item which was taken without a wait is no reason to return.
-            if ready.pop(self._bell, 0):
-                os.eventfd_read(self._bell)
-            self.called = bool(ready)
+            for descriptor, _ in ready:
+                if descriptor == self._bell:
+                    os.eventfd_read(self._bell)
+                else:
+                    self.called = True
+        return self._items.get_nowait()
 
     def _poll(self, descriptors: Iterable[int]) -> select.poll:
         poll = select.poll()

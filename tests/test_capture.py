@@ -48,7 +48,8 @@ class Tape:
                 yield Block(np.full(1, entry, np.float32))
 
     def go_on(self) -> None:
-        """End a pause."""
+        """End a pause, the next one if none has begun."""
+        self.paused.wait()
         self.paused.clear()
         self.resumed.set()
 
