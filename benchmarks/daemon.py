@@ -51,7 +51,7 @@ def main(
     ] = None,
     *,
     model: Annotated[str, typer.Option(help="Name or folder of a bundle.")] = "default",
-    minutes: Annotated[float, typer.Option(help="Real time to listen to each kind of audio.")] = 2,
+    minutes: Annotated[float, typer.Option(help="Real time to listen to each kind of audio.")] = 1,
     starts: Annotated[int, typer.Option(help="Times to start anything that is timed.")] = 10,
     hours: Annotated[int, typer.Option(help="Length of the long recording that is scanned.")] = 10,
 ) -> None:

@@ -1,6 +1,6 @@
 """Measures everything, and writes the tables into ``docs/performance.md``: ``python benchmarks/page.py --data FOLDER``.
 
-Takes about 40 minutes; leave the machine alone meanwhile.
+Takes about 25 minutes; leave the machine alone meanwhile.
 """
 
 import datetime

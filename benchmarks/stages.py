@@ -135,7 +135,7 @@ def _around() -> dict[str, float]:
             reporter = Reporter(publisher, model, Stream("", "endless"), capture, notifier, Keeper(Clips()))
             reporter.publish_status()
 
-            def turn() -> None:
+            def look() -> None:
                 notifier.alive()
                 control.serve(lambda _command: [reporter.publish_status()])
                 reporter.keep_informed(asked=publisher.new_subscribers())
@@ -143,7 +143,7 @@ def _around() -> dict[str, float]:
             spent = {
                 "capture: conversion": _median_us(lambda: Converter(frontend.SAMPLE_RATE).convert(block)),
                 "capture: from thread to thread": _median_us(lambda: capture.next(1.0)),
-                "bus: a turn without an event": _median_us(turn),
+                "bus: a look at requests and subscribers (not every hop)": _median_us(look),
                 "bus: an event (not every hop)": _median_us(
                     lambda: reporter.publish_keyword(Detection("go", 1.0, 0), time.monotonic())
                 ),
