@@ -136,7 +136,7 @@ def bind(socket: zmq.Socket[bytes], address: str) -> "IpcGuard | None":
 
 
 def readable(socket: "zmq.Socket[bytes]") -> bool:
-    """Whether a message waits; many times cheaper than a poll of no time, which is made at every turn."""
+    """Whether a message waits; many times cheaper than a poll of no time, which is made at every look."""
     return bool(int(socket.get(zmq.EVENTS)) & READABLE)
 
 

@@ -82,8 +82,6 @@ class Capture:
 
     Attributes
     ----------
-    active_s : float
-        ``time.monotonic()`` of the latest block or attempt to open the source: old when the thread hangs.
     dropped : int
         Blocks lost because the daemon fell behind.
     reconnects : int
@@ -112,7 +110,7 @@ class Capture:
         self._silence = Silence()
         self._gap = False
         self.idle = False
-        self.active_s = time.monotonic()
+        self._active_s = time.monotonic()
         self.dropped = 0
         self.reconnects = 0
         self._thread = threading.Thread(target=self._run, name=THREAD, daemon=True)
@@ -139,6 +137,11 @@ class Capture:
     def queued(self) -> int:
         """Blocks that wait to be processed."""
         return self._blocks_put - self._blocks_taken
+
+    @property
+    def active_s(self) -> float:
+        """``time.monotonic()`` of the latest audio or attempt to open the source: old when the thread hangs."""
+        return max(self._active_s, self._source.active_s if self._source else 0.0)
 
     def stop(self) -> None:
         """Stop the source soon, without waiting for it."""
@@ -174,7 +177,7 @@ class Capture:
             return self._wait_for_source(str(error))
 
     def _open(self) -> Source:
-        self.active_s = time.monotonic()
+        self._active_s = time.monotonic()
         self._source = self._open_source()
         if self._closed.is_set():
             self._source.close()
@@ -183,8 +186,8 @@ class Capture:
 
     def _fetch(self, source: Source) -> None:
         for block in source.blocks():
-            self.active_s = time.monotonic()
-            arrival = Arrival(block, self.active_s)
+            self._active_s = time.monotonic()
+            arrival = Arrival(block, self._active_s)
             if source.live:
                 self._put_or_drop(arrival)
                 source.joined = self._joined(block)

@@ -27,9 +27,9 @@ log = logging.getLogger(__name__)
 LOOK_S = 0.1
 """Shortest time from one look at all that is not audio to the next: a flood of requests must not hold up the audio."""
 
-SUBSCRIBERS_S = 1.0
-"""Longest time from one look at new subscribers to the next. Their socket calls, but such a call is lost where an event
-is published before it is answered (zmq_getsockopt(3), ZMQ_FD)."""
+SUBSCRIBERS_S = 0.5
+"""After this long a look takes in new subscribers though their socket did not call: a call is lost where an event is
+published before it is answered (zmq_getsockopt(3), ZMQ_FD)."""
 
 WAIT_S = 1.25
 """Longest wait while all streams hear: longer than an idle capture keeps audio."""
@@ -149,12 +149,12 @@ class Daemon:
             listener.reporter.enter("stopping", "its audio has ended")
 
     def _next(self) -> tuple[Capture, Item] | None:
-        if self._asked:  # whoever asks more must wait for the next look
+        if self._asked or self._reload_asked:  # whoever asks more must wait for the next look
             return self._inbox.next(LOOK_S, sockets=False)
         wait_s = LOOK_S
         if all(listener.hears for listener in self._hearing.values()):
-            deaf_s = min(capture.active_s for capture in self._hearing) + DEAF_S
-            wait_s = min(max(LOOK_S, deaf_s - time.monotonic()), WAIT_S)
+            due_s = min(listener.due_s for listener in self._hearing.values())
+            wait_s = min(max(LOOK_S, due_s - time.monotonic()), WAIT_S)
         return self._inbox.next(wait_s)
 
     def _look_around(self) -> None:

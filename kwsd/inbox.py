@@ -25,7 +25,7 @@ class Inbox(Generic[T]):
         self._items: SimpleQueue[T] = SimpleQueue()
         # Closed only when no thread can ring it any more, also none that was left behind in a dead device.
         self._bell = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
-        weakref.finalize(self, os.close, self._bell)
+        weakref.finalize(self, os.close, self._bell).atexit = False
         self._quiet = self._poll([])
         self._everything = self._quiet
         self._rung = False

@@ -1,5 +1,6 @@
 """A listener: one stream of the daemon, from its source to its events."""
 
+import math
 import time
 from pathlib import Path
 
@@ -80,6 +81,11 @@ class Listener:
     def hears(self) -> bool:
         """Whether blocks come, as far as is known."""
         return self.reporter.state in {"listening", "muted"}
+
+    @property
+    def due_s(self) -> float:
+        """``time.monotonic()`` at which its state must be looked at: it is deaf then, or its status is due."""
+        return min(self.capture.active_s + DEAF_S if self._live else math.inf, self.reporter.due_s)
 
     def stuck(self) -> bool:
         """Whether the device hangs; one that delivers nothing is said to be lost long before."""

@@ -70,6 +70,8 @@ class Reporter:
         Counted by the daemon.
     silent_s : float
         Kept by the daemon.
+    due_s : float
+        ``time.monotonic()`` at which the next status is due.
     events : Counter
         Keyword events published so far, by keyword.
     """
@@ -91,7 +93,7 @@ class Reporter:
         self._capture = capture
         self._keeper = keeper
         self._started_s = time.monotonic()
-        self._due_s = self._started_s
+        self.due_s = self._started_s
         self._gap_line = Seldom()
         self._reason_line = Seldom()
         self._reason_said = False
@@ -135,13 +137,13 @@ class Reporter:
 
     def keep_informed(self, *, asked: bool) -> None:
         """Publish the status when it is due, or somebody has just subscribed to it."""
-        if asked or time.monotonic() >= self._due_s:
+        if asked or time.monotonic() >= self.due_s:
             self.publish_status()
 
     def publish_status(self) -> StatusEvent:
         """Publish the status, and return it."""
         now_s = time.monotonic()
-        self._due_s = now_s + STATUS_S
+        self.due_s = now_s + STATUS_S
         status = StatusEvent(
             run=self._publisher.run,
             seq=self._publisher.next_sequence(events.STATUS_TOPIC),

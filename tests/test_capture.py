@@ -32,6 +32,7 @@ class Tape:
     def __init__(self, script: list[int | str | Exception], *, live: bool) -> None:
         self.live = live
         self.joined = 1
+        self.active_s = 0.0
         self.paused = threading.Event()
         self.resumed = threading.Event()
         self._script = script
@@ -152,6 +153,15 @@ def test_blocks_are_joined_in_digital_silence_and_no_longer_when_there_is_sound(
         tape.go_on()
         tape.paused.wait()
         assert tape.joined == 1
+
+
+def test_a_source_that_keeps_what_it_gets_is_active() -> None:
+    tape = Tape([1, PAUSE], live=True)
+    with closing(Capture(opening(tape))) as capture:
+        tape.paused.wait()
+        before_s = capture.active_s
+        tape.active_s = before_s + 1
+        assert capture.active_s == before_s + 1
 
 
 def test_a_lost_source_is_opened_again_until_it_is_back_and_its_audio_begins_with_a_gap() -> None:

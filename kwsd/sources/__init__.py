@@ -44,11 +44,14 @@ class Source(Protocol):
     joined : int
         How many blocks a live source shall deliver next, as one; set by who takes them. More than it can keep it joins
         only as long as they hold nothing but zeros.
+    active_s : float
+        ``time.monotonic()`` when a live source last got audio, also such that it still keeps to join it.
     """
 
     name: str
     live: bool
     joined: int
+    active_s: float
 
     def blocks(self) -> Iterator[Block]:
         """Blocks until the source ends or is closed.

@@ -36,7 +36,7 @@ class Converter:
         ndarray, shape (m,), float32, 16 kHz
             The mean of the channels. When resampling, m varies from call to call.
         """
-        # Finite when all samples are; a look at each of them, which takes three times as long, only when it is not.
+        # Finite only when all samples are. To look at each of them takes three times as long.
         if not math.isfinite(np.vdot(frames, frames)):
             frames = np.where(np.isfinite(frames), frames, np.float32(0))
         mono: Float32 = frames[:, 0] if frames.shape[1] == 1 else frames.mean(axis=1, dtype=np.float32)

@@ -37,6 +37,7 @@ class FileSource:
 
     live = False
     joined = 1
+    active_s = 0.0
 
     def __init__(self, path: str | Path, *, paced: bool) -> None:
         # An event is UTF-8, which the name of a file need not be.

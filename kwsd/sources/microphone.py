@@ -19,6 +19,9 @@ KEPT = 3
 """Periods that the device keeps for a thread that sleeps, besides the one in progress. No audio comes later for it: the
 thread is woken once a period. Where it is more, PulseAudio hands over two periods at a time."""
 
+MISSED_S = 1.0
+"""Seconds without audio after which what comes is handed over at once: somebody may wait for it."""
+
 
 class Microphone:
     """An input device, read in blocking calls.
@@ -47,6 +50,7 @@ class Microphone:
 
     live = True
     joined = 1
+    active_s = 0.0
 
     def __init__(self, device: str, name: str = "") -> None:
         self._portaudio = portaudio()
@@ -95,11 +99,14 @@ class Microphone:
         read, joined = [], 0
         while True:
             count = min(wanted - joined, KEPT + 1)
+            before_s = self.active_s
             data, overflowed = self._read(count)
+            self.active_s = time.monotonic()
             read.append(data)
             joined += count
             # As bytes: a fraction of what it takes to look at numbers, three times a second for hours.
-            if joined == wanted or data != bytes(len(data)) or overflowed or self._closed:
+            sound = data != bytes(len(data))
+            if joined == wanted or sound or overflowed or self._closed or self.active_s > before_s + MISSED_S:
                 break
         frames = np.frombuffer(b"".join(read), np.float32).reshape(-1, self.channels)
         return Block(self._converter.convert(frames), gap=overflowed, joined=joined)

@@ -114,7 +114,7 @@ def choose(curves: Sequence[Curve], per_hour: float) -> Point:
     """
     point = best(curves, per_hour)
     if point is None:
-        raise UsageError(f"no settings find words within {LATENCY_P95_S} s at a false alarm rate of {per_hour:g} an hour")
+        raise UsageError(f"no settings find words within {LATENCY_P95_S} s at a false alarm rate of {per_hour:g}/h")
     return point
 
 
