@@ -1,6 +1,5 @@
 """Recipes: one TOML file that says everything about how a model is built, except where the data lies."""
 
-import math
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -83,7 +82,7 @@ class Optimizer(Settings, frozen=True):
         Decay a step of the moving average of the weights that is kept in the end.
     """
 
-    learning_rate: Annotated[float, msgspec.Meta(gt=0, lt=math.inf)] = 0.001
+    learning_rate: Annotated[float, msgspec.Meta(gt=0)] = 0.001
     weight_decay: float = 0.0
     warmup_epochs: Count = 0
     averaging: Share | None = None
