@@ -27,6 +27,7 @@ from kwsd.detector import Detection
 from kwsd.errors import ConfigError
 
 SAMPLES, _ = soundfile.read(FOLDER / "demo.flac", dtype="float32")
+NOISE = np.random.default_rng(0).normal(0, 0.1, 16_000).astype(np.float32)  # a second, and no word
 NOON = datetime.datetime(2026, 3, 4, 12, tzinfo=datetime.UTC)
 SECOND = np.linspace(-1, 1, 16_000, dtype=np.float32)
 
@@ -110,8 +111,7 @@ def first_word() -> int:
 
 def test_nothing_from_before_a_gap_is_in_a_clip_after_it() -> None:
     spotter, picker = Spotter(load_model(), attentive=True), Picker()
-    before = np.full(16_000, 0.5, np.float32)
-    picker.hear(before, spotter, spotter.feed(before), NOON)
+    picker.hear(NOISE, spotter, spotter.feed(NOISE), NOON)
     spotter.reset()
     picker.reset()
     clips = []
@@ -320,7 +320,7 @@ def test_what_was_said_before_a_mute_is_in_no_clip_after_it(program: str, runtim
     folder = runtime / "clips"
     first = first_word()
     with closing(Running(program, runtime, "--save-clips", str(folder))) as running:
-        running.speak(np.full(16_000, 0.5))
+        running.speak(NOISE)
         while ask("status", running.control).windows < 1 + 16_000 // 1280:
             pass
         ask("mute", running.control)
