@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kwsd.bundle import RESERVED_LABELS, DetectorSettings
-from kwsd.detector import Detection, evidence
+from kwsd.detector import LEAST, Detection, evidence
 from kwsd.frontend import SAMPLE_RATE, Float32
 from kwsd.model import Model, Window
 from kwsd.spotter import Spotter
@@ -137,8 +137,13 @@ def replay(scored: Scored, settings: DetectorSettings) -> list[Detection]:
     keywords = [scored.labels[index] for index in columns]
     thresholds = np.array([settings.thresholds[word] for word in keywords], np.float32)
     firsts = np.searchsorted(scored.ends, scored.starts, "right")
-    smoothed = _moving_mean(evidence(scored.scores, columns), settings.smoothing_windows, firsts)
-    due = _runs(smoothed >= thresholds, settings.hits, firsts)
+    scores = evidence(scored.scores, columns)
+    # In the detector's order, for the same rounding.
+    smoothed = _moving(np.add, scores, settings.smoothing_windows, firsts) / np.float32(settings.smoothing_windows)
+    hit = smoothed >= thresholds
+    if settings.smoothing_windows > 1:
+        hit &= _moving(np.minimum, scores, settings.smoothing_windows - 1, firsts) >= LEAST * thresholds
+    due = _runs(hit, settings.hits, firsts)
     low_so_far = np.cumsum(smoothed < settings.rearm * thresholds, axis=0)
     rows = np.flatnonzero(due.any(1))
     recording = -1
@@ -157,19 +162,18 @@ def replay(scored: Scored, settings: DetectorSettings) -> list[Detection]:
     return detections
 
 
-def _moving_mean(scores: Float32, windows: int, firsts: NDArray[np.intp]) -> Float32:
-    """Mean of each row and the `windows` - 1 before it, as if zeros had gone before each recording's first row."""
+def _moving(fold: np.ufunc, scores: Float32, windows: int, firsts: NDArray[np.intp]) -> Float32:
+    """Each row folded with the `windows` - 1 before it, oldest first, as if zeros had gone before each recording."""
     before = windows - 1
     padded = np.insert(scores, np.repeat(firsts, before), 0, axis=0)
-    total = padded[: len(padded) - before].copy()
-    for first in range(1, windows):  # in the detector's order, for the same rounding
-        total += padded[first : first + len(total)]
-    total /= np.float32(windows)
-    # A recording's first means are those of windows that begin in the recording before it, and are no row's.
+    folded = padded[: len(padded) - before].copy()
+    for first in range(1, windows):
+        fold(folded, padded[first : first + len(folded)], out=folded)
+    # A recording's first rows here are those of windows that begin in the recording before it, and are no row's.
     lengths = np.diff(firsts, append=len(scores))
     rows = np.arange(len(scores)) + before * np.repeat(np.arange(len(firsts)), lengths)
-    mean: Float32 = total[rows]
-    return mean
+    kept: Float32 = folded[rows]
+    return kept
 
 
 def _runs(hit: NDArray[np.bool_], length: int, firsts: NDArray[np.intp]) -> NDArray[np.bool_]:
