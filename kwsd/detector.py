@@ -20,8 +20,8 @@ Scores = Callable[[int], Float32]
 
 LEAST = np.float32(.2)
 """Share of its threshold that a keyword's score must reach in each of the newest windows: a word that was spoken shows in
-all of them. Of 8,000 words in streams and 2.8 h of speech it changes no detection of the default model; but it lets one
-window say for most of those after it that nothing was there."""
+all of them. It hardly ever decides (docs/performance.md), but lets one window say for most of those after it that nothing
+was there."""
 
 ROUNDING = np.float32(1e-6)
 """By so much may a mean differ that is summed in another order."""

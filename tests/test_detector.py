@@ -77,6 +77,22 @@ def test_the_mean_of_the_smoothing_windows_decides() -> None:
     assert words(alternating, msgspec.structs.replace(SETTINGS, thresholds={"go": 0.7, "stop": 0.7})) == ["go"]
 
 
+@pytest.mark.parametrize(("hole", "windows"), [(UNKNOWN, 9), ([0, 0.9, 0.1, 0], 9), ([0, 0.8, 0.2, 0], 6)])
+def test_a_window_that_hardly_shows_the_word_is_made_up_for_only_as_the_oldest(hole: list[float], windows: int) -> None:
+    (detection,) = detect([GO] * 3 + [hole] + [GO] * 5, msgspec.structs.replace(RAW, smoothing_windows=6))
+    assert detection.sample == windows * HOP
+
+
+@pytest.mark.parametrize("before", range(5, 12))
+def test_a_lower_threshold_counts_from_the_next_window_on(before: int) -> None:
+    detector = Detector(LABELS, msgspec.structs.replace(RAW, smoothing_windows=5, thresholds={"go": 0.9, "stop": 0.9}))
+    rows = [[0, 0.3, 0.7, 0]] * before
+    assert follow(detector, rows, HOP) == []
+    detector.set_thresholds({"go": 0.6, "stop": 0.9})
+    scores = np.array(rows[0], np.float32)
+    assert detector.update(lambda _age: scores, HOP * (before + 1)) is not None
+
+
 def test_fewer_hits_in_a_row_than_asked_for_are_no_detection() -> None:
     settings = msgspec.structs.replace(RAW, hits=3)
     assert words([GO, GO, SILENCE] * 10, settings) == []
