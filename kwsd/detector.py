@@ -18,10 +18,10 @@ from kwsd.frontend import SAMPLE_RATE, WINDOW_SAMPLES, Float32
 
 Scores = Callable[[int], Float32]
 
-LEAST = np.float32(.2)
-"""Share of its threshold that a keyword's score must reach in each of the newest windows: a word that was spoken shows in
-all of them. It hardly ever decides (docs/performance.md), but lets one window say for most of those after it that nothing
-was there."""
+LEAST = np.float32(0.2)
+"""Share of its threshold that a keyword's score must reach in each of the newest windows: a word that was spoken shows
+in all of them. It hardly ever decides (docs/performance.md), but lets one window say for most of those after it that
+nothing was there."""
 
 ROUNDING = np.float32(1e-6)
 """By so much may a mean differ that is summed in another order."""
@@ -194,10 +194,10 @@ class Detector:
         # Row i is about the window after count - 1 - i more, of which the newest i + 1 that are there now are smoothed.
         highest = np.cumsum(newest_first, axis=0) + np.arange(count - 1, 0, -1, dtype=np.float32)[:, np.newaxis]
         lowest = np.minimum.accumulate(newest_first[:-1], axis=0)
-        within_reach: NDArray[np.bool_] = highest >= count * (self._thresholds - ROUNDING)
-        within_reach[1:] &= lowest >= self._least
-        rows = within_reach.any(axis=1)
-        return int(rows[::-1].argmax()) if rows.any() else count - 1
+        possible: NDArray[np.bool_] = highest >= count * (self._thresholds - ROUNDING)
+        possible[1:] &= lowest >= self._least
+        within_reach: NDArray[np.bool_] = np.any(possible, axis=1)
+        return int(within_reach[::-1].argmax()) if within_reach.any() else count - 1
 
     def _decide(self, sample: int) -> Detection | None:
         self._hits = (self._hits + 1) * self._possible

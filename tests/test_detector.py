@@ -168,7 +168,8 @@ def test_nor_do_they_where_scores_change_from_window_to_window(rows: np.ndarray,
 
 
 @pytest.mark.parametrize(
-    ("windows", "threshold", "scored"), [(5, 0.88, 20), (5, 0.5, 25), (6, 0.75, 20), (2, 0.9, 50), (2, 0.4, 100), (1, 0.5, 100)]
+    ("windows", "threshold", "scored"),
+    [(5, 0.88, 20), (5, 0.5, 25), (6, 0.75, 20), (2, 0.9, 50), (2, 0.4, 100), (1, 0.5, 100)],
 )
 def test_far_from_any_word_as_few_windows_are_scored_as_the_settings_allow(
     windows: int, threshold: float, scored: int
@@ -194,7 +195,10 @@ def test_calm_windows_bring_no_detection(rows: np.ndarray, drawn: DetectorSettin
         calm_until = now + detector.calm_windows
 
 
-@pytest.mark.parametrize(("windows", "threshold", "calm"), [(6, 0.75, 4), (6, 0.9, 5), (6, 0.1, 4), (2, 0.5, 0), (2, 0.6, 1), (1, 0.5, 0)])
+@pytest.mark.parametrize(
+    ("windows", "threshold", "calm"),
+    [(6, 0.75, 4), (6, 0.9, 5), (6, 0.1, 4), (2, 0.5, 0), (2, 0.6, 1), (1, 0.5, 0)],
+)
 def test_after_silence_as_many_windows_are_calm_as_cannot_make_up_for_it(
     windows: int, threshold: float, calm: int
 ) -> None:
