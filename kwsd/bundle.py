@@ -40,7 +40,7 @@ class DetectorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Parameters
     ----------
     thresholds : dict
-        Smoothed score in (0, 1] at which each keyword is a hit.
+        Threshold of each keyword's smoothed score, in (0, 1].
     smoothing_windows : int
         Windows in the moving average of the scores.
     hits : int

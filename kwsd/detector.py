@@ -18,13 +18,13 @@ from kwsd.frontend import SAMPLE_RATE, WINDOW_SAMPLES, Float32
 
 Scores = Callable[[int], Float32]
 
-LEAST = np.float32(0.2)
+LEAST_SHARE = np.float32(0.2)
 """Share of its threshold that a keyword's score must reach in each of the newest windows: a word that was spoken shows
-in all of them. It hardly ever decides (docs/performance.md), but lets one window say for most of those after it that
-nothing was there."""
+in all of them. At the thresholds that models ship with it hardly ever decides (docs/performance.md), but it lets one
+window say for most of those after it that nothing was there."""
 
-ROUNDING = np.float32(1e-6)
-"""By so much may a mean differ that is summed in another order."""
+ROUNDING = np.finfo(np.float32).eps
+"""By so much, for each window, may a mean differ that is summed in another order."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,14 +81,31 @@ def evidence(scores: Float32, columns: NDArray[np.intp]) -> Float32:
     return shared
 
 
+def least_windows(thresholds: Float32, smoothing_windows: int) -> NDArray[np.intp]:
+    """In how many of the windows that are smoothed each keyword must be there, for its mean to reach a threshold.
+
+    Parameters
+    ----------
+    thresholds : ndarray, shape (keywords,), float32
+    smoothing_windows : int
+
+    Returns
+    -------
+    ndarray, shape (keywords,)
+        From 1 to `smoothing_windows`.
+    """
+    return np.ceil(smoothing_windows * thresholds).astype(np.intp)
+
+
 class Detector:
     """Debounces scores.
 
-    A keyword's score in a window is the `evidence` for it. A window is a hit when the smoothed score has reached the
-    keyword's threshold and, of the windows that are smoothed, none but the oldest scored less than `LEAST` times the
-    threshold. The keyword is detected after `hits` hits in a row, while it is armed and no detection of any keyword is
-    younger than the refractory period. It is then disarmed until its smoothed score falls below `rearm` times its
-    threshold. A keyword that is due within the refractory period is detected at the end of it, if its score lasts.
+    A keyword's score in a window is the `evidence` for it. A window is a hit for a keyword when the smoothed score, the
+    mean over the newest `smoothing_windows` windows, has reached its threshold, and each of the newest `least_windows`
+    of them scored `LEAST_SHARE` of the threshold or more. The keyword is detected after `hits` hits in a row, while it
+    is armed and no detection of any keyword is younger than the refractory period. It is then disarmed until its
+    smoothed score falls below `rearm` times its threshold. A keyword that is due within the refractory period is
+    detected at the end of it, if its score lasts.
 
     Parameters
     ----------
@@ -103,9 +120,10 @@ class Detector:
     blocked_until : int
         No window that ends before this sample brings a detection.
     calm_windows : int
-        Windows to come that are sure to bring no detection: not even with a 1 for each of their scores.
+        Windows to come that are sure to bring no detection, not even with a 1 for each of their scores: `update` passes
+        them by. None while a keyword waits to be armed, and when thresholds were just set.
     smoothed : ndarray, shape (keywords,), float32
-        Smoothed scores of the latest window that was not calm; where not all of them had to be known, upper bounds.
+        Smoothed scores of the latest window that was not passed by; where not all scores had to be known, upper bounds.
     """
 
     def __init__(self, labels: tuple[str, ...], settings: DetectorSettings) -> None:
@@ -126,14 +144,15 @@ class Detector:
         self._passed = 0
         self._hits = np.zeros(keywords, np.intp)
         self._armed = np.ones(keywords, np.bool_)
-        self.smoothed: Float32 = np.zeros(keywords, np.float32)
+        self._look()
         self.calm_windows = self._count_calm()
 
     def set_thresholds(self, thresholds: dict[str, float]) -> None:
         """Decide by other thresholds from the next window on; nothing is forgotten."""
         self._thresholds = np.array([thresholds[label] for label in self.keywords], np.float32)
         self._rearm_below = self._settings.rearm * self._thresholds
-        self._least = LEAST * self._thresholds
+        self._least = LEAST_SHARE * self._thresholds
+        self._needed = least_windows(self._thresholds, self._settings.smoothing_windows)
         self.calm_windows = 0
 
     def update(self, scores: Scores, sample: int, *, attentive: bool = False) -> Detection | None:
@@ -141,7 +160,8 @@ class Detector:
 
         A window is scored only when something depends on it. No score is above 1, so a window that is no hit for any
         keyword with a 1 for every score that is not known is none, whatever those scores are. Otherwise windows are
-        scored, the newest first, until that holds or all are known. A keyword that waits to be armed needs all.
+        scored, the newest first, until that holds or all are known. A keyword that waits to be armed needs all. Windows
+        of which it was known before that they are no hits are passed by.
 
         Parameters
         ----------
@@ -159,11 +179,11 @@ class Detector:
             return None
         self._catch_up()
         wanted = attentive or not self._armed.all()
-        while True in self._unknown and (wanted or self._possible.any()):
+        while True in self._unknown and (wanted or self._may_hit.any()):
             row = max(row for row, unknown in enumerate(self._unknown) if unknown)
             self._recent[row] = evidence(scores(len(self._recent) - 1 - row), self._columns)
             self._unknown[row] = False
-            self._smooth()
+            self._look()
         detection = self._decide(sample)
         self.calm_windows = self._count_calm()
         return detection
@@ -172,35 +192,32 @@ class Detector:
         """Make room for this window and the calm ones that have passed."""
         if self._passed:
             self._hits[:] = 0
-        count = len(self._recent)
-        kept = max(0, count - 1 - self._passed)
-        self._recent[:kept] = self._recent[count - kept :]
+        kept = len(self._recent) - 1 - self._passed
+        self._recent[:kept] = self._recent[1 + self._passed :]
         self._recent[kept:] = 1
-        self._unknown.extend([True] * (count - kept))
+        self._unknown.extend([True] * (1 + self._passed))
         self._passed = 0
-        self._smooth()
+        self._look()
 
-    def _smooth(self) -> None:
-        self.smoothed = self._recent.sum(axis=0) / np.float32(len(self._recent))
-        lowest = self._recent[1:].min(axis=0, initial=1)
-        self._possible = (self.smoothed >= self._thresholds) & (lowest >= self._least)
+    def _look(self) -> None:
+        """What this window would be if every score that is not known were a 1."""
+        self.smoothed: Float32 = self._recent.sum(axis=0) / np.float32(len(self._recent))
+        shown = self._recent[::-1] >= self._least
+        self._may_hit = (self.smoothed >= self._thresholds) & (_first_false(shown) >= self._needed)
 
     def _count_calm(self) -> int:
-        """How many windows are calm; none while one that comes may arm a keyword."""
-        count = len(self._recent)
-        if not self._armed.all() or count == 1:
+        """How many windows to come are no hits, with a 1 for each score that is not known."""
+        if not self._armed.all():
             return 0
-        newest_first = self._recent[:0:-1]
-        # Row i is about the window after count - 1 - i more, of which the newest i + 1 that are there now are smoothed.
+        count, newest_first = len(self._recent), self._recent[:0:-1]
+        # Each window that comes puts a 1 in the place of the oldest score; the last row is about the next one.
         highest = np.cumsum(newest_first, axis=0) + np.arange(count - 1, 0, -1, dtype=np.float32)[:, np.newaxis]
-        lowest = np.minimum.accumulate(newest_first[:-1], axis=0)
-        possible: NDArray[np.bool_] = highest >= count * (self._thresholds - ROUNDING)
-        possible[1:] &= lowest >= self._least
-        within_reach: NDArray[np.bool_] = np.any(possible, axis=1)
-        return int(within_reach[::-1].argmax()) if within_reach.any() else count - 1
+        too_low = count - 1 - np.count_nonzero(highest >= count * (self._thresholds - count * ROUNDING), axis=0)
+        unshown = self._needed - 1 - _first_false(newest_first >= self._least)
+        return int(np.maximum(too_low, unshown).min(initial=count - 1))
 
     def _decide(self, sample: int) -> Detection | None:
-        self._hits = (self._hits + 1) * self._possible
+        self._hits = (self._hits + 1) * self._may_hit  # all scores are known where it may
         self._armed |= self.smoothed < self._rearm_below
         if sample < self.blocked_until or not self._hits.any():
             return None
@@ -211,3 +228,9 @@ class Detector:
         self._armed[best] = False
         self.blocked_until = sample + self._refractory_samples
         return Detection(self.keywords[best], float(self.smoothed[best]), sample)
+
+
+def _first_false(rows: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """In each column, how many rows are true before the first that is not."""
+    found: NDArray[np.intp] = np.count_nonzero(np.logical_and.accumulate(rows, axis=0), axis=0)
+    return found

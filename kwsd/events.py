@@ -88,7 +88,7 @@ class StatusEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
         Quantiles | None, msgspec.Meta(description="Time from samples to decision for one of the latest 750 windows.")
     ] = None
     thresholds: Annotated[
-        dict[str, Share], msgspec.Meta(description="Smoothed score at which each keyword is a hit.")
+        dict[str, Share], msgspec.Meta(description="Threshold of each keyword's smoothed score.")
     ] = {}
     cpu_s: Annotated[float, msgspec.Meta(ge=0, description="Seconds of CPU time that the daemon has used.")] = 0.0
     clips_folder: Annotated[

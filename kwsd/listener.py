@@ -61,7 +61,7 @@ class Listener:
         self.capture = Capture(Opener(stream.device), patient=self._live and notifier.managed, inbox=inbox)
         self.reporter = Reporter(publisher, setup.model, stream, self.capture, notifier, self._keeper)
         self._publisher = publisher
-        self._spotter = Spotter(setup.model)
+        self._spotter = Spotter(setup.model, attentive=self._keeper.on)
         self._silence = Silence()
         self._muted = False
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kwsd.bundle import RESERVED_LABELS, DetectorSettings
-from kwsd.detector import LEAST, Detection, evidence
+from kwsd.detector import LEAST_SHARE, Detection, evidence, least_windows
 from kwsd.frontend import SAMPLE_RATE, Float32
 from kwsd.model import Model, Window
 from kwsd.spotter import Spotter
@@ -138,11 +138,11 @@ def replay(scored: Scored, settings: DetectorSettings) -> list[Detection]:
     thresholds = np.array([settings.thresholds[word] for word in keywords], np.float32)
     firsts = np.searchsorted(scored.ends, scored.starts, "right")
     scores = evidence(scored.scores, columns)
-    # In the detector's order, for the same rounding.
-    smoothed = _moving(np.add, scores, settings.smoothing_windows, firsts) / np.float32(settings.smoothing_windows)
-    hit = smoothed >= thresholds
-    if settings.smoothing_windows > 1:
-        hit &= _moving(np.minimum, scores, settings.smoothing_windows - 1, firsts) >= LEAST * thresholds
+    smoothed = _moving_mean(scores, settings.smoothing_windows, firsts)
+    hit, shown = smoothed >= thresholds, scores >= LEAST_SHARE * thresholds
+    needed = least_windows(thresholds, settings.smoothing_windows)
+    for windows in set(needed.tolist()):
+        hit[:, needed == windows] &= _runs(shown[:, needed == windows], windows, firsts)
     due = _runs(hit, settings.hits, firsts)
     low_so_far = np.cumsum(smoothed < settings.rearm * thresholds, axis=0)
     rows = np.flatnonzero(due.any(1))
@@ -162,18 +162,19 @@ def replay(scored: Scored, settings: DetectorSettings) -> list[Detection]:
     return detections
 
 
-def _moving(fold: np.ufunc, scores: Float32, windows: int, firsts: NDArray[np.intp]) -> Float32:
-    """Each row folded with the `windows` - 1 before it, oldest first, as if zeros had gone before each recording."""
+def _moving_mean(scores: Float32, windows: int, firsts: NDArray[np.intp]) -> Float32:
+    """Mean of each row and the `windows` - 1 before it, as if zeros had gone before each recording's first row."""
     before = windows - 1
     padded = np.insert(scores, np.repeat(firsts, before), 0, axis=0)
-    folded = padded[: len(padded) - before].copy()
-    for first in range(1, windows):
-        fold(folded, padded[first : first + len(folded)], out=folded)
-    # A recording's first rows here are those of windows that begin in the recording before it, and are no row's.
+    total = padded[: len(padded) - before].copy()
+    for first in range(1, windows):  # in the detector's order, for the same rounding
+        total += padded[first : first + len(total)]
+    total /= np.float32(windows)
+    # A recording's first means are those of windows that begin in the recording before it, and are no row's.
     lengths = np.diff(firsts, append=len(scores))
     rows = np.arange(len(scores)) + before * np.repeat(np.arange(len(firsts)), lengths)
-    kept: Float32 = folded[rows]
-    return kept
+    mean: Float32 = total[rows]
+    return mean
 
 
 def _runs(hit: NDArray[np.bool_], length: int, firsts: NDArray[np.intp]) -> NDArray[np.bool_]:

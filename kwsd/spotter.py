@@ -54,7 +54,7 @@ class Spotter:
 
     @property
     def scores(self) -> dict[str, float]:
-        """Smoothed score of each keyword in the latest window; while not attentive, an upper bound."""
+        """Smoothed score of each keyword in the latest window; only while attentive, which is too much work else."""
         return dict(zip(self._detector.keywords, self._detector.smoothed.tolist(), strict=True))
 
     @property
@@ -64,7 +64,10 @@ class Spotter:
 
     @property
     def latest(self) -> Float32:
-        """Frames of the latest hop: shape (hop / 128, 129), float32; a view that the next `feed` changes."""
+        """Frames of the latest hop: shape (hop / 128, 129), float32; only while attentive.
+
+        A view that the next `feed` changes.
+        """
         return self._frames.newest[-self._hop_frames :]
 
     @property

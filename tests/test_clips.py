@@ -299,6 +299,12 @@ def test_the_last_word_of_a_file_is_kept_too(kwsd: Command, tmp_path: Path) -> N
     np.testing.assert_allclose(soundfile.read(path)[0], expected, atol=1e-4)
 
 
+def test_a_pipe_without_audio_leaves_no_clip(kwsd: Command, tmp_path: Path) -> None:
+    done = kwsd.run("run", "--device", "-", "--save-clips", tmp_path / "clips")
+    assert done.returncode == 65
+    assert clips_in(tmp_path / "clips") == []
+
+
 def test_the_status_counts_clips_and_kwsd_status_says_where_they_are(kwsd: Command, runtime: Path) -> None:
     (runtime / "kwsd").mkdir()
     (runtime / "kwsd" / "config.toml").write_text('[clips]\nfolder = "~/clips"\nkeep = 2\n')

@@ -45,19 +45,23 @@ def test_a_threshold_that_is_set_in_mid_word_holds_and_nothing_is_forgotten() ->
 
 
 class Recorder(Model):
-    """A model that keeps the windows it is shown."""
+    """A model that keeps the windows it is shown, and takes some of them for words."""
 
     name = "recorder"
     labels = MODEL.labels
     hop_samples = 1280
     detector = MODEL.detector
 
-    def __init__(self) -> None:
+    def __init__(self, share_of_words: float = 0) -> None:
         self.windows: list[Window] = []
+        self._drawn = np.random.default_rng(0)
+        self._share_of_words = share_of_words
 
     def scores(self, window: Window) -> np.ndarray:
         self.windows.append(Window(window.samples.copy(), window.spectrogram.copy()))
-        return np.zeros(len(self.labels), np.float32)
+        scores = np.zeros(len(self.labels), np.float32)
+        scores[self.labels.index("go")] = self._drawn.random() < self._share_of_words
+        return scores
 
 
 @pytest.mark.parametrize("hop", [128, 1280, 3200, 16_000])
@@ -74,6 +78,21 @@ def test_every_streamed_window_equals_the_same_window_computed_at_once(hop: int)
         np.testing.assert_allclose(window.spectrogram, spectrogram(expected), atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize("block", [700, 1280, 5 * 1280])
+def test_a_window_that_is_scored_after_later_ones_is_the_same_window(block: int) -> None:
+    model, stream = Recorder(share_of_words=0.8), SAMPLES[: 16_000 * 6]
+    spotter = Spotter(model)
+    for start in range(0, len(stream), block):
+        spotter.feed(stream[start : start + block])
+    padded = np.concatenate([np.zeros(16_000, np.float32), stream])
+    ends = {padded[end - 16_000 : end].tobytes(): end for end in range(16_000 + 1280, len(padded) + 1, 1280)}
+    order = [ends[window.samples.tobytes()] for window in model.windows]
+    assert len(set(order)) == len(order) < len(ends)
+    assert order != sorted(order)
+    for end, window in zip(order, model.windows, strict=True):
+        np.testing.assert_allclose(window.spectrogram, spectrogram(padded[end - 16_000 : end]), atol=1e-6, rtol=0)
+
+
 def test_recordings_have_the_same_detections_when_every_window_is_scored() -> None:
     spotter = Spotter(MODEL, attentive=True)
     assert spotter.feed(SAMPLES) + spotter.flush() == detections([SAMPLES])
@@ -81,9 +100,10 @@ def test_recordings_have_the_same_detections_when_every_window_is_scored() -> No
 
 @pytest.mark.parametrize("size", [400, 1280, 3000])
 def test_no_detection_ends_in_calm_samples(size: int) -> None:
-    spotter, calm_until, calm = Spotter(MODEL), 0, 0
+    spotter, attentive, calm_until, calm = Spotter(MODEL), Spotter(MODEL, attentive=True), 0, 0
     for start in range(0, len(SAMPLES), size):
-        found = spotter.feed(SAMPLES[start : start + size])
+        spotter.feed(SAMPLES[start : start + size])
+        found = attentive.feed(SAMPLES[start : start + size])
         assert all(detection.sample > calm_until for detection in found)
         calm_until = spotter.sample + spotter.calm_samples
         calm += spotter.calm_samples >= MODEL.hop_samples
