@@ -25,7 +25,8 @@ from kwsd.setup import Setup
 log = logging.getLogger(__name__)
 
 LOOK_S = 0.1
-"""Shortest time from one look at all that is not audio to the next: a flood of requests must not hold up the audio."""
+"""Seconds from one look at all that is not audio to the next. The first request after a look is served at once, others
+at the next: a flood of them must not hold up the audio."""
 
 SUBSCRIBERS_S = 0.5
 """After this long a look takes in new subscribers though their socket did not call: a call is lost where an event is

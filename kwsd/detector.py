@@ -121,7 +121,7 @@ class Detector:
         No window that ends before this sample brings a detection.
     calm_windows : int
         Windows to come that are sure to bring no detection, not even with a 1 for each of their scores: `update` passes
-        them by. None while a keyword waits to be armed, and when thresholds were just set.
+        them by. 0 while a keyword waits to be armed, and when thresholds were just set.
     smoothed : ndarray, shape (keywords,), float32
         Smoothed scores of the latest window that was not passed by; where not all scores had to be known, upper bounds.
     """

@@ -61,7 +61,7 @@ class Scored:
         return self.seconds / 3600
 
     def locate(self, sample: int) -> tuple[int, int]:
-        """Recording that a sample of the time line lies in, and its place in that recording."""
+        """Recording that a window's end on the time line lies in, and its place in that recording."""
         recording = int(np.searchsorted(self.starts, sample)) - 1
         return recording, sample - int(self.starts[recording])
 

@@ -54,7 +54,7 @@ class Spotter:
 
     @property
     def scores(self) -> dict[str, float]:
-        """Smoothed score of each keyword in the latest window; only while attentive, which is too much work else."""
+        """Smoothed score of each keyword in the latest window; while not attentive, of no use."""
         return dict(zip(self._detector.keywords, self._detector.smoothed.tolist(), strict=True))
 
     @property

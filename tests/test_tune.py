@@ -59,6 +59,13 @@ def test_a_recording_makes_a_table_in_which_the_thresholds_in_force_are_marked(k
     assert not file_of(kwsd).exists()
 
 
+def test_a_rate_that_only_deafness_keeps_to_is_refused_and_nothing_is_written(kwsd: Command) -> None:
+    done = kwsd.run("tune", DEMO, "--false-alarms-per-hour", "1")
+    assert done.returncode == 2
+    assert done.stderr.splitlines()[-1].endswith("a rate of 1 an hour here: did somebody say one?")
+    assert not file_of(kwsd).exists()
+
+
 def test_from_six_minutes_on_there_are_rates_and_the_table_fits_into_eighty_characters(
     kwsd: Command, tmp_path: Path
 ) -> None:

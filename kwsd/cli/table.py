@@ -24,7 +24,7 @@ def print_table(table: Table, choice: Choice | None) -> None:
     console.print(f"{timedelta(seconds=round(table.seconds))} of audio{short}; detections by threshold:")
     for first in range(0, len(words), WORDS_A_GRID):
         console.print(_grid(table, words[first : first + WORDS_A_GRID], choice, rates=long))
-    console.print("* in force. A word's column changes its threshold alone, the column all that of every word.")
+    console.print("* in force. In a word's column its threshold alone is changed, in the column all every word's.")
 
 
 def _grid(table: Table, words: list[str], choice: Choice | None, *, rates: bool) -> Grid:

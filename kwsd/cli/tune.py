@@ -213,7 +213,7 @@ def _ctrl_c() -> Iterator[threading.Event]:
 def _choose(scored: "Scored", model: "Model", wanted: dict[str, float], per_hour: float | None) -> "Choice | None":
     """What is to be written, if anything."""
     from kwsd.errors import UsageError
-    from kwsd.thresholds import ZERO_IN_HOURS, choice, choose, long_enough
+    from kwsd.thresholds import HIGHEST, ZERO_IN_HOURS, choice, choose, long_enough
 
     settings = model.detector
     if per_hour is None:
@@ -222,8 +222,10 @@ def _choose(scored: "Scored", model: "Model", wanted: dict[str, float], per_hour
         needed = f"{ZERO_IN_HOURS / per_hour:.2g} h without a detection" if per_hour else "no length"
         _say(f"{scored.hours:.2f} h of audio are too short to prove that rate, {needed} would: no threshold is lowered")
     found = choose(scored, settings, per_hour)
-    if found is None:
-        raise UsageError(f"no thresholds keep to a rate of {per_hour:g} an hour here")
+    if found is None or max(found.thresholds.values()) >= HIGHEST:
+        raise UsageError(
+            f"no thresholds that let a word through keep to a rate of {per_hour:g} an hour here: did somebody say one?"
+        )
     return found
 
 

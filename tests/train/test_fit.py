@@ -6,6 +6,7 @@ import signal
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 from kwsd.errors import OutputError, UsageError
 from kwsd_train import fit
 from kwsd_train.recipe import Recipe, Resnet
+from kwsd_train.split import speaker, split_of_speaker
 
 pytestmark = [
     # Keras 3.15 saves models by a numpy interface that is going away.
@@ -51,6 +53,36 @@ def test_a_run_leaves_settings_figures_and_pictures(finished: Path) -> None:
         "confusion.png",
     }
     assert "keywords alone" in (finished / "report.txt").read_text()
+
+
+@pytest.fixture
+def own_data(data: Path, tmp_path: Path) -> Path:
+    """A copy of the data that a test may change."""
+    return Path(shutil.copytree(data, tmp_path / "data"))
+
+
+@pytest.mark.parametrize(
+    ("gone", "changes", "sentence"),
+    [
+        (("yes", "training"), {}, "no clip of yes for training"),
+        (("*", "validation"), {}, "no clip for validation"),
+        (("", ""), {"keywords": []}, "no word that is no keyword"),
+        (("", ""), {"mined": 4}, "there is no folder .*mined"),
+    ],
+)
+def test_data_that_lack_what_a_recipe_draws_from_are_refused_before_a_run_is_made(
+    streaming: Recipe, own_data: Path, gone: tuple[str, str], changes: dict[str, Any], sentence: str
+) -> None:
+    words, split = gone
+    for clip in own_data.glob(f"speech_commands/{words}/*.flac"):
+        if split_of_speaker(speaker(clip.stem)) == split:
+            clip.unlink()
+    mixture = msgspec.structs.replace(streaming.mixture, mined=changes.get("mined", 0))
+    keywords = changes.get("keywords", streaming.keywords)
+    recipe = msgspec.structs.replace(streaming, mixture=mixture, keywords=keywords)
+    with pytest.raises(UsageError, match=sentence):
+        fit.start(recipe, own_data, own_data / "run", print)
+    assert not (own_data / "run").exists()
 
 
 def test_the_settings_say_what_was_trained_on(finished: Path, tutorial: Recipe) -> None:

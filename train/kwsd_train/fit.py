@@ -26,6 +26,7 @@ import numpy as np
 import tensorflow as tf
 from rich.console import Console
 
+from kwsd.bundle import RESERVED_LABELS
 from kwsd.errors import OutputError, UsageError
 from kwsd.files import replace
 from kwsd.frontend import BINS, FRAMES, Float32
@@ -93,7 +94,8 @@ def start(  # noqa: PLR0913  what a run is made of
     Raises
     ------
     UsageError
-        The run `after` has another network, other labels, or no finished epoch; or the loss is no number any more.
+        The data folder lacks what the recipe takes from it; the run `after` has another network, other labels, or no
+        finished epoch; or the loss is no number any more.
     OutputError
         The run folder exists already or cannot be made.
     """
@@ -102,6 +104,7 @@ def start(  # noqa: PLR0913  what a run is made of
     for skipped in clips.skipped:
         say(f"skipped: {skipped.reason}")
     settings = _settings(recipe, data, clips, after)
+    _check_data(recipe, data, clips, [label for label in settings.labels if label not in RESERVED_LABELS])
     try:
         run.mkdir(parents=True)
         (run / SETTINGS).write_bytes(_json(settings))
@@ -253,6 +256,23 @@ def _load(recipe: Recipe, data: Path, *, strict: bool) -> Clips:
         raise UsageError(f"{data} has no folder for {', '.join(sorted(missing))}")
     random_seed = recipe.seed if recipe.split == "random" else None
     return load_clips(data, words=words, random_seed=random_seed, strict=strict)
+
+
+def _check_data(recipe: Recipe, data: Path, clips: Clips, keywords: list[str]) -> None:
+    """Raise a `UsageError` unless there is something of everything that the recipe draws examples from."""
+    by_split = {split: set(clips.of(split).words.tolist()) for split in ("training", "validation")}
+    unheard = [word for word in keywords if word not in by_split["training"]]
+    if unheard or not by_split["validation"]:
+        lacking = f"of {', '.join(unheard)} for training" if unheard else "for validation"
+        raise UsageError(
+            f"{data} has no clip {lacking}, for speakers are kept apart: add clips of more speakers, or name some in "
+            "validation_list.txt"
+        )
+    mixture = recipe.mixture
+    if mixture and mixture.glued_words and by_split["training"] <= set(keywords):
+        raise UsageError(f"{data} has no word that is no keyword: add some, or set glued_words = 0 in the recipe")
+    if mixture and mixture.mined and not (data / "mined").is_dir():
+        raise UsageError(f"there is no folder {data / 'mined'}: make it with  kwsd-train mine, or set mined = 0")
 
 
 def _train(run: Path, clips: Clips, say: Say, after: Path | None, terminal: Console | None) -> None:
