@@ -35,9 +35,6 @@ def scan(
     A file that cannot be used is named, the others are scanned all the same, and the exit code is 65. Several files, or
     long ones, end with a line on standard error that says how often there was a detection, and the speed.
     """
-    from rich.console import Console
-    from rich.progress import Progress
-
     from kwsd.errors import AudioDataError
     from kwsd.log import say_error
 
@@ -46,16 +43,16 @@ def scan(
     scanning = _in_turn(files, loaded) if jobs == 1 else _side_by_side(files, setting, min(jobs, len(files)))
     found, seconds, failed, started_s = 0, 0.0, False, time.monotonic()
     # A bar would be torn to pieces by detections on the same terminal.
-    hidden = sys.stdout.isatty() or not sys.stderr.isatty() or len(files) == 1
-    with Progress(console=Console(stderr=True), transient=True, redirect_stdout=False, disable=hidden) as progress:
-        for scanner, detections in progress.track(scanning, len(files), description="scanning"):
-            for detection in detections:
-                _print(scanner.file, detection, as_json=json)
-                found += 1
-            if scanner.error:
-                say_error(scanner.error)
-                failed = True
-            seconds += scanner.seconds
+    if len(files) > 1 and sys.stderr.isatty() and not sys.stdout.isatty():
+        scanning = _with_bar(scanning, len(files))
+    for scanner, detections in scanning:
+        for detection in detections:
+            _print(scanner.file, detection, as_json=json)
+            found += 1
+        if scanner.error:
+            say_error(scanner.error)
+            failed = True
+        seconds += scanner.seconds
     if len(files) > 1 or seconds >= MINUTES_FOR_A_RATE * 60:
         print(_summary(found, seconds, time.monotonic() - started_s), file=sys.stderr)
     if failed:
@@ -109,6 +106,15 @@ Scanned = tuple[Scanner, "Iterable[Detection]"]
 def _in_turn(files: list[Path], model: "Model") -> Iterator[Scanned]:
     """Scanners whose detections are found as they are taken."""
     return ((scanner, scanner.detections(model)) for scanner in map(Scanner, files))
+
+
+def _with_bar(scanning: Iterator[Scanned], count: int) -> Iterator[Scanned]:
+    """The same, with a bar on standard error that says how many are left."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True, redirect_stdout=False) as progress:
+        yield from progress.track(scanning, count, description="scanning")
 
 
 def _side_by_side(files: list[Path], setting: Setting, jobs: int) -> Iterator[Scanned]:
