@@ -12,6 +12,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -34,6 +35,9 @@ from pulse import PulseAudio, running_pulse
 
 KWSD = Path(sys.executable).with_name("kwsd")
 
+STARTS = 10
+"""Times to start anything whose start is timed."""
+
 BARE = """
 import sys
 import sounddevice
@@ -51,49 +55,48 @@ def main(
     ] = None,
     *,
     model: Annotated[str, typer.Option(help="Name or folder of a bundle.")] = "default",
-    minutes: Annotated[float, typer.Option(help="Real time to listen to each kind of audio.")] = 1,
-    starts: Annotated[int, typer.Option(help="Times to start anything that is timed.")] = 10,
+    minutes: Annotated[float, typer.Option(help="Real time to listen to each kind of audio, in each round.")] = 0.5,
+    rounds: Annotated[int, typer.Option(help="Times to listen to each kind, in turn: others use the machine too.")] = 3,
     hours: Annotated[int, typer.Option(help="Length of the long recording that is scanned.")] = 10,
 ) -> None:
     """Print the figures as Markdown."""
-    print("| figure | measured | goal |\n|---|---|---|")
+    print("| figure | measured, median [least, most] | goal |\n|---|---|---|")
+    seconds = round(60 * minutes)
     kinds = {"speech and noise": data, "words without a pause": []} if data else {"words without a pause": []}
+    uses: dict[str, list[Use]] = defaultdict(list)
+    speeds: dict[str, list[float]] = defaultdict(list)
     with running_pulse() as pulse:
         pulse.environment["KWSD_MODEL"] = model
         with _daemon(pulse) as daemon, Subscription(f"ipc://{pulse.folder}/kwsd/events.sock") as bus:
             heard = Listening(daemon.pid, bus)
-            used = {}
-            for kind, folders in kinds.items():
-                used[kind] = heard.while_played(pulse, recording(folders, round(60 * minutes)))
-                heard.until(_after(2))  # the end of the recording is still in the window
-            silence = heard.until(_after(60 * minutes))
-            for kind, use in used.items():
-                figure = f"{use.cpu:.2%} of a core, {use.wakeups:.0f} wake-ups a second"
-                _row(f"daemon on {kind}, CPU", figure, "0.8 %")
-            _row("daemon in digital silence, CPU", f"{silence.cpu:.2%}, {silence.wakeups:.0f} wake-ups", "0.3 %")
-            _row(
-                "its three threads of audio in digital silence, CPU",
-                ", ".join(f"{cpu:.2%}" for cpu in silence.threads[:3]),
-                "",
-            )
-            quiet = heard.in_noise(pulse, 60 * minutes)
-            _row("daemon in quiet noise, CPU", f"{quiet.cpu:.2%}, {quiet.wakeups:.0f} wake-ups", "")
+            for _ in range(rounds):
+                for kind, folders in kinds.items():
+                    uses[kind].append(heard.while_played(pulse, recording(folders, seconds)))
+                    heard.until(_after(2))  # the end of the recording is still in the window
+                    speeds[kind].append(_scan_speed(recording(folders), model))
+                uses["digital silence"].append(heard.until(_after(seconds)))
+                uses["quiet noise"].append(heard.in_noise(pulse, seconds))
+            for kind, used in uses.items():
+                goal = {"digital silence": "0.3 %", "quiet noise": ""}.get(kind, "0.8 %")
+                wakeups = statistics.median(use.wakeups for use in used)
+                cpu = _spread([100 * use.cpu for use in used], ".2f", " %")
+                _row(f"daemon on {kind}, CPU", f"{cpu} of a core, {wakeups:.0f} wake-ups a second", goal)
             _row("daemon, peak memory", f"{_peak_mb(daemon.pid):.0f} MB", "64 MB")
             p50, p99 = np.quantile(heard.latencies_ms, [0.5, 0.99])
             count = len(heard.latencies_ms)
             _row("block arrived to event received", f"median {p50:.1f} ms, p99 {p99:.1f} ms of {count}", "p99 10 ms")
         for blocks in (1, JOINED_BLOCKS):
-            bare = _bare(pulse, blocks, 60 * minutes)
-            figure = f"a loop of Python that only reads, {80 * blocks} ms at a time, CPU"
-            _row(figure, f"{bare.cpu:.2%}, {bare.wakeups:.0f} wake-ups", "")
+            bare = [_bare(pulse, blocks, seconds) for _ in range(rounds)]
+            cpu = _spread([100 * use.cpu for use in bare], ".2f", " %")
+            _row(f"a loop of Python that only reads, {80 * blocks} ms at a time, CPU", f"{cpu} of a core", "")
         kind, folders = next(iter(kinds.items()))
-        eight = _streams(pulse, recording(folders, round(60 * minutes)), 8)
-        times = f"{eight.cpu:.2%} of a core, {eight.cpu / used[kind].cpu:.1f} times one"
-        _row(f"eight streams of {kind}, CPU", times, "6 times one")
-        _row("start to READY, median [least, most]", _spread([_start_s(pulse) for _ in range(starts)]), "0.5 s")
-    _row("`kwsd --help`, median [least, most]", _spread([_run_s("--help").wall_s for _ in range(starts)]), "0.2 s")
-    for kind, folders in kinds.items():
-        _scan_speed(kind, recording(folders), model)
+        eight = _streams(pulse, recording(folders, seconds), 8).cpu
+        times = eight / statistics.median(use.cpu for use in uses[kind])
+        _row(f"eight streams of {kind}, CPU", f"{eight:.2%} of a core, {times:.1f} times one", "6 times one")
+        _row("start to READY", _spread([_start_s(pulse) for _ in range(STARTS)], ".2f", " s"), "0.5 s")
+    _row("`kwsd --help`", _spread([_run_s("--help").wall_s for _ in range(STARTS)], ".2f", " s"), "0.2 s")
+    for kind, found in speeds.items():
+        _row(f"`kwsd scan`, one core, on {kind}", _spread(found, ".0f", " times real time"), "400 times")
     _scan_memory(recording([]), model, hours)
 
 
@@ -103,15 +106,10 @@ def _after(seconds: float) -> Callable[[], bool]:
 
 
 class Use(NamedTuple):
-    """What a process used: share of one core by thread, most first, and wake-ups of all of them a second."""
+    """What a process used: share of one core, and wake-ups a second, of all its threads."""
 
-    threads: list[float]
+    cpu: float
     wakeups: float
-
-    @property
-    def cpu(self) -> float:
-        """Share of one core."""
-        return sum(self.threads)
 
 
 def _used(pid: int, during: Callable[[], object]) -> Use:
@@ -119,8 +117,9 @@ def _used(pid: int, during: Callable[[], object]) -> Use:
     before, started = _counts(pid), time.monotonic()
     during()
     after, seconds = _counts(pid), time.monotonic() - started
-    used = [np.subtract(count, before.get(task, (0, 0))) / seconds for task, count in after.items()]
-    return Use(sorted((float(cpu) for cpu, _ in used), reverse=True), float(sum(used)[1]))
+    used = [np.subtract(count, before.get(task, (0, 0))) for task, count in after.items()]
+    cpu_s, wakeups = map(float, sum(used))
+    return Use(cpu_s / seconds, wakeups / seconds)
 
 
 class Listening:
@@ -236,12 +235,10 @@ def _run_s(*arguments: str | Path) -> Run:
     return Run(wall_s, used.ru_utime + used.ru_stime, peak_mb)
 
 
-def _scan_speed(kind: str, audio: Path, model: str) -> None:
-    """Speed of ``kwsd scan`` on ten minutes."""
+def _scan_speed(audio: Path, model: str) -> float:
+    """Speed of ``kwsd scan`` on ten minutes: the middle one of three runs."""
     seconds = soundfile.info(audio).duration
-    speeds = [seconds / _run_s("scan", "--model", model, audio).cpu_s for _ in range(5)]
-    figure = f"{statistics.median(speeds):.0f} [{min(speeds):.0f}, {max(speeds):.0f}] times real time"
-    _row(f"`kwsd scan`, one core, on {kind}", figure, "400 times")
+    return statistics.median(seconds / _run_s("scan", "--model", model, audio).cpu_s for _ in range(3))
 
 
 def _scan_memory(audio: Path, model: str, hours: int) -> None:
@@ -272,8 +269,9 @@ def _row(figure: str, measured: str, goal: str) -> None:
     print(f"| {figure} | {measured} | {goal} |", flush=True)
 
 
-def _spread(seconds: list[float]) -> str:
-    return f"{statistics.median(seconds):.2f} s [{min(seconds):.2f}, {max(seconds):.2f}]"
+def _spread(figures: list[float], form: str, unit: str) -> str:
+    median, least, most = (format(each, form) for each in (statistics.median(figures), min(figures), max(figures)))
+    return f"{median} [{least}, {most}]{unit}"
 
 
 if __name__ == "__main__":
