@@ -216,28 +216,25 @@ def test_calm_windows_bring_no_detection(rows: np.ndarray, drawn: DetectorSettin
         calm_until = now + detector.calm_windows
 
 
-changes = st.dictionaries(
-    st.integers(0, 80), st.sampled_from(["attentive", "reset", "lower thresholds", "higher thresholds"]), max_size=12
-)
+changes = st.dictionaries(st.integers(0, 80), st.sampled_from(["attentive", "reset", 0.5, 1.0]), max_size=12)
+"""At which window a detector becomes attentive or stops being it, is reset, or gets these shares of its thresholds."""
 
 
 @given(runs=st.lists(st.tuples(levels, levels, st.integers(1, 9)), max_size=20), drawn=settings, changes=changes)
 def test_nor_do_they_when_a_detector_is_changed_in_mid_stream(
-    runs: list[tuple[float, float, int]], drawn: DetectorSettings, changes: dict[int, str]
+    runs: list[tuple[float, float, int]], drawn: DetectorSettings, changes: dict[int, str | float]
 ) -> None:
     rows = [[0, 0, go, stop] for go, stop, length in runs for _ in range(length)]
     detectors, looking = [Detector(LABELS, drawn), Detector(LABELS, drawn)], False
     shown = [Shown(rows), Shown(rows)]
     for now in range(len(rows)):
-        change = changes.get(now, "")
-        if change == "attentive":
-            looking = not looking
+        change = changes.get(now)
+        looking ^= change == "attentive"
         for detector in detectors:
             if change == "reset":
                 detector.reset()
-            elif change:
-                factor = {"lower thresholds": 0.5, "higher thresholds": 1}.get(change, 0.8)
-                detector.set_thresholds({word: factor * t for word, t in drawn.thresholds.items()})
+            elif isinstance(change, float):
+                detector.set_thresholds({word: change * threshold for word, threshold in drawn.thresholds.items()})
         lazy, attentive = detectors
         found = lazy.update(shown[0].at(now), HOP * now, attentive=looking)
         assert found == attentive.update(shown[1].at(now), HOP * now, attentive=True)

@@ -66,6 +66,15 @@ def test_a_rate_that_only_deafness_keeps_to_is_refused_and_nothing_is_written(kw
     assert not file_of(kwsd).exists()
 
 
+def test_a_word_that_is_switched_off_keeps_nobody_from_thresholds_for_a_rate(kwsd: Command) -> None:
+    kwsd.run("tune", "--set", "go=1")
+    done = kwsd.run("tune", "--json", DEMO, "--false-alarms-per-hour", "1000")
+    chosen = json.loads(done.stdout)["chosen"]
+    assert done.returncode == 0
+    assert chosen["thresholds"]["go"] == 0.9999
+    assert chosen["detections"]["yes"] == 1
+
+
 def test_from_six_minutes_on_there_are_rates_and_the_table_fits_into_eighty_characters(
     kwsd: Command, tmp_path: Path
 ) -> None:

@@ -222,7 +222,7 @@ def _choose(scored: "Scored", model: "Model", wanted: dict[str, float], per_hour
         needed = f"{ZERO_IN_HOURS / per_hour:.2g} h without a detection" if per_hour else "no length"
         _say(f"{scored.hours:.2f} h of audio are too short to prove that rate, {needed} would: no threshold is lowered")
     found = choose(scored, settings, per_hour)
-    if found is None or max(found.thresholds.values()) >= HIGHEST:
+    if found is None or min(found.thresholds.values()) >= HIGHEST:
         raise UsageError(
             f"no thresholds that let a word through keep to a rate of {per_hour:g} an hour here: did somebody say one?"
         )

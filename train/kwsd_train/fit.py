@@ -265,8 +265,7 @@ def _check_data(recipe: Recipe, data: Path, clips: Clips, keywords: list[str]) -
     if unheard or not by_split["validation"]:
         lacking = f"of {', '.join(unheard)} for training" if unheard else "for validation"
         raise UsageError(
-            f"{data} has no clip {lacking}, for speakers are kept apart: add clips of more speakers, or name some in "
-            "validation_list.txt"
+            f"{data} has no clip {lacking}: add clips of other speakers, or name some in validation_list.txt"
         )
     mixture = recipe.mixture
     if mixture and mixture.glued_words and by_split["training"] <= set(keywords):
