@@ -63,6 +63,8 @@ def main(
     print("| figure | measured, median [least, most] | goal |\n|---|---|---|")
     seconds = round(60 * minutes)
     kinds = {"speech and noise": data, "words without a pause": []} if data else {"words without a pause": []}
+    played = {kind: recording(folders, seconds) for kind, folders in kinds.items()}
+    scanned = {kind: recording(folders) for kind, folders in kinds.items()}
     uses: dict[str, list[Use]] = defaultdict(list)
     speeds: dict[str, list[float]] = defaultdict(list)
     with running_pulse() as pulse:
@@ -70,10 +72,10 @@ def main(
         with _daemon(pulse) as daemon, Subscription(f"ipc://{pulse.folder}/kwsd/events.sock") as bus:
             heard = Listening(daemon.pid, bus)
             for _ in range(rounds):
-                for kind, folders in kinds.items():
-                    uses[kind].append(heard.while_played(pulse, recording(folders, seconds)))
+                for kind, audio in played.items():
+                    uses[kind].append(heard.while_played(pulse, audio))
                     heard.until(_after(2))  # the end of the recording is still in the window
-                    speeds[kind].append(_scan_speed(recording(folders), model))
+                    speeds[kind].append(_scan_speed(scanned[kind], model))
                 uses["digital silence"].append(heard.until(_after(seconds)))
                 uses["quiet noise"].append(heard.in_noise(pulse, seconds))
             for kind, used in uses.items():
@@ -89,8 +91,8 @@ def main(
             bare = [_bare(pulse, blocks, seconds) for _ in range(rounds)]
             cpu = _spread([100 * use.cpu for use in bare], ".2f", " %")
             _row(f"a loop of Python that only reads, {80 * blocks} ms at a time, CPU", f"{cpu} of a core", "")
-        kind, folders = next(iter(kinds.items()))
-        eight = _streams(pulse, recording(folders, seconds), 8).cpu
+        kind, audio = next(iter(played.items()))
+        eight = _streams(pulse, audio, 8).cpu
         times = eight / statistics.median(use.cpu for use in uses[kind])
         _row(f"eight streams of {kind}, CPU", f"{eight:.2%} of a core, {times:.1f} times one", "6 times one")
         _row("start to READY", _spread([_start_s(pulse) for _ in range(STARTS)], ".2f", " s"), "0.5 s")

@@ -1,19 +1,22 @@
 """How many windows are scored, and that no detection depends on the others: ``python benchmarks/scored.py FOLDER ...``.
 
 Each recording goes through the pipeline twice, as in the daemon and with every window scored. The exit code is 1 where
-the detections differ.
+the detections differ. Then its scores are kept, and what the mean alone would have detected is compared.
 """
 
 import sys
 from pathlib import Path
 from typing import Annotated
+from unittest.mock import patch
 
+import numpy as np
 import soundfile
 import typer
 
-from kwsd import Spotter, load_model
+from kwsd import Spotter, load_model, scoring
+from kwsd.detector import LEAST_SHARE
 from kwsd.frontend import SAMPLE_RATE, Float32
-from kwsd.model import Window
+from kwsd.model import Model, Window
 
 
 def main(
@@ -32,6 +35,7 @@ def main(
     loaded.scores = scores  # type: ignore[method-assign]  to count
     files = sorted(path for folder in folders for path in folder.rglob("*") if path.suffix in {".wav", ".flac"})
     counts, differing, seconds = {False: 0, True: 0}, [], 0.0
+    detections, otherwise = 0, 0
     for file in files:
         samples, _ = soundfile.read(file, dtype="float32")
         seconds += len(samples) / SAMPLE_RATE
@@ -42,9 +46,19 @@ def main(
             counts[attentive] += asked - before
         if found[0] != found[1]:
             differing.append(file)
+        kept = scoring.score(loaded, [samples])
+        by_both, by_mean = (_detected(kept, loaded, share) for share in (LEAST_SHARE, np.float32(0)))
+        detections, otherwise = detections + len(by_both), otherwise + len(by_both ^ by_mean)
     print(f"{counts[False] / counts[True]:.1%} of {counts[True]:,} windows scored, in {seconds / 3600:.2f} h")
     print(f"{len(differing)} of {len(files):,} recordings with other detections", *differing)
+    print(f"{otherwise} detections more, fewer or at another time by the mean alone, of {detections:,}")
     sys.exit(bool(differing))
+
+
+def _detected(kept: scoring.Scored, model: Model, least_share: np.float32) -> set[tuple[str, int]]:
+    """Keywords and samples of what is detected with another share of the threshold asked for in each window."""
+    with patch.object(scoring, "LEAST_SHARE", least_share):
+        return {(found.keyword, found.sample) for found in scoring.replay(kept, model.detector)}
 
 
 if __name__ == "__main__":
