@@ -185,7 +185,7 @@ def test_a_run_after_another_begins_with_its_weights(
     assert fit.read_settings(tmp_path / "run").after == "finished"
 
 
-def test_a_run_after_another_may_have_more_channels_but_not_fewer_and_both_can_be_averaged(
+def test_a_run_after_another_may_have_more_channels_or_fewer_and_all_can_be_averaged(
     streaming: Recipe, data: Path, tmp_path: Path
 ) -> None:
     optimizer = msgspec.structs.replace(streaming.optimizer, learning_rate=1e-9, warmup_epochs=0)
@@ -194,12 +194,13 @@ def test_a_run_after_another_may_have_more_channels_but_not_fewer_and_both_can_b
     fit.start(narrow, data, tmp_path / "narrow", print)
     fit.start(wide, data, tmp_path / "wide", print, after=tmp_path / "narrow")
     assert fit.load_network(tmp_path / "wide").count_params() > fit.load_network(tmp_path / "narrow").count_params()
-    with pytest.raises(UsageError, match="another network or other labels"):
-        fit.start(narrow, data, tmp_path / "again", print, after=tmp_path / "wide")
-    fit.average([tmp_path / "narrow", tmp_path / "wide"], tmp_path / "mean")
-    assert fit.read_settings(tmp_path / "mean").averaged == ["narrow", "wide"]
-    first, last, mean = (fit.load_network(tmp_path / run).get_weights()[-1] for run in ("narrow", "wide", "mean"))
-    np.testing.assert_allclose(mean, (first + last) / 2, rtol=1e-6)
+    fit.start(narrow, data, tmp_path / "again", print, after=tmp_path / "wide")
+    runs = ["narrow", "wide", "again"]
+    fit.average([tmp_path / run for run in runs], tmp_path / "mean")
+    assert fit.read_settings(tmp_path / "mean").averaged == runs
+    mean, *weights = (fit.load_network(tmp_path / run).get_weights()[-1] for run in ("mean", *runs))
+    np.testing.assert_allclose(mean, np.mean(weights, axis=0), rtol=1e-6)
+    assert fit.load_network(tmp_path / "mean").count_params() == fit.load_network(tmp_path / "narrow").count_params()
     with pytest.raises(OutputError, match="cannot make the run folder"):
         fit.average([tmp_path / "wide"], tmp_path / "mean")
     with pytest.raises(UsageError, match="did not go on from"):

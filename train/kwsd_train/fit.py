@@ -36,7 +36,7 @@ from kwsd_train.dataset import Clips, load_clips, word_names
 from kwsd_train.evaluate import closed_set, report, write_report
 from kwsd_train.feed import arrays, make_feed
 from kwsd_train.mixture import SILENCE, UNKNOWN, Int64
-from kwsd_train.networks.growth import take_over
+from kwsd_train.networks.takeover import take_over
 from kwsd_train.recipe import REGULARIZATION, Network, Optimizer, Recipe, Resnet
 
 SETTINGS, HISTORY, NETWORK = "settings.json", "history.json", "network.keras"
@@ -140,7 +140,7 @@ def average(runs: Sequence[Path], run: Path) -> None:
     ----------
     runs : sequence of Path
         Runs that went on from one another, in that order: only then do their weights mean the same. The last has the
-        settings, and at least as many channels as the others.
+        settings; those of the others are cut to its channels, or get those that it had added at first.
     run : Path
         The new run folder.
 
@@ -155,8 +155,8 @@ def average(runs: Sequence[Path], run: Path) -> None:
         if read_settings(each).after != before.name:
             raise UsageError(f"{each} did not go on from {before}: the mean of their weights means nothing")
     settings, network = read_settings(runs[-1]), load_network(runs[-1])
-    networks_of = [_as_wide(load_network(each), settings) for each in runs]
-    network.set_weights([np.mean(weights, axis=0) for weights in zip(*networks_of, strict=True)])
+    each_of = [_in_shape_of(settings, load_network(each)) for each in runs]
+    network.set_weights([np.mean(weights, axis=0) for weights in zip(*each_of, strict=True)])
     try:
         run.mkdir(parents=True)
         (run / SETTINGS).write_bytes(_json(msgspec.structs.replace(settings, averaged=[each.name for each in runs])))
@@ -405,20 +405,20 @@ def _settings(recipe: Recipe, data: Path, clips: Clips, after: Path | None) -> R
     )
 
 
-def _as_wide(network: keras.Model, settings: RunSettings) -> list[Float32]:
-    """Weights of a network with the channels of these settings that computes the same."""
-    keras.utils.set_random_seed(settings.recipe.seed)  # the added channels are those that the wide run began with
-    wide = networks.build(settings.recipe.network, len(settings.labels), np.zeros((1, FRAMES, BINS), np.float32))
-    take_over(wide, network)
-    weights: list[Float32] = wide.get_weights()
+def _in_shape_of(settings: RunSettings, network: keras.Model) -> list[Float32]:
+    """Weights of a network as a run with these settings takes them over."""
+    keras.utils.set_random_seed(settings.recipe.seed)  # added channels are those that the run began with
+    new = networks.build(settings.recipe.network, len(settings.labels), np.zeros((1, FRAMES, BINS), np.float32))
+    take_over(new, network)
+    weights: list[Float32] = new.get_weights()
     return weights
 
 
 def _can_take_over(before: Recipe, recipe: Recipe) -> bool:
-    """Whether the networks differ at most in settings that act in training only, and in channels that are added."""
+    """Whether the networks differ at most in settings that act in training only, and in their channels."""
     old, new = before.network, recipe.network
-    if isinstance(old, Resnet) and isinstance(new, Resnet) and len(old.channels) == len(new.channels):
-        return all(narrow <= wide for narrow, wide in zip(old.channels, new.channels, strict=True))
+    if isinstance(old, Resnet) and isinstance(new, Resnet):
+        return len(old.channels) == len(new.channels)
     return _architecture(old) == _architecture(new)
 
 
