@@ -123,7 +123,7 @@ def choose(scored: Scored, settings: DetectorSettings, per_hour: float) -> Choic
         Wanted at most, of all keywords together.
     """
     best = None
-    for thresholds in _moved(settings.thresholds, lower=long_enough(scored, per_hour)):
+    for thresholds in _moved(settings.thresholds, lower=long_enough(scored.hours, per_hour)):
         found = choice(scored, settings, thresholds)
         if found.per_hour > per_hour:
             break
@@ -131,9 +131,9 @@ def choose(scored: Scored, settings: DetectorSettings, per_hour: float) -> Choic
     return best
 
 
-def long_enough(scored: Scored, per_hour: float) -> bool:
-    """Whether recordings without any detection would show a rate, with 95 % confidence."""
-    return scored.hours * per_hour >= ZERO_IN_HOURS
+def long_enough(hours: float, per_hour: float) -> bool:
+    """Whether so many hours without any detection would show a rate, with 95 % confidence."""
+    return hours * per_hour >= ZERO_IN_HOURS
 
 
 def _moved(thresholds: dict[str, float], *, lower: bool) -> Iterator[dict[str, float]]:

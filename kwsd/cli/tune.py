@@ -218,7 +218,7 @@ def _choose(scored: "Scored", model: "Model", wanted: dict[str, float], per_hour
     settings = model.detector
     if per_hour is None:
         return choice(scored, settings, settings.thresholds | wanted) if wanted else None
-    if not long_enough(scored, per_hour):
+    if not long_enough(scored.hours, per_hour):
         needed = f"{ZERO_IN_HOURS / per_hour:.2g} h without a detection" if per_hour else "no length"
         _say(f"{scored.hours:.2f} h of audio are too short to prove that rate, {needed} would: no threshold is lowered")
     found = choose(scored, settings, per_hour)

@@ -60,6 +60,7 @@ def test_the_command_writes_a_bundle_that_kwsd_reads(clips: Path, tmp_path: Path
     arguments += ["--false-alarms-per-hour", str(RATE), "--figure", str(tmp_path / "det.png"), "--json", "--write"]
     result = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert result.exit_code == 0
+    assert "too short to prove that rate" in result.stderr
     point = json.loads(result.stdout)
     written = read_bundle(bundle)
     assert written.detector.thresholds == point["settings"]["thresholds"]
@@ -78,9 +79,10 @@ def test_without_write_the_bundle_stays_as_it_is(clips: Path, tmp_path: Path) ->
         "--negatives",
         str(clips / "house"),
         "--false-alarms-per-hour",
-        "999",
+        "99999",
     ]
     result = CliRunner().invoke(app, [*arguments, "--figure", str(tmp_path / "det.png")], catch_exceptions=False)
     assert result.exit_code == 0
     assert "latency" in result.stdout
+    assert "too short" not in result.stderr
     assert (find_model("default") / "bundle.json").read_bytes() == before

@@ -253,6 +253,7 @@ def tune(
     import msgspec
 
     from kwsd.model import find_model, load_model
+    from kwsd.thresholds import long_enough
     from kwsd_train import plots, streaming
     from kwsd_train import tune as tuning
 
@@ -260,6 +261,9 @@ def tune(
     sources = streaming.Sources(data, positives, negatives, split, per_keyword, seed)
     curves = tuning.sweep(streaming.hear(loaded, sources), loaded.detector, false_alarms_per_hour, _say)
     point = tuning.choose(curves, false_alarms_per_hour)
+    hours = point.false_alarms.all.hours
+    if not long_enough(hours, false_alarms_per_hour):
+        _say(f"{hours:.2f} h without the words are too short to prove that rate: expect more false alarms")
     plots.det(next(curve for curve in curves if point in curve), point, figure)
     _say(f"wrote {figure}")
     if write:
