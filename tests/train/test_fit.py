@@ -185,7 +185,7 @@ def test_a_run_after_another_begins_with_its_weights(
     assert fit.read_settings(tmp_path / "run").after == "finished"
 
 
-def test_a_run_after_another_may_have_more_channels_or_fewer_and_all_can_be_averaged(
+def test_a_run_after_another_may_have_more_channels_but_not_fewer_and_both_can_be_averaged(
     streaming: Recipe, data: Path, tmp_path: Path
 ) -> None:
     optimizer = msgspec.structs.replace(streaming.optimizer, learning_rate=1e-9, warmup_epochs=0)
@@ -194,17 +194,38 @@ def test_a_run_after_another_may_have_more_channels_or_fewer_and_all_can_be_aver
     fit.start(narrow, data, tmp_path / "narrow", print)
     fit.start(wide, data, tmp_path / "wide", print, after=tmp_path / "narrow")
     assert fit.load_network(tmp_path / "wide").count_params() > fit.load_network(tmp_path / "narrow").count_params()
-    fit.start(narrow, data, tmp_path / "again", print, after=tmp_path / "wide")
-    runs = ["narrow", "wide", "again"]
-    fit.average([tmp_path / run for run in runs], tmp_path / "mean")
-    assert fit.read_settings(tmp_path / "mean").averaged == runs
-    mean, *weights = (fit.load_network(tmp_path / run).get_weights()[-1] for run in ("mean", *runs))
-    np.testing.assert_allclose(mean, np.mean(weights, axis=0), rtol=1e-6)
-    assert fit.load_network(tmp_path / "mean").count_params() == fit.load_network(tmp_path / "narrow").count_params()
+    with pytest.raises(UsageError, match="another network or other labels"):
+        fit.start(narrow, data, tmp_path / "again", print, after=tmp_path / "wide")
+    fit.average([tmp_path / "narrow", tmp_path / "wide"], tmp_path / "mean")
+    assert fit.read_settings(tmp_path / "mean").averaged == ["narrow", "wide"]
+    first, last, mean = (fit.load_network(tmp_path / run).get_weights()[-1] for run in ("narrow", "wide", "mean"))
+    np.testing.assert_allclose(mean, (first + last) / 2, rtol=1e-6)
     with pytest.raises(OutputError, match="cannot make the run folder"):
         fit.average([tmp_path / "wide"], tmp_path / "mean")
     with pytest.raises(UsageError, match="did not go on from"):
         fit.average([tmp_path / "wide", tmp_path / "narrow"], tmp_path / "other")
+
+
+def test_channels_can_be_cut_off_a_run_again(streaming: Recipe, data: Path, tmp_path: Path) -> None:
+    recipe = msgspec.structs.replace(streaming, epochs=1, network=Resnet([8, 12, 16], 0.1))
+    optimizer = msgspec.structs.replace(streaming.optimizer, warmup_epochs=0)
+    fit.start(msgspec.structs.replace(recipe, optimizer=optimizer), data, tmp_path / "run", print)
+    fit.cut(tmp_path / "run", [8, 8, 16], tmp_path / "cut")
+    settings = fit.read_settings(tmp_path / "cut")
+    assert isinstance(settings.recipe.network, Resnet)
+    assert (settings.cut, settings.recipe.network.channels) == ([8, 12, 16], [8, 8, 16])
+    assert fit.load_network(tmp_path / "cut").count_params() < fit.load_network(tmp_path / "run").count_params()
+    for channels in ([8, 12], [8, 12, 17]):
+        with pytest.raises(UsageError, match=r"has channels \[8, 12, 16\]: give as many, and none higher"):
+            fit.cut(tmp_path / "run", channels, tmp_path / "other")
+    with pytest.raises(OutputError, match="cannot make the run folder"):
+        fit.cut(tmp_path / "run", [8, 8, 8], tmp_path / "cut")
+
+
+def test_no_channels_can_be_cut_off_another_network(finished: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is no resnet"):
+        fit.cut(finished, [8], tmp_path / "cut")
+    assert not (tmp_path / "cut").exists()
 
 
 def test_a_run_after_one_of_another_network_or_with_other_labels_is_refused(

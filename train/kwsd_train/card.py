@@ -86,6 +86,9 @@ def _training(description: Bundle) -> list[list[str]]:
     ]
     if training.get("averaged"):
         lines.append(f"Its weights are the mean of those of the runs {' and '.join(training['averaged'])}.")
+    if training.get("cut"):
+        before, after = (", ".join(map(str, each)) for each in (training["cut"], recipe["network"]["channels"]))
+        lines.append(f"Of its channels, {before}, all but the first {after} were cut off.")
     if recipe["mixture"]:
         lines.append("Augmented with noise, room responses, running speech without the keywords, and half words.")
     return [lines]

@@ -138,6 +138,22 @@ def average(
 
 
 @app.command()
+def cut(
+    run: Annotated[Path, typer.Argument(help="A run folder of a resnet.")],
+    channels: Annotated[
+        list[int], typer.Option(min=1, help="What is left of the first convolution; again, of each stage.")
+    ],
+    out: Annotated[Path, typer.Option(help="The run folder to make.")],
+) -> None:
+    """Make a run of another by cutting off the last channels of its network: those that a later round added."""
+    import_tensorflow()
+    from kwsd_train.fit import cut as cut_off
+
+    cut_off(run, channels, out)
+    print(out)
+
+
+@app.command()
 def evaluate(
     data: Data,
     model: ModelName = "default",

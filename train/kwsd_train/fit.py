@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from itertools import islice, pairwise
+from operator import le
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,8 @@ from kwsd_train.networks.takeover import take_over
 from kwsd_train.recipe import REGULARIZATION, Network, Optimizer, Recipe, Resnet
 
 SETTINGS, HISTORY, NETWORK = "settings.json", "history.json", "network.keras"
+NOTHING: Float32 = np.zeros((0, FRAMES, BINS), np.float32)
+"""For networks that take nothing from examples."""
 Say = Callable[[str], None]
 
 
@@ -58,6 +61,8 @@ class RunSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Name of the run whose weights this one began with, if any.
     averaged : list of str
         Names of the runs whose weights this one has the mean of, if any.
+    cut : list of int
+        Channels that the network had before some were cut off, if any were.
     """
 
     recipe: Recipe
@@ -70,6 +75,7 @@ class RunSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     versions: dict[str, str]
     after: str = ""
     averaged: list[str] = []
+    cut: list[int] = []
 
 
 def new_id(recipe: Recipe) -> str:
@@ -140,7 +146,7 @@ def average(runs: Sequence[Path], run: Path) -> None:
     ----------
     runs : sequence of Path
         Runs that went on from one another, in that order: only then do their weights mean the same. The last has the
-        settings; those of the others are cut to its channels, or get those that it had added at first.
+        settings, and at least as many channels as the others.
     run : Path
         The new run folder.
 
@@ -155,14 +161,43 @@ def average(runs: Sequence[Path], run: Path) -> None:
         if read_settings(each).after != before.name:
             raise UsageError(f"{each} did not go on from {before}: the mean of their weights means nothing")
     settings, network = read_settings(runs[-1]), load_network(runs[-1])
-    each_of = [_in_shape_of(settings, load_network(each)) for each in runs]
-    network.set_weights([np.mean(weights, axis=0) for weights in zip(*each_of, strict=True)])
-    try:
-        run.mkdir(parents=True)
-        (run / SETTINGS).write_bytes(_json(msgspec.structs.replace(settings, averaged=[each.name for each in runs])))
-        network.save(run / NETWORK)
-    except OSError as error:
-        raise OutputError(f"cannot make the run folder {run}: {error.strerror}") from None
+    networks_of = [_as_wide(load_network(each), settings) for each in runs]
+    network.set_weights([np.mean(weights, axis=0) for weights in zip(*networks_of, strict=True)])
+    _write(run, msgspec.structs.replace(settings, averaged=[each.name for each in runs]), network)
+
+
+def cut(run: Path, channels: Sequence[int], smaller: Path) -> None:
+    """Make a run of another one by cutting the last channels off each stage of its network, a `resnet`.
+
+    Channels that a round of training added lie last, and may have learned nothing that is worth their time.
+
+    Parameters
+    ----------
+    run : Path
+    channels : sequence of int
+        What is left of the first convolution and of each stage.
+    smaller : Path
+        The new run folder.
+
+    Raises
+    ------
+    UsageError
+        The network is no `resnet` with so many stages and channels, or the run has no finished epoch.
+    OutputError
+        The run folder exists already or cannot be made.
+    """
+    settings = read_settings(run)
+    before = settings.recipe.network
+    if not isinstance(before, Resnet):
+        raise UsageError(f"the network of {run} is no resnet: nothing can be cut off it")
+    fits = len(channels) == len(before.channels) and all(map(le, channels, before.channels))
+    if not fits:
+        raise UsageError(f"the network of {run} has channels {before.channels}: give as many, and none higher")
+    recipe = msgspec.structs.replace(settings.recipe, network=msgspec.structs.replace(before, channels=list(channels)))
+    cut_off = msgspec.structs.replace(settings, recipe=recipe, cut=before.channels)
+    network = networks.build(recipe.network, len(settings.labels), NOTHING)
+    take_over(network, load_network(run))
+    _write(smaller, cut_off, network)
 
 
 def read_settings(run: Path) -> RunSettings:
@@ -405,20 +440,30 @@ def _settings(recipe: Recipe, data: Path, clips: Clips, after: Path | None) -> R
     )
 
 
-def _in_shape_of(settings: RunSettings, network: keras.Model) -> list[Float32]:
-    """Weights of a network as a run with these settings takes them over."""
-    keras.utils.set_random_seed(settings.recipe.seed)  # added channels are those that the run began with
-    new = networks.build(settings.recipe.network, len(settings.labels), np.zeros((1, FRAMES, BINS), np.float32))
-    take_over(new, network)
-    weights: list[Float32] = new.get_weights()
+def _write(run: Path, settings: RunSettings, network: keras.Model) -> None:
+    """Make the folder of a run that was not trained but made of others."""
+    try:
+        run.mkdir(parents=True)
+        (run / SETTINGS).write_bytes(_json(settings))
+        network.save(run / NETWORK)
+    except OSError as error:
+        raise OutputError(f"cannot make the run folder {run}: {error.strerror}") from None
+
+
+def _as_wide(network: keras.Model, settings: RunSettings) -> list[Float32]:
+    """Weights of a network with the channels of these settings that computes the same."""
+    keras.utils.set_random_seed(settings.recipe.seed)  # the added channels are those that the wide run began with
+    wide = networks.build(settings.recipe.network, len(settings.labels), NOTHING)
+    take_over(wide, network)
+    weights: list[Float32] = wide.get_weights()
     return weights
 
 
 def _can_take_over(before: Recipe, recipe: Recipe) -> bool:
-    """Whether the networks differ at most in settings that act in training only, and in their channels."""
+    """Whether the networks differ at most in settings that act in training only, and in channels that are added."""
     old, new = before.network, recipe.network
-    if isinstance(old, Resnet) and isinstance(new, Resnet):
-        return len(old.channels) == len(new.channels)
+    if isinstance(old, Resnet) and isinstance(new, Resnet) and len(old.channels) == len(new.channels):
+        return all(narrow <= wide for narrow, wide in zip(old.channels, new.channels, strict=True))
     return _architecture(old) == _architecture(new)
 
 
