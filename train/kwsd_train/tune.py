@@ -20,7 +20,7 @@ THRESHOLDS = [float(t) for t in np.round(1 / (1 + np.exp(-np.linspace(9, -1, 201
 """Evenly spaced log odds from 0.9999 to 0.27: near one, where the false alarms thin out, they lie close together."""
 FARTHEST = 20.0
 """A curve ends at this many times the wanted rate of false alarms."""
-NO_DIFFERENCE = 0.005
+NO_DIFFERENCE = 0.004
 """Settings that miss by no more than this share of the words more than the best count as equally good: another draw of
 words changes the share by more."""
 LATENCY_P95_S = 0.5
