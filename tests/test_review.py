@@ -49,7 +49,7 @@ def test_each_answer_has_its_place_in_the_data_folder(kwsd: Command, kept: Path,
     assert lines == [
         f"sorted 3 into {data}: 2 as words, 1 as no keyword; 0 left in {kept}",
         f"to train, {data} needs words, speech, noise and rooms beside these: see docs/training.md",
-        f"next: kwsd-train fit --recipe default --data '{data}'",
+        f"next: kwsd-train fit --recipe default-round-1 --data '{data}'",
     ]
 
 

@@ -111,7 +111,7 @@ def _conclude(words: int, others: int, folder: Path, into: Path) -> None:
         return
     if not (into / "speech").is_dir():
         print(f"to train, {into} needs words, speech, noise and rooms beside these: see docs/training.md")
-    print(f"next: kwsd-train fit --recipe default --data {shlex.quote(str(into))}")
+    print(f"next: kwsd-train fit --recipe default-round-1 --data {shlex.quote(str(into))}")
 
 
 def _say(message: str) -> None:

@@ -14,6 +14,7 @@ import pytest
 
 from kwsd.errors import OutputError, UsageError
 from kwsd_train import fit
+from kwsd_train.export import export
 from kwsd_train.recipe import Recipe, Resnet
 from kwsd_train.split import speaker, split_of_speaker
 
@@ -207,19 +208,48 @@ def test_a_run_after_another_may_have_more_channels_but_not_fewer_and_both_can_b
 
 
 def test_channels_can_be_cut_off_a_run_again(streaming: Recipe, data: Path, tmp_path: Path) -> None:
-    recipe = msgspec.structs.replace(streaming, epochs=1, network=Resnet([8, 12, 16], 0.1))
     optimizer = msgspec.structs.replace(streaming.optimizer, warmup_epochs=0)
-    fit.start(msgspec.structs.replace(recipe, optimizer=optimizer), data, tmp_path / "run", print)
+    network = Resnet([8, 12, 16], 0.1)
+    recipe = msgspec.structs.replace(streaming, epochs=1, optimizer=optimizer, network=network)
+    fit.start(recipe, data, tmp_path / "run", print)
     fit.cut(tmp_path / "run", [8, 8, 16], tmp_path / "cut")
-    settings = fit.read_settings(tmp_path / "cut")
+    whole, cut = (fit.load_network(tmp_path / run).get_weights() for run in ("run", "cut"))
+    assert sum(weights.size for weights in cut) < sum(weights.size for weights in whole)
+    for learned, kept in zip(whole, cut, strict=True):
+        np.testing.assert_array_equal(kept, learned[tuple(slice(size) for size in kept.shape)])
+    fit.cut(tmp_path / "cut", [8, 8, 8], tmp_path / "again")
+    settings = fit.read_settings(tmp_path / "again")
     assert isinstance(settings.recipe.network, Resnet)
-    assert (settings.cut, settings.recipe.network.channels) == ([8, 12, 16], [8, 8, 16])
-    assert fit.load_network(tmp_path / "cut").count_params() < fit.load_network(tmp_path / "run").count_params()
-    for channels in ([8, 12], [8, 12, 17]):
-        with pytest.raises(UsageError, match=r"has channels \[8, 12, 16\]: give as many, and none higher"):
+    assert (settings.cut, settings.recipe.network.channels) == ([8, 12, 16], [8, 8, 8])
+    for channels in ([8, 12], [8, 12, 17], [8, 12, 16]):
+        with pytest.raises(UsageError, match=r"has channels \[8, 12, 16\]: give as many, none higher, some lower"):
             fit.cut(tmp_path / "run", channels, tmp_path / "other")
     with pytest.raises(OutputError, match="cannot make the run folder"):
         fit.cut(tmp_path / "run", [8, 8, 8], tmp_path / "cut")
+    bundle = export(tmp_path / "again", tmp_path / "bundle", "float32")
+    assert bundle.training["cut"] == [8, 12, 16]
+    card = (tmp_path / "bundle" / "MODEL_CARD.md").read_text()
+    assert "Of its channels, 8, 12, 16, all but the first 8, 8, 8 were cut off." in card
+
+
+def test_no_mean_is_taken_with_a_run_of_more_channels(streaming: Recipe, data: Path, tmp_path: Path) -> None:
+    optimizer = msgspec.structs.replace(streaming.optimizer, warmup_epochs=0)
+    network = Resnet([8, 12, 16], 0.1)
+    recipe = msgspec.structs.replace(streaming, epochs=1, optimizer=optimizer, network=network)
+    fit.start(recipe, data, tmp_path / "first", print)
+    fit.start(recipe, data, tmp_path / "second", print, after=tmp_path / "first")
+    fit.cut(tmp_path / "second", [8, 8, 16], tmp_path / "cut")
+    with pytest.raises(UsageError, match="first has more channels than"):
+        fit.average([tmp_path / "first", tmp_path / "cut"], tmp_path / "mean")
+
+
+def test_a_damaged_network_is_said(finished: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    path = run / fit.NETWORK
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(UsageError, match=r"network\.keras is damaged"):
+        fit.load_network(run)
 
 
 def test_no_channels_can_be_cut_off_another_network(finished: Path, tmp_path: Path) -> None:

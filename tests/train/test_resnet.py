@@ -1,12 +1,15 @@
 """The residual network over frames and mel bands."""
 
 import keras
+import msgspec
 import numpy as np
 import pytest
 
+from kwsd.bundle import read_bundle
+from kwsd.model import find_model
 from kwsd_train.networks import build
 from kwsd_train.networks.takeover import take_over
-from kwsd_train.recipe import Resnet, read_recipe
+from kwsd_train.recipe import Resnet
 
 NOTHING = np.zeros((0, 124, 129), np.float32)
 
@@ -17,9 +20,12 @@ def test_each_stage_halves_frames_and_bands() -> None:
     assert shapes == [(31, 10, 12)] * 2 + [(16, 5, 16)] * 2
 
 
-def test_the_network_of_the_default_recipe_fits_into_half_a_megabyte_in_int8() -> None:
-    settings = read_recipe("default").network
-    assert build(settings, 10, NOTHING).count_params() == pytest.approx(420_000, rel=0.02)
+def test_the_shipped_network_has_the_channels_that_are_documented_and_half_a_megabyte_at_most() -> None:
+    shipped = read_bundle(find_model("default"))
+    network = msgspec.convert(shipped.training["recipe"]["network"], Resnet)
+    assert network.channels == [24, 48, 88]
+    assert build(network, 10, NOTHING).count_params() == pytest.approx(390_000, rel=0.02)
+    assert shipped.files["model.tflite"].size <= 500_000
 
 
 def test_with_more_channels_it_takes_over_what_it_computes_and_without_them_again() -> None:

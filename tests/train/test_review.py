@@ -27,7 +27,7 @@ def test_sorted_clips_are_words_and_hard_negatives_for_training(
     (into / "speech_commands").mkdir(parents=True)
     (into / "speech_commands" / "yes").symlink_to(data / "speech_commands" / "yes")
     reviewed = kwsd.run("review", "--no-play", kept, "--into", into, stdin=b"y\nn\nw house\nq\n")
-    assert f"next: kwsd-train fit --recipe default --data {into}" in reviewed.stdout.splitlines()
+    assert f"next: kwsd-train fit --recipe default-round-1 --data {into}" in reviewed.stdout.splitlines()
 
     words = load_clips(into, words=["go", "house"], part="training", strict=True)
     np.testing.assert_array_equal(words.samples, [samples[0], samples[2]])

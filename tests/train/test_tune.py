@@ -43,8 +43,10 @@ def test_the_chosen_point_keeps_to_the_rate_and_no_sooner_one_misses_as_few(curv
     assert point.latency_p95_s <= 0.5
     allowed = [p for curve in curves for p in curve if p.false_alarms.all.per_hour <= RATE and p.latency_p95_s <= 0.5]
     fewest = min(p.missed.share for p in allowed)
-    assert point.missed.share <= fewest + 0.005
-    assert point.latency_median_s == min(p.latency_median_s for p in allowed if p.missed.share <= fewest + 0.005)
+    assert point.missed.share <= fewest + tune.NO_DIFFERENCE
+    assert point.latency_median_s == min(
+        p.latency_median_s for p in allowed if p.missed.share <= fewest + tune.NO_DIFFERENCE
+    )
 
 
 def test_a_rate_that_no_settings_reach_is_said(trials: Trials) -> None:

@@ -122,13 +122,13 @@ def _tuning(description: Bundle) -> list[list[str]]:
     lines = [
         "## In a stream",
         "",
-        "At the detector settings of `bundle.json`, with 95 % intervals, over all of the streams below:",
+        "At the detector settings of `bundle.json`, on the recordings on which they were chosen, with 95 % intervals:",
         "",
         f"- {found};",
         f"- {fired}, in {alarms['hours']:.1f} h of recordings without the words;",
         f"- latency from the end of a word: median {median:.2f} s, 95th percentile {late:.2f} s.",
         "",
-        "The settings were chosen on these recordings, so expect a little worse on others.",
+        "Expect a little worse on other recordings.",
     ]
     return [lines]
 

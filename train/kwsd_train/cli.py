@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(
     name="kwsd-train",
-    help="Train keyword-spotting models: download, explore, fit, evaluate, report, tune, predict, export.",
+    help="Train keyword-spotting models, from recordings to a bundle that kwsd runs.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -91,7 +91,7 @@ def explore(
 @app.command()
 def fit(
     data: Annotated[Path | None, typer.Option(help="The data folder; see the recipe.")] = None,
-    recipe: Annotated[str, typer.Option(help="A recipe's name or TOML file.")] = "default",
+    recipe: Annotated[str, typer.Option(help="A recipe's name or TOML file.")] = "tc-resnet",
     runs: Annotated[Path, typer.Option(help="Folder in which the run's own folder is made.")] = Path("runs"),
     after: Annotated[
         Path | None,

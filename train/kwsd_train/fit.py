@@ -20,6 +20,7 @@ from itertools import islice, pairwise
 from operator import le
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import keras
 import msgspec
@@ -153,7 +154,8 @@ def average(runs: Sequence[Path], run: Path) -> None:
     Raises
     ------
     UsageError
-        A run did not begin with the weights of the one before it, or has no finished epoch.
+        A run did not begin with the weights of the one before it, has more channels than the last, or has no finished
+        epoch.
     OutputError
         The run folder exists already or cannot be made.
     """
@@ -161,6 +163,9 @@ def average(runs: Sequence[Path], run: Path) -> None:
         if read_settings(each).after != before.name:
             raise UsageError(f"{each} did not go on from {before}: the mean of their weights means nothing")
     settings, network = read_settings(runs[-1]), load_network(runs[-1])
+    for each in runs:
+        if not _can_take_over(read_settings(each).recipe, settings.recipe):
+            raise UsageError(f"{each} has more channels than {runs[-1]}: they would be cut off")
     networks_of = [_as_wide(load_network(each), settings) for each in runs]
     network.set_weights([np.mean(weights, axis=0) for weights in zip(*networks_of, strict=True)])
     _write(run, msgspec.structs.replace(settings, averaged=[each.name for each in runs]), network)
@@ -182,7 +187,7 @@ def cut(run: Path, channels: Sequence[int], smaller: Path) -> None:
     Raises
     ------
     UsageError
-        The network is no `resnet` with so many stages and channels, or the run has no finished epoch.
+        The network is no `resnet` with so many stages and more channels, or the run has no finished epoch.
     OutputError
         The run folder exists already or cannot be made.
     """
@@ -191,10 +196,10 @@ def cut(run: Path, channels: Sequence[int], smaller: Path) -> None:
     if not isinstance(before, Resnet):
         raise UsageError(f"the network of {run} is no resnet: nothing can be cut off it")
     fits = len(channels) == len(before.channels) and all(map(le, channels, before.channels))
-    if not fits:
-        raise UsageError(f"the network of {run} has channels {before.channels}: give as many, and none higher")
+    if not fits or list(channels) == before.channels:
+        raise UsageError(f"the network of {run} has channels {before.channels}: give as many, none higher, some lower")
     recipe = msgspec.structs.replace(settings.recipe, network=msgspec.structs.replace(before, channels=list(channels)))
-    cut_off = msgspec.structs.replace(settings, recipe=recipe, cut=before.channels)
+    cut_off = msgspec.structs.replace(settings, recipe=recipe, cut=settings.cut or before.channels)
     network = networks.build(recipe.network, len(settings.labels), NOTHING)
     take_over(network, load_network(run))
     _write(smaller, cut_off, network)
@@ -246,12 +251,19 @@ def load_network(run: Path) -> keras.Model:
     Raises
     ------
     UsageError
-        The run has no finished epoch yet.
+        The run has no finished epoch yet, or its network is damaged.
     """
     path = run / NETWORK if (run / NETWORK).exists() else last_checkpoint(run)
     if path is None:
         raise UsageError(f"{run} has no finished epoch yet")
-    return keras.models.load_model(path, compile=False)
+    return _load_file(path, compile=False)
+
+
+def _load_file(path: Path, *, compile: bool) -> keras.Model:  # noqa: A002  as Keras calls it
+    try:
+        return keras.models.load_model(path, compile=compile)
+    except (OSError, ValueError, KeyError, BadZipFile):  # all of which Keras raises, and its reasons mislead
+        raise UsageError(f"{path} is damaged: it is no network that Keras can read") from None
 
 
 def training_examples(settings: RunSettings, count: int) -> Float32:
@@ -319,7 +331,7 @@ def _train(run: Path, clips: Clips, say: Say, after: Path | None, terminal: Cons
     first = int(checkpoint.stem.removeprefix("epoch-")) if checkpoint else 0
     if checkpoint:
         say(f"going on after epoch {first}")
-        network = keras.models.load_model(checkpoint)
+        network = _load_file(checkpoint, compile=True)
     else:
         network = networks.build(recipe.network, len(settings.labels), feed.examples)
         if after:
