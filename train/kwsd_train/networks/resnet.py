@@ -1,7 +1,7 @@
 """A two-dimensional residual network over frames and mel bands.
 
 Residual learning for keyword spotting as in Tang and Lin (arXiv:1710.10361), with the strided stages of He et al.
-(arXiv:1512.03385), which make it thirty times cheaper than theirs: 45 million multiplications a window. It has no
+(arXiv:1512.03385), which make it twenty times cheaper than their res15: 45 million multiplications a window. It has no
 depthwise convolution, so that it trains and runs, in int8, at the full speed of a processor's matrix instructions.
 """
 
