@@ -207,11 +207,15 @@ def test_a_run_after_another_may_have_more_channels_but_not_fewer_and_both_can_b
         fit.average([tmp_path / "wide", tmp_path / "narrow"], tmp_path / "other")
 
 
-def test_channels_can_be_cut_off_a_run_again(streaming: Recipe, data: Path, tmp_path: Path) -> None:
+@pytest.fixture
+def short(streaming: Recipe) -> Recipe:
+    """An epoch of a small `resnet`."""
     optimizer = msgspec.structs.replace(streaming.optimizer, warmup_epochs=0)
-    network = Resnet([8, 12, 16], 0.1)
-    recipe = msgspec.structs.replace(streaming, epochs=1, optimizer=optimizer, network=network)
-    fit.start(recipe, data, tmp_path / "run", print)
+    return msgspec.structs.replace(streaming, epochs=1, optimizer=optimizer, network=Resnet([8, 12, 16], 0.1))
+
+
+def test_channels_can_be_cut_off_a_run_again(short: Recipe, data: Path, tmp_path: Path) -> None:
+    fit.start(short, data, tmp_path / "run", print)
     fit.cut(tmp_path / "run", [8, 8, 16], tmp_path / "cut")
     whole, cut = (fit.load_network(tmp_path / run).get_weights() for run in ("run", "cut"))
     assert sum(weights.size for weights in cut) < sum(weights.size for weights in whole)
@@ -232,12 +236,9 @@ def test_channels_can_be_cut_off_a_run_again(streaming: Recipe, data: Path, tmp_
     assert "Of its channels, 8, 12, 16, all but the first 8, 8, 8 were cut off." in card
 
 
-def test_no_mean_is_taken_with_a_run_of_more_channels(streaming: Recipe, data: Path, tmp_path: Path) -> None:
-    optimizer = msgspec.structs.replace(streaming.optimizer, warmup_epochs=0)
-    network = Resnet([8, 12, 16], 0.1)
-    recipe = msgspec.structs.replace(streaming, epochs=1, optimizer=optimizer, network=network)
-    fit.start(recipe, data, tmp_path / "first", print)
-    fit.start(recipe, data, tmp_path / "second", print, after=tmp_path / "first")
+def test_no_mean_is_taken_with_a_run_of_more_channels(short: Recipe, data: Path, tmp_path: Path) -> None:
+    fit.start(short, data, tmp_path / "first", print)
+    fit.start(short, data, tmp_path / "second", print, after=tmp_path / "first")
     fit.cut(tmp_path / "second", [8, 8, 16], tmp_path / "cut")
     with pytest.raises(UsageError, match="first has more channels than"):
         fit.average([tmp_path / "first", tmp_path / "cut"], tmp_path / "mean")
