@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from kwsd.audio.file import FileSource
 from kwsd.frontend import SAMPLE_RATE, Float32
-from kwsd.sources.file import FileSource
 
 ROOT = Path(__file__).parent.parent
 BUNDLED = [ROOT / "kwsd" / "demo", ROOT / "tests" / "data" / "clips"]

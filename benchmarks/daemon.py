@@ -23,15 +23,15 @@ import soundfile
 import typer
 from audio import BUILD, ROOT, recording
 
-from kwsd import events
-from kwsd.capture import JOINED_BLOCKS
-from kwsd.client import Subscription
-from kwsd.events import KeywordEvent
+from kwsd.audio.capture import JOINED_BLOCKS
+from kwsd.audio.source import BLOCK_SAMPLES
+from kwsd.bus import events
+from kwsd.bus.client import Subscription
+from kwsd.bus.events import KeywordEvent
 from kwsd.frontend import SAMPLE_RATE
-from kwsd.sources import BLOCK_SAMPLES
 
-sys.path.append(str(ROOT / "tests" / "audio"))
-from pulse import PulseAudio, running_pulse
+sys.path.append(str(ROOT / "tests"))
+from helpers.pulse import PulseAudio, running_pulse
 
 KWSD = Path(sys.executable).with_name("kwsd")
 

@@ -18,12 +18,12 @@ from typing import Annotated
 import typer
 
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "audio"))
+sys.path.insert(0, str(ROOT / "tests"))
 
-from listening import Listening  # noqa: E402  the folder of the line before
-from pulse import PulseAudio, running_pulse  # noqa: E402
+from helpers.listening import Listening  # noqa: E402  the folder of the line before
+from helpers.pulse import PulseAudio, running_pulse  # noqa: E402
 
-from kwsd.events import KeywordEvent, StatusEvent  # noqa: E402
+from kwsd.bus.events import KeywordEvent, StatusEvent  # noqa: E402
 
 PROGRAM = str(Path(sys.executable).with_name("kwsd"))
 CLIPS = ROOT / "tests" / "data" / "clips"
@@ -250,7 +250,7 @@ class Fault:
     test: str
 
 
-LOSS, DEFAULT, GAPS = (f"tests/audio/test_{name}.py" for name in ("loss", "default_source", "gaps"))
+LOSS, DEFAULT, GAPS = (f"tests/daemon/test_{name}.py" for name in ("loss", "default_source", "gaps"))
 REOPENS = "state `lost` with the reason; opens again after 0.5, 1, 2, 3, 3 … s, with PortAudio started anew"
 WAITS = 'state `lost`, "delivers no audio"; goes on with the next block; ends with code 75 if that takes 15 s'
 GAP = "drops what it cannot keep; a gap: the window begins anew"

@@ -22,10 +22,10 @@ import typer
 ROOT = Path(__file__).parents[1]
 sys.path.append(str(ROOT / "tests"))
 
-from running import Running  # noqa: E402  the folder of the line before
+from helpers.running import Running  # noqa: E402  the folder of the line before
 from test_disk import on_full_disk  # noqa: E402
 
-from kwsd.control import ask  # noqa: E402
+from kwsd.bus.control import ask  # noqa: E402
 from kwsd.errors import ControlError  # noqa: E402
 
 PROGRAM = str(Path(sys.executable).with_name("kwsd"))
@@ -123,32 +123,37 @@ REFUSALS = (
         "a second daemon on the same address",
         second_daemon,
         73,
-        "test_publisher.py::test_a_second_publisher_on_the_same_address_is_refused",
+        "bus/test_publisher.py::test_a_second_publisher_on_the_same_address_is_refused",
     ),
     Refusal(
         "no runtime folder",
         folder_missing,
         73,
-        "test_address.py::test_without_a_runtime_folder_root_has_another_and_a_user_is_told",
+        "bus/test_address.py::test_without_a_runtime_folder_root_has_another_and_a_user_is_told",
     ),
     Refusal(
-        "a folder of another user", folder_of_another, 73, "test_address.py::test_a_folder_of_another_user_is_refused"
+        "a folder of another user",
+        folder_of_another,
+        73,
+        "bus/test_address.py::test_a_folder_of_another_user_is_refused",
     ),
     Refusal(
         "a folder that others can write to",
         folder_open_to_others,
         73,
-        "test_address.py::test_a_folder_that_others_can_write_to_is_refused",
+        "bus/test_address.py::test_a_folder_that_others_can_write_to_is_refused",
     ),
-    Refusal("a full disk", full_disk, 73, "test_disk.py::test_a_daemon_that_finds_no_room_for_its_sockets_says_so"),
+    Refusal(
+        "a full disk", full_disk, 73, "daemon/test_disk.py::test_a_daemon_that_finds_no_room_for_its_sockets_says_so"
+    ),
     Refusal(
         "a tcp address beyond loopback, without keys",
         open_tcp,
         73,
-        "test_curve.py::test_beyond_loopback_nothing_is_published_without_keys",
+        "bus/test_curve.py::test_beyond_loopback_nothing_is_published_without_keys",
     ),
-    Refusal("a damaged model", damaged_model, 66, "test_bundle.py::test_an_altered_network_is_refused"),
-    Refusal("a bad configuration", bad_config, 78, "test_fuzz.py::test_any_value_for_any_key_of_a_configuration"),
+    Refusal("a damaged model", damaged_model, 66, "models/test_bundle.py::test_an_altered_network_is_refused"),
+    Refusal("a bad configuration", bad_config, 78, "cli/test_fuzz.py::test_any_value_for_any_key_of_a_configuration"),
 )
 
 
@@ -183,9 +188,9 @@ def main(runs: Annotated[int, typer.Option(min=1, help="Of each.")] = 5) -> None
     for refusal in REFUSALS:
         _row(refusal.name, f"one sentence, exit code {refusal.code}", refusal.seconds, refusal.test, runs)
     stays = "refused in one line of the log, the old one stays"
-    test = "test_reload.py::test_a_bad_configuration_is_refused_in_one_line_and_the_old_one_stays"
+    test = "daemon/test_reload.py::test_a_bad_configuration_is_refused_in_one_line_and_the_old_one_stays"
     _row("a bad configuration at a reload", stays, reload_refused, test, runs)
-    test = "test_publisher.py::test_the_socket_of_a_killed_daemon_is_in_nobody_s_way"
+    test = "bus/test_publisher.py::test_the_socket_of_a_killed_daemon_is_in_nobody_s_way"
     _row("the socket of a daemon that was killed", "removed; listens", restarted, test, runs)
 
 

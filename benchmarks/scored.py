@@ -13,10 +13,11 @@ import numpy as np
 import soundfile
 import typer
 
-from kwsd import Spotter, load_model, scoring
-from kwsd.detector import LEAST_SHARE
+from kwsd import Spotter, load_model
 from kwsd.frontend import SAMPLE_RATE, Float32
-from kwsd.model import Model, Window
+from kwsd.models.model import Model, Window
+from kwsd.pipeline.detector import LEAST_SHARE
+from kwsd.tuning import scoring
 
 
 def main(

@@ -26,19 +26,20 @@ import typer
 from ai_edge_litert import schema_py_generated as schema
 from ai_edge_litert.interpreter import Interpreter
 
-from kwsd import Spotter, frontend, load_model, spotter
-from kwsd.capture import Capture
+from kwsd import Spotter, frontend, load_model
+from kwsd.audio.capture import Capture
+from kwsd.audio.convert import Converter
+from kwsd.audio.source import BLOCK_SAMPLES, Block
+from kwsd.bus.control import Control
+from kwsd.bus.publisher import Publisher
 from kwsd.cli.demo import FOLDER
 from kwsd.clips.keeper import Keeper
-from kwsd.config import Clips, Stream
-from kwsd.control import Control
-from kwsd.detector import Detection
-from kwsd.model import find_model
-from kwsd.notify import Notifier
-from kwsd.publisher import Publisher
-from kwsd.reporter import Reporter
-from kwsd.sources import BLOCK_SAMPLES, Block
-from kwsd.sources.convert import Converter
+from kwsd.config.schema import Clips, Stream
+from kwsd.daemon.notify import Notifier
+from kwsd.daemon.reporter import Reporter
+from kwsd.models.find import find_model
+from kwsd.pipeline import spotter
+from kwsd.pipeline.detector import Detection
 
 REPEAT = 1000
 

@@ -21,14 +21,14 @@ import typer
 import zmq
 from audio import ROOT, recording
 
-sys.path += [str(ROOT / "tests"), str(ROOT / "tests" / "audio")]
+sys.path.append(str(ROOT / "tests"))
 
-from crowd import READ, STUCK, crowd
-from listening import Listening
-from pulse import running_pulse
+from helpers.crowd import READ, STUCK, crowd
+from helpers.listening import Listening
+from helpers.pulse import running_pulse
 
-from kwsd.control import ask
-from kwsd.events import KeywordEvent, decode
+from kwsd.bus.control import ask
+from kwsd.bus.events import KeywordEvent, decode
 
 PROGRAM = str(Path(sys.executable).with_name("kwsd"))
 

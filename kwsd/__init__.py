@@ -8,26 +8,27 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kwsd.client import subscribe
-    from kwsd.detector import Detection
+    from kwsd.bus.client import subscribe
+    from kwsd.bus.events import KeywordEvent, StatusEvent
     from kwsd.errors import KwsdError
-    from kwsd.events import KeywordEvent, StatusEvent
-    from kwsd.model import Model, load_model
-    from kwsd.spotter import Spotter
+    from kwsd.models.find import load_model
+    from kwsd.models.model import Model
+    from kwsd.pipeline.detector import Detection
+    from kwsd.pipeline.spotter import Spotter
 
 __version__ = "0.1.0"
 
 __all__ = ["Detection", "KeywordEvent", "KwsdError", "Model", "Spotter", "StatusEvent", "load_model", "subscribe"]
 
 _HOMES = {
-    "Detection": "detector",
-    "KeywordEvent": "events",
+    "Detection": "pipeline.detector",
+    "KeywordEvent": "bus.events",
     "KwsdError": "errors",
-    "Model": "model",
-    "Spotter": "spotter",
-    "StatusEvent": "events",
-    "load_model": "model",
-    "subscribe": "client",
+    "Model": "models.model",
+    "Spotter": "pipeline.spotter",
+    "StatusEvent": "bus.events",
+    "load_model": "models.find",
+    "subscribe": "bus.client",
 }
 
 

@@ -9,8 +9,9 @@ from threading import Lock, Thread
 from types import TracebackType
 from typing import Self
 
-from kwsd.config import EVENT_FIELDS, EVERY, PLACEHOLDER, PREFIX, Action
-from kwsd.events import KeywordEvent, encode
+from kwsd.bus.events import KeywordEvent, encode
+from kwsd.config.load import PREFIX
+from kwsd.config.schema import EVENT_FIELDS, EVERY, PLACEHOLDER, Action
 from kwsd.log import say_error
 
 GRACE_S = 1.0
@@ -83,12 +84,12 @@ class Actions:
     Parameters
     ----------
     actions : mapping
-        Keyword, or `kwsd.config.EVERY`, to action.
+        Keyword, or `kwsd.config.schema.EVERY`, to action.
 
     Raises
     ------
     ValueError
-        An action could never be run; see `kwsd.config.Action.words`.
+        An action could never be run; see `kwsd.config.schema.Action.words`.
     """
 
     def __init__(self, actions: Mapping[str, Action]) -> None:

@@ -19,7 +19,7 @@ def run_to_its_end(program: Callable[[], object]) -> None:
         _run(program)
     except SystemExit as end:
         # Looked up, not imported: commands that capture nothing need not load it.
-        capture = sys.modules.get("kwsd.capture")
+        capture = sys.modules.get("kwsd.audio.capture")
         if capture and capture.left_behind():
             # A thread still reads from a device; the sound libraries' exit handlers would crash under it.
             sys.stdout.flush()

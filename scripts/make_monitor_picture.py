@@ -12,9 +12,9 @@ from pathlib import Path
 from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 
+from kwsd.bus.client import Subscription
+from kwsd.bus.events import decode
 from kwsd.cli.demo import FOLDER
-from kwsd.client import Subscription
-from kwsd.events import decode
 from kwsd.monitor.own import own_daemon
 from kwsd.monitor.screen import draw
 from kwsd.monitor.view import View

@@ -18,8 +18,9 @@ import kwsd
 import kwsd_train.cli
 from kwsd import errors
 from kwsd.cli.commands import app
-from kwsd.config import EVENT_FIELDS, PREFIX
-from kwsd.configfile import Setting, settings, toml
+from kwsd.config.load import PREFIX
+from kwsd.config.schema import EVENT_FIELDS
+from kwsd.config.show import Setting, settings, toml
 from kwsd.ending import INTERRUPTED
 
 ROOT = Path(__file__).parents[1]

@@ -6,9 +6,11 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 import soundfile
-from command import Command
+from helpers.command import Command
+from helpers.pulse import PulseAudio, running_pulse
 from hypothesis import settings
 
 from kwsd import Spotter, load_model
@@ -20,6 +22,8 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # A slow machine is no defect: no example has to be done in time.
 settings.register_profile("kwsd", deadline=None)
 settings.load_profile("kwsd")
+
+NOISE_S = 5
 
 
 @pytest.fixture(scope="session")
@@ -59,3 +63,24 @@ def kwsd(program: str, runtime: Path) -> Iterator[Command]:
     for process in command.started:
         with process:
             process.kill()
+
+
+@pytest.fixture(scope="module")
+def pulse() -> Iterator[PulseAudio]:
+    """A sound server for the tests of one module."""
+    with running_pulse() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A recording of quiet noise, longer than the daemon's queue and than it takes to notice a fault."""
+    path = tmp_path_factory.mktemp("noise") / "noise.wav"
+    soundfile.write(path, np.random.default_rng(0).normal(0, 1e-3, NOISE_S * 16_000), 16_000)
+    return path
+
+
+@pytest.fixture(scope="session")
+def stop(clips: Path) -> Path:
+    """A recording of the word "stop"."""
+    return min((clips / "stop").glob("*.flac"))

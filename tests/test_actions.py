@@ -18,14 +18,15 @@ import msgspec
 import numpy as np
 import pytest
 import soundfile
-from command import Command
-from running import Running
+from helpers.command import Command
+from helpers.running import Running
 
 from kwsd.actions import Actions
-from kwsd.bundle import read_bundle
-from kwsd.config import EVERY, Action, Config, load_config
-from kwsd.events import KeywordEvent, SampleRange, decode
-from kwsd.model import find_model
+from kwsd.bus.events import KeywordEvent, SampleRange, decode
+from kwsd.config.load import load_config
+from kwsd.config.schema import EVERY, Action, Config
+from kwsd.models.bundle import read_bundle
+from kwsd.models.find import find_model
 
 BROKER = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
 """Which belongs to the administrator, and so is not on every PATH."""

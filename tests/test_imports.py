@@ -14,7 +14,7 @@ HEAVY = {"tensorflow", "keras", "kwsd_train", "matplotlib", "audiomentations", "
 
 RUN = """
 import json, sys
-from kwsd.process import main
+from kwsd.daemon.process import main
 main()
 print(json.dumps(sorted(sys.modules)))
 """

@@ -4,7 +4,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from command import Command
+from helpers.command import Command
 
 
 def run(kwsd: Command, stderr: int, **environment: str) -> int:

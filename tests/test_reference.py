@@ -12,15 +12,15 @@ from typing import Any
 
 import pytest
 import typer
-from command import Command
+from helpers.command import Command
 from manpage import commands, parameters
 from reference import ROOT, exit_codes, pages
 
 import kwsd_train.cli
 from kwsd import errors
 from kwsd.cli.commands import app as kwsd_app
-from kwsd.config import load_config
-from kwsd.configfile import settings
+from kwsd.config.load import load_config
+from kwsd.config.show import settings
 
 PAGES = pages()
 SHARE = ROOT / "share"

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 import typer
 
 TESTS = Path(__file__).parents[2] / "tests"
-sys.path += [str(TESTS), str(TESTS / "audio")]
+sys.path.append(str(TESTS))
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 Fault = Literal["kill", "freeze", "blink", "change_default", "visit", "visit_stuck"]

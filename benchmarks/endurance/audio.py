@@ -7,8 +7,8 @@ import soundfile
 from numpy.typing import NDArray
 from words import CLIPS
 
+from kwsd.audio.source import BLOCK_SAMPLES
 from kwsd.frontend import SAMPLE_RATE
-from kwsd.sources import BLOCK_SAMPLES
 
 Samples = NDArray[np.int16]
 

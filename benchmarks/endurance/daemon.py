@@ -4,8 +4,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from kwsd.client import Subscription
-from kwsd.events import KeywordEvent, StatusEvent, decode
+from kwsd.bus.client import Subscription
+from kwsd.bus.events import KeywordEvent, StatusEvent, decode
 
 PROGRAM = str(Path(sys.executable).with_name("kwsd"))
 

@@ -12,11 +12,11 @@ from typing import Any
 from audio import Audio, Samples
 from daemon import PROGRAM, Inbox
 from faults import Faults
+from helpers.running import Running
 from resources import Sample, look, summary
-from running import Running
 
+from kwsd.audio.source import BLOCK_SAMPLES
 from kwsd.frontend import SAMPLE_RATE
-from kwsd.sources import BLOCK_SAMPLES
 
 SAMPLE_S = 60
 """Seconds of audio from one look at the daemons to the next."""

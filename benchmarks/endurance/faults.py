@@ -10,11 +10,11 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 import zmq
-from running import Running
+from helpers.running import Running
 
-from kwsd.control import MAX_REQUEST_BYTES, REQUESTS_A_TURN, Command, ask
+from kwsd.bus.control import MAX_REQUEST_BYTES, REQUESTS_A_TURN, Command, ask
+from kwsd.bus.events import StatusEvent
 from kwsd.errors import ControlError
-from kwsd.events import StatusEvent
 
 STUCK = 5
 """Most subscribers that do not read, at one time."""

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from daemon import PROGRAM, Inbox
-from pulse import PulseAudio, running_pulse
+from helpers.pulse import PulseAudio, running_pulse
 from resources import Sample, look, median_and_worst, summary
 from words import Clip, reliable_clips
 
-from kwsd.client import Subscription
+from kwsd.bus.client import Subscription
 
 PAUSE_S = (2.0, 6.0)
 """Between two words: so long that an event belongs to the word before it."""

@@ -9,7 +9,7 @@ import soundfile
 
 from kwsd import Spotter, load_model
 from kwsd.frontend import SAMPLE_RATE, Float32
-from kwsd.model import Model
+from kwsd.models.model import Model
 
 CLIPS = Path(__file__).parents[2] / "tests" / "data" / "clips"
 

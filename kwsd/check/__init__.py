@@ -9,7 +9,7 @@ from kwsd.check.finding import Finding, failed, ok
 from kwsd.check.model import model
 from kwsd.check.service import service
 from kwsd.check.sound import sound
-from kwsd.config import load_config
+from kwsd.config.load import load_config
 from kwsd.errors import ConfigError
 
 __all__ = ["Finding", "findings"]

@@ -4,15 +4,15 @@ import shutil
 from contextlib import closing
 from datetime import timedelta
 
-from kwsd.address import ADDRESS_OF_ONE_S_OWN, control_address, default_address
+from kwsd.bus.address import ADDRESS_OF_ONE_S_OWN, control_address, default_address
+from kwsd.bus.client import Subscription
+from kwsd.bus.control import Control, ask
+from kwsd.bus.curve import server_keys
+from kwsd.bus.events import StatusEvent
+from kwsd.bus.publisher import Publisher
 from kwsd.check.finding import Finding, as_root, failed, ok, skipped, warning
-from kwsd.client import Subscription
-from kwsd.config import Config
-from kwsd.control import Control, ask
-from kwsd.curve import server_keys
+from kwsd.config.schema import Config
 from kwsd.errors import AddressError, AudioLostError, ConfigError, ControlError, EventError, NoEventError
-from kwsd.events import StatusEvent
-from kwsd.publisher import Publisher
 
 ANSWER_S = 5.0
 """Longest wait for the status that answers a subscription."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from kwsd.check.finding import Finding, failed, ok
 from kwsd.clips.clip import clips_in
 from kwsd.clips.writer import prepare
-from kwsd.config import Clips
+from kwsd.config.schema import Clips
 from kwsd.errors import ConfigError
 
 

@@ -5,12 +5,12 @@ import time
 import numpy as np
 
 from kwsd.check.finding import Finding, failed, ok, warning
-from kwsd.config import Config
+from kwsd.config.schema import Config
 from kwsd.errors import ModelError
 from kwsd.frontend import SAMPLE_RATE
-from kwsd.model import Model
-from kwsd.setup import configured_model
-from kwsd.spotter import Spotter
+from kwsd.models.find import configured_model
+from kwsd.models.model import Model
+from kwsd.pipeline.spotter import Spotter
 
 
 def model(config: Config) -> tuple[Finding, Model | None]:

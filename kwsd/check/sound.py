@@ -8,17 +8,18 @@ from pathlib import Path
 
 import numpy as np
 
-from kwsd.capture import Arrival, Capture, End, Lost
+from kwsd.audio.capture import Arrival, Capture, End, Lost
+from kwsd.audio.devices import input_devices, portaudio
+from kwsd.audio.microphone import Microphone
+from kwsd.audio.opening import open_source
+from kwsd.audio.source import Source
 from kwsd.check.finding import Finding, as_root, failed, ok, skipped, warning
 from kwsd.check.server import Server, find_server, start_command
 from kwsd.errors import AudioLostError, AudioUnavailableError, KwsdError
 from kwsd.frontend import SAMPLE_RATE, Float32
 from kwsd.levels import mean_db, peak_db
-from kwsd.model import Model
-from kwsd.sources import Source, open_source
-from kwsd.sources.devices import input_devices, portaudio
-from kwsd.sources.microphone import Microphone
-from kwsd.spotter import Spotter
+from kwsd.models.model import Model
+from kwsd.pipeline.spotter import Spotter
 
 CARDS = Path("/dev/snd")
 
@@ -44,7 +45,7 @@ def sound(wanted: str, model: Model | None, *, taken: bool) -> Iterator[Finding]
     Parameters
     ----------
     wanted : str
-        As `kwsd.sources.open_source` takes it.
+        As `kwsd.audio.opening.open_source` takes it.
     model : Model, optional
         Listens to what is recorded.
     taken : bool

@@ -11,7 +11,7 @@ from kwsd.cli.options import ConfigFile
 
 if TYPE_CHECKING:
     from kwsd.actions import Actions
-    from kwsd.events import StatusEvent
+    from kwsd.bus.events import StatusEvent
 
 
 def act(connect: Connect = None, key: Key = None, server_key: ServerKey = None, config: ConfigFile = None) -> None:
@@ -21,9 +21,9 @@ def act(connect: Connect = None, key: Key = None, server_key: ServerKey = None, 
     error, and the others run all the same. Stops on SIGTERM and SIGINT (Ctrl+C), and then ends what still runs.
     """
     from kwsd.actions import Actions
-    from kwsd.config import load_config
+    from kwsd.bus.events import KeywordEvent, StatusEvent
+    from kwsd.config.load import load_config
     from kwsd.errors import ConfigError
-    from kwsd.events import KeywordEvent, StatusEvent
 
     chosen = load_config(file=config).config
     if not chosen.actions:

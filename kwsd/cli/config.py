@@ -21,11 +21,11 @@ def config(
     """
     import msgspec
 
-    from kwsd.address import control_address, default_address
-    from kwsd.config import load_config
-    from kwsd.configfile import default_file, file_in_force
+    from kwsd.bus.address import control_address, default_address
+    from kwsd.config.load import load_config
+    from kwsd.config.show import default_file, file_in_force
     from kwsd.errors import UsageError
-    from kwsd.setup import configured_model
+    from kwsd.models.find import configured_model
 
     if default:
         if json:

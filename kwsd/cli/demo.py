@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from subprocess import Popen
 
-    from kwsd.client import Subscription
-    from kwsd.events import KeywordEvent
+    from kwsd.bus.client import Subscription
+    from kwsd.bus.events import KeywordEvent
 
 FOLDER = Path(__file__).parent.parent / "demo"
 
@@ -30,7 +30,7 @@ def demo() -> None:
     import subprocess
     import tempfile
 
-    from kwsd.client import Subscription
+    from kwsd.bus.client import Subscription
     from kwsd.errors import KwsdError
 
     # A daemon must not be left behind by whoever ends the demo.
@@ -72,7 +72,7 @@ def _show(events: "Iterator[KeywordEvent]") -> int:
 
 def _keyword_events(subscription: "Subscription", daemon: "Popen[bytes]") -> "Iterator[KeywordEvent]":
     """Keyword events until the daemon says that it stops, or is gone."""
-    from kwsd.events import KeywordEvent, StatusEvent, decode
+    from kwsd.bus.events import KeywordEvent, StatusEvent, decode
 
     while daemon.poll() is None:
         message = subscription.receive(timeout_s=0.2)

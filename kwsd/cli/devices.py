@@ -12,7 +12,7 @@ def devices(
     """List the input devices; an asterisk marks the default."""
     from dataclasses import asdict
 
-    from kwsd.sources.devices import input_devices
+    from kwsd.audio.devices import input_devices
 
     for device in input_devices():
         if json:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from kwsd.client import Subscription
-    from kwsd.events import Event, KeywordEvent, StatusEvent
+    from kwsd.bus.client import Subscription
+    from kwsd.bus.events import Event, KeywordEvent, StatusEvent
 
 Connect = Annotated[
     str | None,
@@ -37,8 +37,8 @@ def subscription(
     ConfigError
         A key cannot be used.
     """
-    from kwsd.client import Subscription
-    from kwsd.curve import client_keys
+    from kwsd.bus.client import Subscription
+    from kwsd.bus.curve import client_keys
     from kwsd.errors import UsageError
 
     if (key is None) != (server_key is None):
@@ -49,7 +49,7 @@ def subscription(
 
 def follow(subscription: "Subscription", timeout_s: float | None = None) -> "Iterator[tuple[Event, bytes]]":
     """Events and their JSON as they come; each change of the daemon's state is said."""
-    from kwsd.events import StatusEvent, decode
+    from kwsd.bus.events import StatusEvent, decode
 
     print(f"waiting for kwsd at {subscription.address}", file=sys.stderr)
     said: dict[str, str] = {}

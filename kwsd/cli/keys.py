@@ -24,7 +24,7 @@ def new(
     The daemon needs server.key_secret and a folder with each client's NAME.key; a client its own NAME.key_secret and
     server.key.
     """
-    from kwsd.curve import new_keys
+    from kwsd.bus.curve import new_keys
     from kwsd.errors import UsageError
 
     if server == (client is not None):

@@ -34,9 +34,9 @@ def listen(
     Listens where the configuration says that the daemon publishes, and waits for one that is not running yet. Exit
     code 75 when --timeout passes before --count events came.
     """
-    from kwsd.config import load_config
+    from kwsd.bus.events import KeywordEvent
+    from kwsd.config.load import load_config
     from kwsd.errors import NoEventError
-    from kwsd.events import KeywordEvent
 
     address = connect or load_config().config.address
     with subscription(address, keyword, key, server_key) as events, _actions(command) as actions:
@@ -55,7 +55,7 @@ def listen(
 
 def _actions(command: str | None) -> "Actions":
     from kwsd.actions import Actions
-    from kwsd.config import EVERY, Action
+    from kwsd.config.schema import EVERY, Action
     from kwsd.errors import UsageError
 
     if command is None:

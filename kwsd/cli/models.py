@@ -10,10 +10,10 @@ def models(
     json: Annotated[bool, typer.Option("--json", help="One JSON object a model.")] = False,
 ) -> None:
     """List the installed models with their keywords; one that must not be used is named on standard error."""
-    from kwsd.bundle import read_bundle
     from kwsd.errors import ModelError
     from kwsd.log import say_error
-    from kwsd.model import installed_models
+    from kwsd.models.bundle import read_bundle
+    from kwsd.models.find import installed_models
 
     for name, folder in installed_models().items():
         try:

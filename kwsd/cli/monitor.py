@@ -44,9 +44,9 @@ def monitor(
 
 
 def _attach(connect: str | None, wanted: str | None) -> "View":
-    from kwsd.address import IPC, check_form, control_address, default_address
-    from kwsd.config import load_config
-    from kwsd.control import ask_all
+    from kwsd.bus.address import IPC, check_form, control_address, default_address
+    from kwsd.bus.control import ask_all
+    from kwsd.config.load import load_config
     from kwsd.errors import ControlError, UsageError
     from kwsd.monitor.view import View
     from kwsd.monitor.watch import watch

@@ -30,8 +30,8 @@ ConfigFile = Annotated[
 
 def control_in_force(connect: str | None) -> str:
     """Where a daemon is controlled: where the command line says, or else where the configuration does."""
-    from kwsd.address import control_address
-    from kwsd.config import load_config
+    from kwsd.bus.address import control_address
+    from kwsd.config.load import load_config
     from kwsd.errors import ConfigError
 
     if connect:

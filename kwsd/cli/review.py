@@ -92,9 +92,9 @@ def _ask(question: str, keyword: str, clip: Path, *, play: bool) -> tuple[str, s
 def _play(clip: Path) -> None:
     import numpy as np
 
+    from kwsd.audio.file import FileSource
+    from kwsd.audio.playback import play
     from kwsd.errors import AudioDataError, AudioUnavailableError
-    from kwsd.playback import play
-    from kwsd.sources.file import FileSource
 
     try:
         play(np.concatenate([block.samples for block in FileSource(clip, paced=False).blocks()]))

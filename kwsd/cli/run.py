@@ -40,7 +40,7 @@ def run(
 
     Stops on SIGTERM and SIGINT (Ctrl+C), and at the end of a file or pipe. Reads its configuration anew on SIGHUP.
     """
-    from kwsd.process import become_daemon
+    from kwsd.daemon.process import become_daemon
 
     flags = {
         "device": device,

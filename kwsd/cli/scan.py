@@ -16,8 +16,8 @@ from kwsd.cli.options import ConfigFile, Labels, ModelName
 MINUTES_FOR_A_RATE = 6
 
 if TYPE_CHECKING:
-    from kwsd.detector import Detection
-    from kwsd.model import Model
+    from kwsd.models.model import Model
+    from kwsd.pipeline.detector import Detection
 
 
 def scan(
@@ -85,10 +85,10 @@ class Scanner:
 
     def detections(self, model: "Model") -> "Iterator[Detection]":
         """Detections of the whole file, or of what was readable of a damaged one."""
+        from kwsd.audio.file import FileSource
         from kwsd.errors import AudioDataError
         from kwsd.frontend import SAMPLE_RATE
-        from kwsd.sources.file import FileSource
-        from kwsd.spotter import Spotter
+        from kwsd.pipeline.spotter import Spotter
 
         spotter = Spotter(model)
         try:
@@ -141,8 +141,8 @@ def _scan(setting: Setting, file: Path) -> Scanned:
 
 @cache
 def _load(setting: Setting) -> "Model":
-    from kwsd.config import load_config
-    from kwsd.setup import configured_model
+    from kwsd.config.load import load_config
+    from kwsd.models.find import configured_model
 
     flags = {"model": setting.model, "labels": setting.labels.split(",") if setting.labels else None}
     return configured_model(load_config(flags, setting.config).config)

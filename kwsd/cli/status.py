@@ -24,11 +24,11 @@ def status(
     """
     import msgspec
 
-    from kwsd.control import ask_all
+    from kwsd.bus.control import ask_all
 
     found = ask_all("status", control_in_force(connect))
     if prometheus:
-        from kwsd.metrics import prometheus_text
+        from kwsd.bus.metrics import prometheus_text
 
         sys.stdout.write(prometheus_text(*found))
         return

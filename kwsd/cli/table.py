@@ -9,7 +9,7 @@ from rich.table import Table as Grid
 from rich.text import Text
 
 from kwsd.cli.scan import MINUTES_FOR_A_RATE
-from kwsd.thresholds import Choice, Table
+from kwsd.tuning.thresholds import Choice, Table
 
 WORDS_A_GRID = 8
 """Keywords beside each other, so that they fit into 80 characters."""

@@ -20,12 +20,12 @@ import typer
 from kwsd.cli.options import ConfigFile, Labels, ModelName
 
 if TYPE_CHECKING:
-    from kwsd.capture import Capture
-    from kwsd.config import Config
-    from kwsd.model import Model
-    from kwsd.scoring import Scored, Scorer
-    from kwsd.sources import Block
-    from kwsd.thresholds import Choice, Table
+    from kwsd.audio.capture import Capture
+    from kwsd.audio.source import Block
+    from kwsd.config.schema import Config
+    from kwsd.models.model import Model
+    from kwsd.tuning.scoring import Scored, Scorer
+    from kwsd.tuning.thresholds import Choice, Table
 
 POLL_S = 0.1
 
@@ -66,10 +66,10 @@ def tune(
     Listens until Ctrl+C, or takes recordings, and runs the pipeline of the daemon once. With nothing but --set it
     writes without listening. All else in the configuration file stays as it is.
     """
-    from kwsd.config import load_config, parse_thresholds
+    from kwsd.config.load import load_config, parse_thresholds
     from kwsd.errors import UsageError
-    from kwsd.setup import configured_model
-    from kwsd.thresholds import tabulate
+    from kwsd.models.find import configured_model
+    from kwsd.tuning.thresholds import tabulate
 
     if chosen and false_alarms_per_hour is not None:
         raise UsageError("say either --set or --false-alarms-per-hour")
@@ -118,10 +118,10 @@ def _files(model: "Model", files: list[Path]) -> "tuple[Scored, int]":
     from rich.console import Console
     from rich.progress import track
 
+    from kwsd.audio.file import FileSource
     from kwsd.errors import AudioDataError
     from kwsd.log import say_error
-    from kwsd.scoring import Scorer
-    from kwsd.sources.file import FileSource
+    from kwsd.tuning.scoring import Scorer
 
     scorer, code = Scorer(model), 0
     console = Console(stderr=True)
@@ -140,11 +140,11 @@ def _files(model: "Model", files: list[Path]) -> "tuple[Scored, int]":
 
 def _listen(model: "Model", device: str, seconds: float) -> "tuple[Scored, int]":
     """Scores of what a device delivers until the time is over, Ctrl+C, or its end; and the exit code."""
-    from kwsd.capture import Capture
+    from kwsd.audio.capture import Capture
+    from kwsd.audio.opening import Opener
     from kwsd.errors import KwsdError
     from kwsd.log import keep_libraries_quiet, say_error
-    from kwsd.scoring import Scorer
-    from kwsd.sources import Opener
+    from kwsd.tuning.scoring import Scorer
 
     keep_libraries_quiet()
     scorer, code = Scorer(model), 0
@@ -169,9 +169,9 @@ def _listen(model: "Model", device: str, seconds: float) -> "tuple[Scored, int]"
 
 def _blocks(capture: "Capture", device: str, limit: str, pressed: threading.Event) -> "Iterator[Block]":
     """What a device delivers until its end or Ctrl+C; what becomes of it goes to standard error."""
-    from kwsd.capture import Arrival, End, Lost, Opened
+    from kwsd.audio.capture import Arrival, End, Lost, Opened
+    from kwsd.audio.source import is_live
     from kwsd.errors import AudioLostError
-    from kwsd.sources import is_live
 
     while not pressed.is_set():
         item = capture.next(POLL_S)
@@ -213,7 +213,7 @@ def _ctrl_c() -> Iterator[threading.Event]:
 def _choose(scored: "Scored", model: "Model", wanted: dict[str, float], per_hour: float | None) -> "Choice | None":
     """What is to be written, if anything."""
     from kwsd.errors import UsageError
-    from kwsd.thresholds import HIGHEST, ZERO_IN_HOURS, choice, choose, long_enough
+    from kwsd.tuning.thresholds import HIGHEST, ZERO_IN_HOURS, choice, choose, long_enough
 
     settings = model.detector
     if per_hour is None:
@@ -231,9 +231,9 @@ def _choose(scored: "Scored", model: "Model", wanted: dict[str, float], per_hour
 
 def _write(model: "Model", thresholds: dict[str, float], config: Path | None) -> Path | None:
     """Write the thresholds that differ from those in force, if any; gives the file."""
-    from kwsd.config import load_config
-    from kwsd.configedit import write_thresholds
-    from kwsd.setup import configured_model
+    from kwsd.config.edit import write_thresholds
+    from kwsd.config.load import load_config
+    from kwsd.models.find import configured_model
 
     before = model.detector.thresholds
     changed = {word: threshold for word, threshold in thresholds.items() if before[word] != threshold}

@@ -33,9 +33,9 @@ def versions(program: str, libraries: Sequence[str]) -> Iterator[str]:
 
 def _models() -> Iterator[str]:
     """Each model with the beginning of its network's SHA-256, which changes with every training."""
-    from kwsd.bundle import NETWORK, read_bundle
     from kwsd.errors import ModelError
-    from kwsd.model import installed_models
+    from kwsd.models.bundle import NETWORK, read_bundle
+    from kwsd.models.find import installed_models
 
     for name, folder in installed_models().items():
         try:

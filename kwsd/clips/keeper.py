@@ -3,13 +3,13 @@
 import logging
 from pathlib import Path
 
+from kwsd.bus.events import now
 from kwsd.clips.picker import Picker
 from kwsd.clips.writer import Writer
-from kwsd.config import Clips
-from kwsd.detector import Detection
-from kwsd.events import now
+from kwsd.config.schema import Clips
 from kwsd.frontend import Float32
-from kwsd.spotter import Spotter
+from kwsd.pipeline.detector import Detection
+from kwsd.pipeline.spotter import Spotter
 
 log = logging.getLogger(__name__)
 

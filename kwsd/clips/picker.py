@@ -3,10 +3,10 @@
 import datetime
 
 from kwsd.clips.clip import FIRED, NEAR, Clip
-from kwsd.detector import Detection
 from kwsd.frontend import SAMPLE_RATE, WINDOW_SAMPLES, Float32
-from kwsd.ring import Ring
-from kwsd.spotter import Spotter
+from kwsd.pipeline.detector import Detection
+from kwsd.pipeline.ring import Ring
+from kwsd.pipeline.spotter import Spotter
 
 NEAR_SHARE = 0.7
 """A smoothed score that reaches this share of its threshold, and comes to nothing, is a near miss."""

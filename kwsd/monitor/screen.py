@@ -16,7 +16,7 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from kwsd.events import StatusEvent
+from kwsd.bus.events import StatusEvent
 from kwsd.frontend import Float32
 from kwsd.levels import BANDS
 from kwsd.monitor.view import View

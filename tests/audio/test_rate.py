@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from kwsd import StatusEvent
-from kwsd.client import Subscription
-from kwsd.events import decode
+from kwsd.bus.client import Subscription
+from kwsd.bus.events import decode
 
 SERVER = "kwsd-tests"
 ASOUND_CONF = """\

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from command import Command
+from helpers.command import Command
 
 from kwsd.service import unit
 

@@ -13,9 +13,9 @@ import soundfile
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from kwsd_train.dataset import read_recording
+from kwsd_train.data.dataset import read_recording
+from kwsd_train.data.split import split_of_speaker
 from kwsd_train.recipe import Recipe, Tutorial, read_recipe
-from kwsd_train.split import split_of_speaker
 
 Run = Callable[..., subprocess.Popen[str]]
 

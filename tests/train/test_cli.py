@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from terminal import Terminal
+from helpers.terminal import Terminal
 
 from kwsd import __version__
 from kwsd_train.cli import app

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import soundfile
-from command import Command
+from helpers.command import Command
 
 from kwsd.clips.sorting import SPEAKER
-from kwsd_train.dataset import load_clips, load_recordings
-from kwsd_train.split import split_of_speaker
+from kwsd_train.data.dataset import load_clips, load_recordings
+from kwsd_train.data.split import split_of_speaker
 
 Run = Callable[..., subprocess.Popen[str]]
 

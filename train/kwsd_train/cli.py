@@ -15,9 +15,9 @@ from kwsd_train.quiet import import_tensorflow
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from kwsd.model import Model
-    from kwsd_train.dataset import Clips
-    from kwsd_train.streaming import Sources
+    from kwsd.models.model import Model
+    from kwsd_train.data.dataset import Clips
+    from kwsd_train.measuring.streaming import Sources
 
 app = typer.Typer(
     name="kwsd-train",
@@ -64,7 +64,7 @@ def download(
 
     A download that was interrupted goes on where it stopped.
     """
-    from kwsd_train.download import download as fetch
+    from kwsd_train.data.download import download as fetch
 
     print(fetch(archive, cache))
 
@@ -78,8 +78,8 @@ def explore(
     strict: Strict = False,
 ) -> None:
     """Count the clips and draw waveforms and spectrograms of nine of them."""
-    from kwsd_train import explore as exploring
-    from kwsd_train.dataset import load_clips
+    from kwsd_train.data.dataset import load_clips
+    from kwsd_train.reporting import explore as exploring
 
     clips = load_clips(data, strict=strict)
     _name_skipped(clips)
@@ -110,17 +110,19 @@ def fit(
     if (data is None) == (resume is None):
         raise UsageError("give either --data for a new run or --resume for an old one")
     import_tensorflow()
-    from kwsd_train import fit as fitting
     from kwsd_train.recipe import read_recipe
+    from kwsd_train.training.fit import resume as resume_run
+    from kwsd_train.training.fit import start
+    from kwsd_train.training.run import new_id
 
     terminal = _terminal()
     if resume:
-        fitting.resume(resume, _say, terminal=terminal)
+        resume_run(resume, _say, terminal=terminal)
         print(resume)
     elif data:
         chosen = read_recipe(recipe)
-        run = runs / fitting.new_id(chosen)
-        fitting.start(chosen, data, run, _say, after=after, strict=strict, terminal=terminal)
+        run = runs / new_id(chosen)
+        start(chosen, data, run, _say, after=after, strict=strict, terminal=terminal)
         print(run)
 
 
@@ -131,7 +133,7 @@ def average(
 ) -> None:
     """Make a run whose weights are the mean of those of others: it often hears better than each of them."""
     import_tensorflow()
-    from kwsd_train.fit import average as mean
+    from kwsd_train.training.surgery import average as mean
 
     mean(runs, out)
     print(out)
@@ -147,7 +149,7 @@ def cut(
 ) -> None:
     """Make a run of another by cutting off the last channels of its network: those that a later round added."""
     import_tensorflow()
-    from kwsd_train.fit import cut as cut_off
+    from kwsd_train.training.surgery import cut as cut_off
 
     cut_off(run, channels, out)
     print(out)
@@ -171,20 +173,20 @@ def evaluate(
     """
     import msgspec
 
-    from kwsd.model import find_model, load_model
+    from kwsd.models.find import find_model, load_model
 
     if stream:
-        from kwsd_train.streaming import Sources
+        from kwsd_train.measuring.streaming import Sources
 
         _evaluate_stream(model, Sources(data, split=split, per_keyword=per_keyword, seed=seed), write, json)
         return
-    from kwsd_train.evaluate import evaluate as measure
-    from kwsd_train.evaluate import table
+    from kwsd_train.measuring.evaluate import evaluate as measure
+    from kwsd_train.measuring.evaluate import table
 
     figures, clips = measure(load_model(model), data, split, strict=strict)
     _name_skipped(clips)
     if write:
-        from kwsd_train import card
+        from kwsd_train.measuring import card
 
         card.note(find_model(model), card.CLIPS, figures)
     print(msgspec.json.encode(figures).decode() if json else table(figures))
@@ -193,8 +195,8 @@ def evaluate(
 def _evaluate_stream(name: str, sources: "Sources", write: bool, json: bool) -> None:
     import msgspec
 
-    from kwsd.model import find_model, load_model
-    from kwsd_train import card, streaming
+    from kwsd.models.find import find_model, load_model
+    from kwsd_train.measuring import card, streaming
 
     model = load_model(name)
     figures = streaming.report(model, sources, streaming.hear(model, sources))
@@ -220,18 +222,18 @@ def report(
     Data, suspect clips, waveforms and spectrograms, training curves, figures on clips and in streams, and the hardest
     clips and loudest false alarms to listen to. The file needs no other, and no network.
     """
-    from kwsd.model import load_model
-    from kwsd_train import report as reporting
-    from kwsd_train.streaming import Sources
+    from kwsd.models.find import load_model
+    from kwsd_train.measuring.streaming import Sources
+    from kwsd_train.reporting import report as reporting
 
     sources = Sources(data, split=split, per_keyword=per_keyword, seed=seed)
     if run is None:
         reporting.write(out, load_model(model or "default"), sources, [], _say)
     else:
         import_tensorflow()
-        from kwsd_train import fit as fitting
+        from kwsd_train.training.run import read_history, read_settings
 
-        labels, history = fitting.read_settings(run).labels, fitting.read_history(run)
+        labels, history = read_settings(run).labels, read_history(run)
         loaded = load_model(model) if model else _model_of(run)
         if list(loaded.labels) != labels:
             raise UsageError(f"{run} has other labels than model {loaded.name}")
@@ -240,8 +242,8 @@ def report(
 
 
 def _model_of(run: Path) -> "Model":
-    from kwsd.model import load_model
-    from kwsd_train.export import export as write
+    from kwsd.models.find import load_model
+    from kwsd_train.training.export import export as write
 
     with TemporaryDirectory() as folder:
         bundle = Path(folder) / run.name
@@ -268,10 +270,11 @@ def tune(
     """Find the detector settings with the fewest missed words at a wanted rate of false alarms."""
     import msgspec
 
-    from kwsd.model import find_model, load_model
-    from kwsd.thresholds import long_enough
-    from kwsd_train import plots, streaming
-    from kwsd_train import tune as tuning
+    from kwsd.models.find import find_model, load_model
+    from kwsd.tuning.thresholds import long_enough
+    from kwsd_train.measuring import streaming
+    from kwsd_train.measuring import tune as tuning
+    from kwsd_train.reporting import plots
 
     loaded = load_model(model)
     sources = streaming.Sources(data, positives, negatives, split, per_keyword, seed)
@@ -296,9 +299,9 @@ def mine(
     out: Annotated[Path | None, typer.Option(help="A new folder; mined/ in the data folder without it.")] = None,
 ) -> None:
     """Collect what a model takes for keywords in speech and noise without any, to train on."""
-    from kwsd.model import load_model
-    from kwsd_train import mine as mining
-    from kwsd_train.dataset import recording_paths
+    from kwsd.models.find import load_model
+    from kwsd_train.data import mine as mining
+    from kwsd_train.data.dataset import recording_paths
 
     paths = [path for kind in ("speech", "noise") for path in recording_paths(data / kind, ["training"])]
     folder = out or data / "mined"
@@ -315,20 +318,20 @@ def predict(
     json: Annotated[bool, typer.Option("--json", help="One JSON object: label to probability.")] = False,
 ) -> None:
     """Print the probability of every label for one recording."""
-    from kwsd.model import load_model
-    from kwsd_train import predict as predicting
+    from kwsd.models.find import load_model
+    from kwsd_train.measuring import predict as predicting
 
     window = predicting.read_window(file)
     scores = predicting.predict(load_model(model), window)
     ranked = sorted(scores.items(), key=lambda item: -item[1])
     print(jsonlib.dumps(dict(ranked)) if json else "\n".join(f"{label:<12}{score:8.4f}" for label, score in ranked))
     if chart:
-        from kwsd_train import plots
+        from kwsd_train.reporting import plots
 
         plots.bars(scores, file.name, chart)
         _say(f"wrote {chart}")
     if play:
-        from kwsd.playback import play as play_window
+        from kwsd.audio.playback import play as play_window
 
         play_window(window)
 
@@ -345,8 +348,8 @@ def export(
 ) -> None:
     """Write the bundle of a run: what kwsd needs to run the model."""
     import_tensorflow()
-    from kwsd.bundle import MANIFEST
-    from kwsd_train.export import export as write
+    from kwsd.models.bundle import MANIFEST
+    from kwsd_train.training.export import export as write
 
     written = write(run, bundle, weights, saved_model=saved_model)
     _say(f"wrote {bundle}: {', '.join((MANIFEST, *written.files))}")

@@ -5,9 +5,9 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from kwsd.bundle import DetectorSettings
-from kwsd.config import in_words
+from kwsd.config.load import in_words
 from kwsd.errors import ConfigError
+from kwsd.models.bundle import DetectorSettings
 
 RECIPES = Path(__file__).parent / "recipes"
 SOURCE_RECIPES = Path(__file__).parents[1] / "recipes"
@@ -102,7 +102,8 @@ class Mixture(Settings, frozen=True):
     glued_words : int
         Windows of the first part of one word and the last part of another, of which one at most is a keyword.
     mined : int
-        Windows that an earlier model took for keywords, from the folder ``mined`` of the data; see `kwsd_train.mine`.
+        Windows that an earlier model took for keywords, from the folder ``mined`` of the data; see
+        `kwsd_train.data.mine`.
     """
 
     per_keyword: Positive

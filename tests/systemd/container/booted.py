@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Self
 
-from kwsd import events
-from kwsd.client import Subscription
-from kwsd.events import KeywordEvent, StatusEvent
+from kwsd.bus import events
+from kwsd.bus.client import Subscription
+from kwsd.bus.events import KeywordEvent, StatusEvent
 
 TREE = Path(__file__).parents[3]
 ROOT = TREE / "build" / "container"

@@ -5,7 +5,7 @@ from typing import Any
 import keras
 from keras import layers, ops
 
-from kwsd_train.features import mel_matrix
+from kwsd_train.data.features import mel_matrix
 
 MEL_BANDS = 40
 FLOOR = 1e-6  # about the power of a 16-bit rounding error in a band: what lies below is no sound

@@ -1,0 +1,64 @@
+"""Raw samples on standard input as a source, for ``arecord … | kwsd run --device -``."""
+
+import os
+import select
+import sys
+from collections.abc import Iterator
+
+import numpy as np
+
+from kwsd.audio.source import BLOCK_SAMPLES, Block
+from kwsd.errors import AudioDataError
+
+SAMPLE_BYTES = 2
+FULL_SCALE = 32768
+POLL_S = 0.1
+
+
+class PipeSource:
+    """Signed 16-bit little-endian samples, 16 kHz mono, on standard input.
+
+    Raises
+    ------
+    AudioDataError
+        Standard input is closed.
+    """
+
+    name = "stdin"
+    live = False
+    joined = 1
+    active_s = 0.0
+
+    def __init__(self) -> None:
+        if sys.stdin is None:
+            raise AudioDataError("standard input is closed")
+        self._input = sys.stdin.fileno()
+        self._closed = False
+
+    def blocks(self) -> Iterator[Block]:
+        """Blocks until the pipe ends; see `kwsd.audio.source.Source.blocks`."""
+        rest, empty = b"", True
+        for data in self._reads():
+            rest, empty = rest + data, False
+            samples = np.frombuffer(rest, "<i2", len(rest) // SAMPLE_BYTES)
+            rest = rest[samples.nbytes :]
+            yield Block(samples.astype(np.float32) / np.float32(FULL_SCALE))
+        if self._closed:
+            return
+        if empty:
+            raise AudioDataError("standard input holds no audio")
+        if rest:
+            raise AudioDataError("standard input ended inside a sample: it must be signed 16-bit, 16 kHz, mono")
+
+    def close(self) -> None:
+        """Stop after the block in progress."""
+        self._closed = True
+
+    def _reads(self) -> Iterator[bytes]:
+        # Not through sys.stdin: a thread that waits inside its buffer makes the interpreter abort when it ends.
+        while not self._closed:
+            if select.select([self._input], [], [], POLL_S)[0]:
+                data = os.read(self._input, BLOCK_SAMPLES * SAMPLE_BYTES)
+                if not data:
+                    return
+                yield data

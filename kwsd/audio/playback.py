@@ -1,0 +1,24 @@
+"""Playing a sound through the default device."""
+
+from kwsd.audio.devices import portaudio
+from kwsd.errors import AudioUnavailableError
+from kwsd.frontend import SAMPLE_RATE, Float32
+
+
+def play(samples: Float32) -> None:
+    """Play samples to their end.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (n,), float32 in [-1, 1], 16 kHz mono
+
+    Raises
+    ------
+    AudioUnavailableError
+        There is no PortAudio, or no device that plays.
+    """
+    library = portaudio()
+    try:
+        library.play(samples, SAMPLE_RATE, blocking=True)
+    except library.PortAudioError as error:
+        raise AudioUnavailableError(f"cannot play through the default device: {error}") from None

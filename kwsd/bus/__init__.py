@@ -1,0 +1,1 @@
+"""What goes over ZeroMQ: events, requests, and encryption."""

@@ -1,0 +1,156 @@
+"""CURVE: encrypted events over the network, only for clients whose keys are listed (ZeroMQ's RFC 26, CurveZMQ)."""
+
+import stat
+import struct
+from pathlib import Path
+from typing import NamedTuple
+
+import zmq
+from zmq.auth import create_certificates, load_certificate
+from zmq.utils import z85
+
+from kwsd.config.schema import Curve
+from kwsd.errors import ConfigError, OutputError
+
+ENDING = "key_secret"
+DOMAIN = "kwsd"
+KEY_BYTES = 32
+
+
+class KeyPair(NamedTuple):
+    """A public and a secret key, in Z85 (ZeroMQ's RFC 32)."""
+
+    public: bytes
+    secret: bytes
+
+
+class ServerKeys(NamedTuple):
+    """The daemon's own keys and the public keys of the clients that may subscribe."""
+
+    pair: KeyPair
+    clients: frozenset[bytes]
+
+
+class ClientKeys(NamedTuple):
+    """A client's own keys and the public key of the daemon."""
+
+    pair: KeyPair
+    server: bytes
+
+
+class Door:
+    """Lets only listed clients in; the handshakes are checked by a thread of pyzmq.
+
+    Parameters
+    ----------
+    socket : zmq.Socket
+        Not bound yet.
+    keys : ServerKeys
+    """
+
+    def __init__(self, socket: zmq.Socket[bytes], keys: ServerKeys) -> None:
+        from zmq.auth.thread import ThreadAuthenticator  # noqa: PLC0415  loads asyncio, which only CURVE needs
+
+        self.clients = keys.clients
+        self._authenticator = ThreadAuthenticator(socket.context)
+        self._authenticator.start()
+        self._authenticator.configure_curve_callback(DOMAIN, self)
+        socket.curve_server = True
+        socket.curve_publickey, socket.curve_secretkey = keys.pair
+        # Enforced: without an authenticator nobody would be let in, instead of everybody.
+        socket.zap_domain = DOMAIN.encode()
+        socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
+
+    def callback(self, _domain: str, key: bytes) -> bool:
+        """Whether a client may come in; called by the authenticator."""
+        return key in self.clients
+
+    def close(self) -> None:
+        """End the thread."""
+        self._authenticator.stop()
+
+
+def server_keys(curve: Curve) -> ServerKeys:
+    """Read the daemon's keys and those of its clients.
+
+    Raises
+    ------
+    ConfigError
+        A file or folder cannot be read, holds no key, or the secret key is open to others.
+    """
+    folder = Path(curve.clients).expanduser()
+    try:
+        files = [path for path in folder.iterdir() if path.suffix == ".key"]
+    except OSError as error:
+        raise ConfigError(f"cannot read the clients' keys in {folder}: {error.strerror}") from None
+    return ServerKeys(key_pair(Path(curve.server_key)), frozenset(_load(path)[0] for path in files))
+
+
+def client_keys(secret: Path, server: Path) -> ClientKeys:
+    """Read a client's keys and the daemon's public key.
+
+    Raises
+    ------
+    ConfigError
+        A file cannot be read, holds no key, or the secret key is open to others.
+    """
+    return ClientKeys(key_pair(secret), _load(server.expanduser())[0])
+
+
+def key_pair(path: Path) -> KeyPair:
+    """Read a secret key, with the public key beside it.
+
+    Raises
+    ------
+    ConfigError
+        The file cannot be read, holds no secret key, or is open to others.
+    """
+    path = path.expanduser()
+    public, secret = _load(path)
+    if secret is None:
+        raise ConfigError(f"{path} holds no secret key: name the file that ends in .{ENDING}")
+    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+        raise ConfigError(f"the secret key {path} is open to other users: chmod 600 it")
+    return KeyPair(public, secret)
+
+
+def new_keys(folder: Path, name: str) -> Path:
+    """Make a key pair for this user alone: ``NAME.key``, to be given away, and ``NAME.key_secret``.
+
+    Returns
+    -------
+    Path
+        Of the secret key.
+
+    Raises
+    ------
+    OutputError
+        The files exist or cannot be written.
+    """
+    public, secret = folder / f"{name}.key", folder / f"{name}.{ENDING}"
+    made = []
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for path in (public, secret):
+            path.touch(mode=0o600, exist_ok=False)
+            made.append(path)
+        create_certificates(folder, name)
+    except OSError as error:
+        for path in made:
+            path.unlink()
+        raise OutputError(f"cannot make the keys in {folder}: {error.strerror}: {error.filename}") from None
+    return secret
+
+
+def _load(path: Path) -> tuple[bytes, bytes | None]:
+    try:
+        path.open("rb").close()  # pyzmq would not say why it cannot be read
+        public, secret = load_certificate(path)
+        lengths = {len(z85.decode(key)) for key in (public, secret or public)}
+    except OSError as error:
+        raise ConfigError(f"cannot read the key {path}: {error.strerror or error}") from None
+    except (ValueError, LookupError, ArithmeticError, struct.error) as error:
+        raise ConfigError(f"cannot read the key {path}: {error}") from None
+    if lengths != {KEY_BYTES}:
+        raise ConfigError(f"cannot read the key {path}: it has the wrong length")
+    return public, secret

@@ -1,0 +1,184 @@
+"""The configuration in force: flags over the environment over a file over defaults, and where each value came from."""
+
+import os
+import re
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+import platformdirs
+
+from kwsd.config.schema import EVENT_FIELDS, Config
+from kwsd.errors import ConfigError
+
+PREFIX = "KWSD_"
+CONFIG_VARIABLE = "KWSD_CONFIG"
+
+REWORDED = {
+    r"^Object contains unknown field `(.+?)`": r"there is no setting '\1'",
+    r"^Object missing required field `(.+?)`": r"the setting '\1' is missing",
+    r"^Invalid enum value ('.*?')": r"\1 is none of its values, see  kwsd config --default",
+    r"^Invalid value ('.*?')": r"\1 is none of its values",
+    "^Expected": "expected",
+}
+"""Beginnings of msgspec's messages."""
+
+TYPES = {
+    "str": "a text",
+    "int": "a whole number",
+    "float": "a number",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+}
+"""JSON's types, by msgspec's names, in words."""
+
+MERGED_TABLES = ("thresholds", "actions", "clips")
+"""Tables that are merged key by key."""
+
+
+class Effective(NamedTuple):
+    """A configuration and, for each key, where its value came from; in the merged tables, for each of their keys."""
+
+    config: Config
+    origins: dict[str, str | dict[str, str]]
+
+
+class Layer(NamedTuple):
+    """Values that one place gives."""
+
+    origin: str
+    values: dict[str, Any]
+
+
+def load_config(
+    flags: Mapping[str, Any] | None = None, file: Path | None = None, environment: Mapping[str, str] = os.environ
+) -> Effective:
+    """The configuration in force.
+
+    Parameters
+    ----------
+    flags : mapping, optional
+        Values from the command line; None stands for a flag that was not given.
+    file : Path, optional
+        Read instead of the usual places.
+    environment : mapping
+
+    Raises
+    ------
+    ConfigError
+        A file cannot be read, a key is not known, or a value has the wrong type.
+    """
+    values: dict[str, Any] = msgspec.to_builtins(Config())
+    origins: dict[str, Any] = {
+        key: dict.fromkeys(value, "default") if key in MERGED_TABLES else "default" for key, value in values.items()
+    }
+    given = {key: value for key, value in (flags or {}).items() if value is not None}
+    for layer in (_file_layer(file, environment), _environment_layer(environment), Layer("command line", given)):
+        _convert(layer.values, layer.origin)
+        if "device" in layer.values and "stream" not in layer.values:
+            # Of all that lower places say about what to listen to, nothing is left.
+            values["stream"], origins["stream"] = [], "default"
+        for key, value in layer.values.items():
+            if key in MERGED_TABLES:
+                values[key] |= value
+                origins[key] |= dict.fromkeys(value, layer.origin)
+            else:
+                values[key], origins[key] = value, layer.origin
+    return Effective(_convert(values, "configuration"), origins)
+
+
+def config_files() -> list[Path]:
+    """Where a configuration file is looked for; the first that exists is read."""
+    return [
+        platformdirs.user_config_path("kwsd") / "config.toml",
+        platformdirs.site_config_path("kwsd") / "config.toml",
+    ]
+
+
+def file_in_force(file: Path | None = None, environment: Mapping[str, str] = os.environ) -> Path | None:
+    """The configuration file that is read, if there is one; for the parameters see `load_config`."""
+    if file is None and environment.get(CONFIG_VARIABLE):
+        file = Path(environment[CONFIG_VARIABLE])
+    return file or next((path for path in config_files() if path.exists()), None)
+
+
+def _file_layer(file: Path | None, environment: Mapping[str, str]) -> Layer:
+    file = file_in_force(file, environment)
+    if file is None:
+        return Layer("file", {})
+    try:
+        return Layer(str(file), tomllib.loads(file.read_text("utf-8")))
+    except OSError as error:
+        raise ConfigError(f"cannot read {file}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ConfigError(f"{file} is not valid TOML: {error}") from None
+
+
+def _environment_layer(environment: Mapping[str, str]) -> Layer:
+    # An action may run kwsd, so what it is told of its event is no configuration.
+    others = {CONFIG_VARIABLE, *(PREFIX + field.upper() for field in EVENT_FIELDS)}
+    variables = {name: text for name, text in environment.items() if name.startswith(PREFIX) and name not in others}
+    values = {name.removeprefix(PREFIX).lower(): text for name, text in variables.items()}
+    parsed = {key: _parse(key, text) for key, text in values.items()}
+    return Layer(f"environment ({' '.join(sorted(variables))})", parsed)
+
+
+def _parse(key: str, text: str) -> Any:  # noqa: ANN401  a text, a list or a table
+    """Value of an environment variable: lists are ``a,b``, tables ``a=1,b=2``."""
+    if key == "labels":
+        return text.split(",")
+    if key == "thresholds":
+        return parse_thresholds(text.split(","), f"{PREFIX}{key.upper()}")
+    return text
+
+
+def parse_thresholds(pairs: list[str], origin: str) -> dict[str, float]:
+    """Thresholds from ``WORD=NUMBER`` texts.
+
+    Raises
+    ------
+    ConfigError
+        A text has another form, or a threshold is not in (0, 1].
+    """
+    thresholds = {}
+    for pair in pairs:
+        word, equals, number = pair.partition("=")
+        try:
+            thresholds[word] = float(number)
+        except ValueError:
+            equals = ""
+        if not (word and equals):
+            raise ConfigError(f"{origin}: {pair!r} is not WORD=NUMBER")
+    _check_range(thresholds, origin)
+    return thresholds
+
+
+def _check_range(thresholds: object, origin: str) -> None:
+    """Refuse a threshold by its word, which msgspec leaves out; other faults are left to it."""
+    for word, number in thresholds.items() if isinstance(thresholds, dict) else ():
+        if isinstance(number, int | float) and not 0 < number <= 1:
+            raise ConfigError(f"{origin}: the threshold of {word!r} is {number}, and must be above 0 and at most 1")
+
+
+def _convert(values: dict[str, Any], origin: str) -> Config:
+    _check_range(values.get("thresholds"), origin)
+    try:
+        return msgspec.convert(values, Config)
+    except msgspec.ValidationError as error:
+        raise ConfigError(f"{origin}: {in_words(str(error))}") from None
+
+
+def in_words(reason: str) -> str:
+    """A reason of msgspec's as a person would put it, the setting first."""
+    for pattern, words in REWORDED.items():
+        reason = re.sub(pattern, words, reason)
+    reason = re.sub(r"`([a-z |]+)`", _types_in_words, reason)
+    what, _, where = reason.partition(" - at `$.")
+    return f"{where.rstrip('`')}: {what}" if where else what
+
+
+def _types_in_words(types: re.Match[str]) -> str:
+    return " or ".join(TYPES.get(name, name) for name in types[1].split(" | "))

@@ -1,0 +1,85 @@
+"""Finds and loads models: by name, by path, or as a configuration says."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import platformdirs
+
+from kwsd.config.schema import DEFAULT_MODEL, Config
+from kwsd.errors import ModelError
+from kwsd.models import bundle
+from kwsd.models.litert import BundleModel
+from kwsd.models.model import Model
+
+
+def load_model(path: str | Path | None = None, labels: Sequence[str] = ()) -> Model:
+    """Load a model.
+
+    Parameters
+    ----------
+    path : str or Path, optional
+        A bundle folder, a SavedModel folder, or the name of an installed bundle; the default model without it.
+    labels : sequence of str
+        Labels of a SavedModel that does not hold them; empty otherwise.
+
+    Raises
+    ------
+    ModelError
+        There is no such model, or it must not be used.
+    """
+    folder = find_model(str(path or DEFAULT_MODEL))
+    if (folder / bundle.MANIFEST).exists():
+        if labels:
+            raise ModelError(f"{folder} is a bundle, which knows its labels: leave out --labels")
+        return BundleModel(folder)
+    if (folder / "saved_model.pb").exists():
+        from kwsd.models.savedmodel import SavedModel  # noqa: PLC0415  TensorFlow is loaded only for a SavedModel
+
+        return SavedModel(folder, labels)
+    raise ModelError(f"{folder} is no model: it holds neither {bundle.MANIFEST} nor saved_model.pb")
+
+
+def find_model(path_or_name: str) -> Path:
+    """Folder of a model, by the name of an installed bundle or by path.
+
+    Raises
+    ------
+    ModelError
+        There is none.
+    """
+    models = installed_models()
+    # Names first: a folder called "default" in the working directory is no reason to look for a model there.
+    if path_or_name in models:
+        return models[path_or_name]
+    path = Path(os.path.expanduser(path_or_name))  # noqa: PTH111  pathlib raises where there is no such home
+    if path.is_dir():
+        return path
+    if path.name != path_or_name:
+        raise ModelError(f"there is no model folder {path}")
+    raise ModelError(f"there is no model {path_or_name!r}: installed are {' '.join(models) or 'none'}")
+
+
+def installed_models() -> dict[str, Path]:
+    """Bundles that can be asked for by name: those that came with kwsd, and the user's own, which go first."""
+    package = Path(__file__).parents[1]
+    # In an installation the bundles lie inside the package; in a source tree, beside it.
+    ours = package / "bundles" if (package / "bundles").is_dir() else package.parent / "models"
+    shelves = [ours, platformdirs.user_data_path("kwsd") / "models"]
+    found = {
+        manifest.parent.name: manifest.parent for shelf in shelves for manifest in shelf.glob(f"*/{bundle.MANIFEST}")
+    }
+    return dict(sorted(found.items()))
+
+
+def configured_model(config: Config) -> Model:
+    """The model that a configuration names, with its thresholds.
+
+    Raises
+    ------
+    ModelError
+        There is no such model, it must not be used, or a threshold is for a word that it does not know.
+    """
+    model = load_model(config.model, config.labels)
+    model.set_thresholds(config.thresholds)
+    return model

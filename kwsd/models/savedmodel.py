@@ -1,0 +1,96 @@
+"""SavedModel folders, as the TensorFlow tutorial exports them. The only module that imports TensorFlow."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from kwsd.errors import ModelError
+from kwsd.frontend import WINDOW_SAMPLES, Float32
+from kwsd.models.bundle import RESERVED_LABELS, DetectorSettings
+from kwsd.models.model import Model, Window
+
+try:
+    import tensorflow as tf
+except ModuleNotFoundError:
+    raise ModelError(
+        "a SavedModel needs TensorFlow: install it, in a clone of kwsd, with  pipx install --force '.[tensorflow]'"
+    ) from None
+
+HOP_SAMPLES = 1280
+THRESHOLD = 0.9
+"""Threshold of every keyword: such a folder names none, and its network has seen nothing but keywords."""
+
+
+class SavedModel(Model):
+    """A SavedModel that takes waveforms, float32 (n, 16000), and returns logits as ``predictions``.
+
+    Parameters
+    ----------
+    folder : Path
+    labels : sequence of str
+        Labels in the order of the logits; looked for in the model's graph without them.
+
+    Raises
+    ------
+    ModelError
+        The folder cannot be loaded, has no such signature, or its labels are not known.
+    """
+
+    def __init__(self, folder: Path, labels: Sequence[str] = ()) -> None:
+        try:
+            self._module = tf.saved_model.load(str(folder))
+        except (OSError, ValueError, tf.errors.OpError) as error:
+            raise ModelError(f"{folder} is no SavedModel that TensorFlow can load: {error}") from None
+        self._function = _waveform_function(self._module, folder)
+        outputs = len(self._logits(np.zeros(WINDOW_SAMPLES, np.float32)))
+        self.name = folder.resolve().name
+        self.labels = tuple(labels or _labels(self._function, outputs, folder))
+        if len(self.labels) != outputs:
+            raise ModelError(f"{folder} has {outputs} outputs, but {len(self.labels)} labels were given")
+        self.hop_samples = HOP_SAMPLES
+        self.detector = DetectorSettings({word: THRESHOLD for word in self.labels if word not in RESERVED_LABELS})
+
+    def scores(self, window: Window) -> Float32:
+        """Softmax of the logits: shape (labels,), float32."""
+        scores: Float32 = tf.nn.softmax(self._logits(window.samples)).numpy()
+        return scores
+
+    def _logits(self, samples: Float32) -> Float32:
+        outputs = self._function(tf.constant(samples[np.newaxis]))
+        logits: Float32 = outputs["predictions"][0].numpy()
+        return logits
+
+
+def _waveform_function(module: Any, folder: Path) -> Any:  # noqa: ANN401  TensorFlow's objects have no useful types
+    """The concrete function of the module that takes a batch of waveforms."""
+    for function in _concrete_functions(module):
+        inputs = [spec for spec in function.inputs if spec.dtype == tf.float32]
+        named = isinstance(function.structured_outputs, dict) and "predictions" in function.structured_outputs
+        if named and inputs and inputs[0].shape.is_compatible_with([1, WINDOW_SAMPLES]):
+            return function
+    raise ModelError(f"{folder} has no function from waveforms, float32 (n, {WINDOW_SAMPLES}), to 'predictions'")
+
+
+def _concrete_functions(module: Any) -> Iterable[Any]:  # noqa: ANN401
+    if callable(module):
+        yield from module.__call__.concrete_functions
+    yield from module.signatures.values()
+
+
+def _labels(function: Any, outputs: int, folder: Path) -> list[str]:  # noqa: ANN401
+    """The vector of strings, one an output, that the model gathers its class names from."""
+    candidates = [*_constants(function), *function.captured_inputs]
+    for value in candidates:
+        if value.dtype == tf.string and value.shape == (outputs,):
+            return [name.decode() for name in np.asarray(value)]
+    raise ModelError(f"{folder} does not hold its labels: name its {outputs} outputs in order with --labels")
+
+
+def _constants(function: Any) -> Iterable[Any]:  # noqa: ANN401
+    graph = function.graph.as_graph_def()
+    nodes = [*graph.node, *(node for inner in graph.library.function for node in inner.node_def)]
+    for node in nodes:
+        if node.op == "Const" and node.attr["dtype"].type == tf.string.as_datatype_enum:
+            yield tf.constant(tf.make_ndarray(node.attr["value"].tensor))

@@ -1,0 +1,1 @@
+"""The pipeline: samples in, detections out."""

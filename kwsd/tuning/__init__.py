@@ -1,0 +1,1 @@
+"""Choosing thresholds from recordings."""

@@ -1,0 +1,303 @@
+"""The control socket: what it does when it is asked, and that nothing that it is sent can harm it."""
+
+import re
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+import soundfile
+import zmq
+from helpers.command import Command as CommandLine
+from helpers.running import Running
+from hypothesis import given
+from hypothesis import strategies as st
+from zmq.utils.monitor import parse_monitor_message
+
+from kwsd.bus import events
+from kwsd.bus.control import MAX_REQUEST_BYTES, Command, Control, Reply, Request, ask
+from kwsd.bus.events import StatusEvent
+from kwsd.errors import AddressError, AudioLostError, ControlError
+
+STATUS = StatusEvent(
+    run="r",
+    seq=1,
+    time=events.now(),
+    state="listening",
+    model="default",
+    keywords=["go"],
+    source="default",
+    uptime_s=1,
+    windows=1,
+    events=0,
+    gaps=0,
+)
+
+
+@pytest.fixture
+def running(program: str, runtime: Path) -> Iterator[Running]:
+    with closing(Running(program, runtime, "--threshold", "stop=0.6", "--threshold", "left=0.6")) as daemon:
+        yield daemon
+
+
+def spoken(clips: Path, word: str) -> np.ndarray:
+    """A word between two pauses, at the end ten seconds long: more than a pipe and the daemon's queue hold."""
+    samples, _ = soundfile.read(min((clips / word).glob("*.flac")), dtype="float32")
+    return np.concatenate([np.zeros(8000, np.float32), samples, np.zeros(160_000, np.float32)])
+
+
+def test_the_status_is_that_of_the_event(running: Running) -> None:
+    found = ask("status", running.control)
+    published = running.receive()
+    assert found == published
+    assert found.state == "listening"
+
+
+def test_a_muted_daemon_runs_on_and_detects_nothing_until_it_is_unmuted(running: Running, clips: Path) -> None:
+    running.speak(spoken(clips, "stop"))
+    assert ask("mute", running.control).state == "muted"
+    running.speak(spoken(clips, "yes"))
+    assert ask("unmute", running.control).state == "listening"
+    running.speak(spoken(clips, "left"))
+    assert running.heard() == ["stop", "left"]
+
+
+def test_a_threshold_that_is_set_holds_at_once_and_the_others_stay(running: Running, clips: Path) -> None:
+    running.speak(spoken(clips, "stop"))
+    assert ask("thresholds", running.control, thresholds={"yes": 1}).thresholds["yes"] == 1
+    running.speak(spoken(clips, "yes"))
+    before = ask("status", running.control)
+    assert before.thresholds["stop"] == 0.6
+    running.speak(spoken(clips, "left"))
+    assert running.heard() == ["stop", "left"]
+    assert before.gaps == 0
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "sentence"),
+    [
+        ({"hello": 0.5}, "model default has no keyword 'hello': its keywords are "),
+        ({"yes": 0}, "this is no request: Expected `float` > 0.0"),
+        ({"yes": 1.5}, "this is no request: Expected `float` <= 1.0"),
+    ],
+)
+def test_a_threshold_that_cannot_be_is_refused_and_all_stay(
+    running: Running, thresholds: dict[str, float], sentence: str
+) -> None:
+    before = ask("status", running.control).thresholds
+    with pytest.raises(ControlError, match=sentence):
+        ask("thresholds", running.control, thresholds=thresholds)
+    assert ask("status", running.control).thresholds == before
+
+
+def test_a_daemon_that_is_asked_to_stop_says_so_and_ends_without_error(running: Running) -> None:
+    ask("stop", running.control)
+    running.wait_for("stopping")
+    running.speak(np.zeros(1280))
+    assert running.process.wait(timeout=30) == 0
+
+
+def test_the_commands_print_the_status_and_say_what_they_did(running: Running, program: str) -> None:
+    def kwsd(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [program, *arguments, "--connect", running.control]
+        return subprocess.run(command, capture_output=True, text=True, check=True)
+
+    assert kwsd("mute").stderr == "kwsd is muted\n"
+    printed = kwsd("status", "--json").stdout
+    assert events.decode(printed.encode()) == next(e for e in iter(running.receive, None) if e.seq == seq(printed))
+    shown = kwsd("status").stdout
+    assert "state              muted\n" in shown
+    assert not re.search("^(type|seq|reason|stream) ", shown, re.MULTILINE)
+    assert kwsd("stop").stderr == "kwsd is stopping\n"
+
+
+def test_the_commands_find_the_daemon_where_the_configuration_puts_it(running: Running, kwsd: CommandLine) -> None:
+    for name, value in (("address", running.subscription.address), ("control", running.control)):
+        assert kwsd.run("mute", **{f"KWSD_{name.upper()}": value}).stderr == "kwsd is muted\n"
+        file = kwsd.home / "kwsd" / "config.toml"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(f'{name} = "{value}"\n')
+        assert kwsd.run("unmute").stderr == "kwsd is listening again\n"
+
+
+def test_a_bad_configuration_keeps_nobody_from_muting(program: str, runtime: Path, kwsd: CommandLine) -> None:
+    folder = runtime / "kwsd"
+    folder.mkdir(mode=0o700)
+    (folder / "config.toml").write_text("devise = 1")
+    with closing(Running(program, folder)) as running:
+        assert kwsd.run("mute").stderr == "kwsd is muted\n"
+        assert ask("status", running.control).state == "muted"
+        elsewhere = {"XDG_RUNTIME_DIR": str(runtime / "elsewhere"), "KWSD_CONTROL": running.control}
+        assert kwsd.run("unmute", **elsewhere).stderr == "kwsd is listening again\n"
+        assert kwsd.run("mute", KWSD_DEVISE="x").stderr == "kwsd is muted\n"
+
+
+def seq(printed: str) -> int:
+    return int(msgspec.json.decode(printed)["seq"])
+
+
+def test_a_second_daemon_cannot_take_the_control_socket(running: Running, program: str, runtime: Path) -> None:
+    command = [program, "run", "--device", "-", "--address", f"ipc://{runtime}/other.sock"]
+    ended = subprocess.run(command, input=b"", capture_output=True, check=False)
+    assert ended.returncode == 73
+    assert f"another kwsd holds {running.control}".encode() in ended.stderr
+
+
+def test_without_a_daemon_the_commands_say_so_at_once(program: str, runtime: Path) -> None:
+    address = f"ipc://{runtime}/control.sock"
+    ended = subprocess.run([program, "status", "--connect", address], capture_output=True, text=True, check=False)
+    assert ended.stderr == f"kwsd: no kwsd is running at {address}: start one with  kwsd run\n"
+    assert ended.returncode == 69
+
+
+def test_the_socket_of_a_daemon_that_was_killed_is_no_daemon(runtime: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as stale:
+        stale.bind(str(runtime / "control.sock"))
+    with pytest.raises(ControlError, match="no kwsd is running"):
+        ask("status", f"ipc://{runtime}/control.sock")
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:5555", "ipc://relative", "ipc:///" + 107 * "x"])
+def test_a_daemon_is_steered_over_ipc_only(address: str) -> None:
+    with pytest.raises(AddressError):
+        Control(address)
+    with pytest.raises(AddressError):
+        ask("status", address)
+
+
+class Exchange:
+    """A control socket and a client of it in one thread: every message is served when this says so."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / "control.sock"
+        self.control = Control(f"ipc://{self.path}")
+        self.context = zmq.Context()
+        self.commands: list[Command] = []
+
+    def fulfil(self, request: Request) -> list[StatusEvent]:
+        self.commands.append(request.command)
+        if request.command == "unmute":
+            raise AudioLostError("there is no such device")
+        return [STATUS]
+
+    def send(self, *frames: bytes) -> Any:  # noqa: ANN401  zmq.Socket is generic
+        """A client that has sent one message with these frames."""
+        client = self.context.socket(zmq.DEALER)
+        client.linger = 0
+        client.connect(f"ipc://{self.path}")
+        client.send_multipart(frames)
+        return client
+
+    def answer(self, client: Any) -> Reply:  # noqa: ANN401
+        """The next answer to a client."""
+        while not client.poll(5):
+            self.control.serve(self.fulfil)
+        return msgspec.json.decode(client.recv_multipart()[-1], type=Reply)
+
+    def works(self) -> bool:
+        """Whether a proper request is answered as it should be."""
+        with closing(self.send(b"", b'{"command": "status"}')) as client:
+            return self.answer(client) == Reply(STATUS)
+
+    def close(self) -> None:
+        """Close both ends."""
+        self.context.destroy(linger=0)
+        self.control.close()
+
+
+@pytest.fixture(scope="module")
+def exchange(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Exchange]:
+    with closing(Exchange(tmp_path_factory.mktemp("control"))) as both:
+        yield both
+
+
+@pytest.mark.parametrize("command", ["status", "mute", "stop"])
+def test_a_command_is_handed_to_the_daemon(exchange: Exchange, command: Command) -> None:
+    with closing(exchange.send(b"", msgspec.json.encode({"command": command, "v": 1}))) as client:
+        assert exchange.answer(client) == Reply(STATUS)
+    assert exchange.commands[-1] == command
+
+
+def test_a_refusal_is_one_sentence(exchange: Exchange) -> None:
+    with closing(exchange.send(b"", b'{"command": "unmute"}')) as client:
+        assert exchange.answer(client) == Reply(error="there is no such device")
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"",
+        b"{",
+        b"\xff\xfe",
+        b"null",
+        b"[" * MAX_REQUEST_BYTES,
+        b'{"command": "format"}',
+        b'{"command": "status", "v": 2}',
+        b'{"command": "status", "extra": 1}',
+        b'{"command": ["status"]}',
+    ],
+)
+def test_what_is_no_request_is_answered_with_an_error(exchange: Exchange, body: bytes) -> None:
+    done = len(exchange.commands)
+    with closing(exchange.send(b"", body)) as client:
+        assert exchange.answer(client).error.startswith("this is no request")
+    assert len(exchange.commands) == done
+
+
+def test_whoever_sends_too_much_is_cut_off_and_others_are_served(exchange: Exchange) -> None:
+    with closing(exchange.context.socket(zmq.DEALER)) as client, client.get_monitor_socket() as monitor:
+        client.linger = 0
+        client.connect(f"ipc://{exchange.path}")
+        client.send_multipart([b"", b" " * (MAX_REQUEST_BYTES + 1)])
+        while parse_monitor_message(monitor.recv_multipart())["event"] != zmq.EVENT_DISCONNECTED:
+            pass
+        client.disable_monitor()
+    assert exchange.works()
+
+
+def test_a_client_that_never_reads_its_answers_costs_nothing(exchange: Exchange) -> None:
+    with closing(exchange.send(b"", b'{"command": "status"}')) as client:
+        for _ in range(5000):
+            # Not while its own queue is full: nobody would serve it.
+            if client.poll(0, zmq.POLLOUT):
+                client.send_multipart([b"", b'{"command": "status"}'])
+            exchange.control.serve(exchange.fulfil)
+        assert exchange.works()
+
+
+@given(frames=st.lists(st.binary(max_size=60) | st.just(b""), min_size=1, max_size=5))
+def test_no_message_of_any_number_of_frames_harms_it(exchange: Exchange, frames: list[bytes]) -> None:
+    with closing(exchange.send(*frames)):
+        assert exchange.works()
+
+
+GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x01NULL" + bytes(48)
+"""The greeting of ZMTP 3.1 (rfc.zeromq.org/spec/37), which is followed by a handshake and messages."""
+
+READY = b"\x04\x26\x05READY\x0bSocket-Type\x00\x00\x00\x03REQ\x08Identity\x00\x00\x00\x00"
+
+
+@given(
+    valid=st.integers(0, len(GREETING + READY)),
+    rest=st.binary(max_size=80),
+    held=st.booleans(),
+)
+def test_no_bytes_on_the_bare_socket_harm_it(exchange: Exchange, valid: int, rest: bytes, *, held: bool) -> None:
+    with socket.socket(socket.AF_UNIX) as raw:
+        raw.connect(str(exchange.path))
+        raw.sendall((GREETING + READY)[:valid] + rest)
+        if not held:
+            raw.close()
+        assert exchange.works()
+
+
+def test_a_client_that_sent_half_a_request_and_left_costs_nobody_an_answer(exchange: Exchange) -> None:
+    with zmq.Context() as context, context.socket(zmq.DEALER) as client:
+        client.connect(f"ipc://{exchange.path}")
+        client.send(b"half a request: there is no empty frame before it")
+    assert exchange.works()

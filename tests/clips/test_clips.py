@@ -1,0 +1,352 @@
+"""The audio of detections and near misses that a daemon keeps when it is asked to."""
+
+import datetime
+import os
+import stat
+import wave
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+import soundfile
+from helpers.command import Command
+from helpers.running import Running
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kwsd import Spotter, load_model
+from kwsd.bus.control import ask
+from kwsd.cli.demo import FOLDER
+from kwsd.clips.clip import Clip, Name, clips_in
+from kwsd.clips.picker import NEAR_SHARE, Picker
+from kwsd.clips.writer import WAITING_CLIPS, Writer
+from kwsd.errors import ConfigError
+from kwsd.pipeline.detector import Detection
+
+SAMPLES, _ = soundfile.read(FOLDER / "demo.flac", dtype="float32")
+NOISE = np.random.default_rng(0).normal(0, 0.1, 16_000).astype(np.float32)  # a second, and no word
+NOON = datetime.datetime(2026, 3, 4, 12, tzinfo=datetime.UTC)
+SECOND = np.linspace(-1, 1, 16_000, dtype=np.float32)
+
+
+def clip(number: int = 0) -> Clip:
+    return Clip(NOON + datetime.timedelta(seconds=number), "go", 0.97, "fired", SECOND)
+
+
+def picked(samples: np.ndarray, block: int = 1280, hits: int | None = None) -> tuple[list[Clip], list[Detection]]:
+    """Clips of a stream that begins at noon, and its detections."""
+    model = load_model()
+    if hits:
+        model.detector = msgspec.structs.replace(model.detector, hits=hits)
+    spotter, picker = Spotter(model, attentive=True), Picker()
+    clips, detections = [], []
+    for start in range(0, len(samples), block):
+        part = samples[start : start + block]
+        found = spotter.feed(part)
+        detections += found
+        now = NOON + datetime.timedelta(seconds=spotter.sample / 16_000)
+        clips += picker.hear(part, spotter, found, now)
+    return clips + picker.reset(), detections
+
+
+# What is kept
+
+
+@pytest.mark.parametrize("block", [1280, 1000, 5000])
+def test_a_detection_gives_the_second_that_decided(block: int) -> None:
+    clips, detections = picked(SAMPLES, block)
+    fired = [clip for clip in clips if clip.kind == "fired"]
+    assert detections
+    for found, kept in zip(detections, fired, strict=True):
+        assert (kept.keyword, kept.score) == (found.keyword, found.score)
+        np.testing.assert_array_equal(kept.samples, SAMPLES[slice(*found.window)])
+        assert kept.time == NOON + datetime.timedelta(seconds=found.time_s)
+
+
+def test_a_near_miss_gives_one_clip_where_it_came_nearest() -> None:
+    samples = SAMPLES[: 3 * 16_000]
+    clips, detections = picked(samples, hits=1000)  # which no word lasts for
+    assert detections == []
+    (near,) = clips
+    spotter, scores = Spotter(load_model(), attentive=True), []
+    for start in range(0, len(samples), 1280):
+        spotter.feed(samples[start : start + 1280])
+        scores.append((spotter.scores["go"], -spotter.sample))
+    score, sample = max(scores)
+    assert (near.kind, near.keyword, near.score) == ("near", "go", score)
+    assert score > NEAR_SHARE * load_model().detector.thresholds["go"]
+    np.testing.assert_array_equal(near.samples, SAMPLES[-sample - 16_000 : -sample])
+
+
+def test_a_score_that_stays_below_seven_tenths_of_its_threshold_is_no_near_miss() -> None:
+    samples = SAMPLES[: 3 * 16_000]
+    spotter = Spotter(load_model(), attentive=True)
+    nearness = []
+    for start in range(0, len(samples), 1280):
+        spotter.feed(samples[start : start + 1280])
+        nearness.append(max(score / spotter.thresholds[word] for word, score in spotter.scores.items()))
+    before = next(number for number, near in enumerate(nearness) if near >= NEAR_SHARE)
+    assert picked(samples[: 1280 * before], hits=1000)[0] == []
+    assert len(picked(samples[: 1280 * (before + 1)], hits=1000)[0]) == 1
+
+
+def test_what_overlaps_with_a_detection_is_no_near_miss() -> None:
+    clips, detections = picked(SAMPLES)
+    ends = [NOON + datetime.timedelta(seconds=found.time_s) for found in detections]
+    second = datetime.timedelta(seconds=1)
+    assert not [near for near in clips if near.kind == "near" for end in ends if end <= near.time < end + second]
+
+
+def test_silence_and_other_words_far_from_a_threshold_give_nothing() -> None:
+    assert picked(np.zeros(48_000, np.float32)) == ([], [])
+
+
+def first_word() -> int:
+    """Where the first word of the recording is detected."""
+    return picked(SAMPLES[: 3 * 16_000])[1][0].sample
+
+
+def test_nothing_from_before_a_gap_is_in_a_clip_after_it() -> None:
+    spotter, picker = Spotter(load_model(), attentive=True), Picker()
+    picker.hear(NOISE, spotter, spotter.feed(NOISE), NOON)
+    spotter.reset()
+    picker.reset()
+    clips = []
+    # The word is over before the second after the gap is.
+    for start in range(first_word() - 12_000, first_word() + 2560, 1280):
+        part = SAMPLES[start : start + 1280]
+        clips += picker.hear(part, spotter, spotter.feed(part), NOON)
+    (kept,) = clips
+    assert not kept.samples[:1_000].any()
+
+
+# Its name
+
+
+@given(
+    word=st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20),
+    score=st.floats(0, 1),
+    kind=st.sampled_from(["fired", "near"]),
+)
+def test_a_name_says_when_what_and_how(word: str, score: float, kind: str) -> None:
+    name = Name(NOON.replace(microsecond=123_000), word, score, kind)
+    path = Path("clips") / str(name)
+    assert path.parent.name == "clips"
+    assert Name.parse(path) == name._replace(score=round(score, 2))
+
+
+@pytest.mark.parametrize(
+    "name", ["notes.txt", "a.wav", "20260304T120000.000Z_go_0.97_fired.flac", "20260304T120000.000Z_go_0.97_else.wav"]
+)
+def test_other_files_are_no_clips(name: str) -> None:
+    assert Name.parse(Path(name)) is None
+
+
+def test_names_are_short_and_sorted_by_time() -> None:
+    assert str(Name.of(clip())) == "20260304T120000.000Z_go_0.97_fired.wav"
+
+
+# How it is written
+
+
+def written(folder: Path, clips: list[Clip], keep: int = 1000) -> Writer:
+    with closing(Writer(folder, keep)) as writer:
+        for each in clips:
+            writer.put(each)
+    return writer
+
+
+def test_a_clip_is_a_sixteen_bit_wav_that_only_its_user_can_read(tmp_path: Path) -> None:
+    folder = tmp_path / "new" / "clips"
+    written(folder, [clip()])
+    (path,) = folder.iterdir()
+    with wave.open(str(path)) as file:
+        assert file.getparams()[:4] == (1, 2, 16_000, 16_000)
+    samples, _ = soundfile.read(path, dtype="float32")
+    np.testing.assert_allclose(samples, SECOND, atol=1 / 32768)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+
+
+def test_the_newest_are_kept_and_other_files_left_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "clips"
+    folder.mkdir(0o700)
+    (folder / "notes.txt").write_text("mine")
+    (folder / "0.wav").write_text("mine")
+    assert written(folder, [clip(number) for number in range(5)], keep=3).written == 5
+    assert clips_in(folder) == [folder / str(Name.of(clip(number))) for number in (2, 3, 4)]
+    assert len(list(folder.iterdir())) == 5
+
+
+def test_a_disk_that_hangs_holds_up_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = tmp_path / "clips"
+    folder.mkdir(0o700)
+    # Opening a pipe that nobody reads hangs, like a disk that has gone.
+    hanging = (folder / str(Name.of(clip()))).with_suffix(".new")
+    os.mkfifo(hanging)
+    number = WAITING_CLIPS + 10
+    writer = Writer(folder, 1000)
+    for each in range(number):
+        writer.put(clip(each))
+    assert 9 <= writer.lost <= 10
+    assert [record.message for record in caplog.records] == [
+        f"a clip could not be kept in {folder}: the disk is too slow; the status counts those that follow"
+    ]
+    with hanging.open("rb") as released:
+        while released.read(1 << 16):
+            pass
+    writer.close()
+    assert writer.written + writer.lost == number
+
+
+def test_a_folder_that_is_gone_is_made_again(tmp_path: Path) -> None:
+    folder = tmp_path / "clips"
+    writer = Writer(folder, 1000)
+    folder.rmdir()
+    writer.put(clip())
+    writer.close()
+    assert len(clips_in(folder)) == writer.written == 1
+
+
+def test_a_clip_that_cannot_be_written_is_counted_and_said_once(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = tmp_path / "clips"
+    writer = Writer(folder, 1000)
+    folder.rmdir()
+    folder.write_text("in the way")
+    for each in range(3):
+        writer.put(clip(each))
+    writer.close()
+    assert (writer.written, writer.lost) == (0, 3)
+    assert [record.message for record in caplog.records] == [
+        f"a clip could not be kept in {folder}: File exists; the status counts those that follow"
+    ]
+
+
+def _file(folder: Path) -> None:
+    folder.write_text("in the way")
+
+
+def _open_to_others(folder: Path) -> None:
+    folder.mkdir()
+    folder.chmod(0o750)
+
+
+def _of_another_user(folder: Path) -> None:
+    folder.mkdir(0o700)
+    os.chown(folder, 12_345, 12_345)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (_file, "File exists"),
+        (_open_to_others, "it is open to other users: name a new one, or chmod 700 it"),
+        pytest.param(
+            _of_another_user,
+            "the folder belongs to another user",
+            marks=pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away"),
+        ),
+    ],
+)
+def test_a_folder_that_is_not_private_is_refused(tmp_path: Path, spoil: Callable[[Path], None], reason: str) -> None:
+    folder = tmp_path / "clips"
+    spoil(folder)
+    with pytest.raises(ConfigError, match=f"^cannot keep clips in {folder}: {reason}$"):
+        Writer(folder, 1000)
+
+
+# The daemon
+
+
+def test_a_daemon_keeps_nothing_unless_it_is_asked_to(program: str, runtime: Path) -> None:
+    with closing(Running(program, runtime)) as running:
+        running.speak(SAMPLES[: 5 * 16_000])
+        running.heard()
+        assert not any("kept in" in line for line in running.log())
+    assert not list(runtime.rglob("*.wav"))
+
+
+def test_a_daemon_announces_that_it_keeps_clips_and_keeps_them(program: str, runtime: Path) -> None:
+    folder = runtime / "clips"
+    with closing(Running(program, runtime, "--save-clips", str(folder))) as running:
+        assert ask("status", running.control).clips_folder == str(folder)
+        running.speak(SAMPLES)
+        heard = running.heard()
+        assert any(f"audio of detections and near misses is kept in {folder}" in line for line in running.log())
+    names = [Name.parse(path) for path in clips_in(folder)]
+    assert [name.keyword for name in names if name.kind == "fired"] == heard
+    near = [clip.keyword for clip in picked(SAMPLES)[0] if clip.kind == "near"]
+    assert [name.keyword for name in names if name.kind == "near"] == near
+    today = datetime.datetime.now(datetime.UTC)
+    assert all(today - name.time < datetime.timedelta(minutes=5) for name in names)
+
+
+def test_the_last_word_of_a_file_is_kept_too(kwsd: Command, tmp_path: Path) -> None:
+    short = SAMPLES[: first_word() - 1280]
+    spotter = Spotter(load_model())
+    assert spotter.feed(short) == []
+    (last,) = spotter.flush()
+    soundfile.write(tmp_path / "short.wav", short, 16_000)
+    kwsd.run("run", "--device", f"file:{tmp_path}/short.wav", "--save-clips", tmp_path / "clips")
+    (path,) = clips_in(tmp_path / "clips")
+    assert path.name.endswith(f"_go_{last.score:.2f}_fired.wav")
+    expected = np.concatenate([short, np.zeros(16_000, np.float32)])[slice(*last.window)]
+    np.testing.assert_allclose(soundfile.read(path)[0], expected, atol=1e-4)
+
+
+def test_a_pipe_without_audio_leaves_no_clip(kwsd: Command, tmp_path: Path) -> None:
+    done = kwsd.run("run", "--device", "-", "--save-clips", tmp_path / "clips")
+    assert done.returncode == 65
+    assert clips_in(tmp_path / "clips") == []
+
+
+def test_the_status_counts_clips_and_kwsd_status_says_where_they_are(kwsd: Command, runtime: Path) -> None:
+    (runtime / "kwsd").mkdir()
+    (runtime / "kwsd" / "config.toml").write_text('[clips]\nfolder = "~/clips"\nkeep = 2\n')
+    with closing(Running(kwsd.program, runtime, XDG_CONFIG_HOME=str(runtime), HOME=str(runtime))) as running:
+        running.speak(SAMPLES)
+        while running.wait_for("listening").clips_written < 3:
+            pass
+        lines = kwsd.run("status", "--connect", running.control).stdout.splitlines()
+        assert f"clips_folder       {runtime}/clips" in lines
+        assert "clips_lost         0" in lines
+        assert len(clips_in(runtime / "clips")) == 2
+        changed = '[clips]\nfolder = ""\n'
+        (runtime / "kwsd" / "config.toml").write_text(changed)
+        refused = kwsd.run("reload", "--connect", running.control)
+        assert refused.stderr == "kwsd: clips cannot change while the daemon runs: restart it\n"
+
+
+def test_what_was_said_before_a_mute_is_in_no_clip_after_it(program: str, runtime: Path) -> None:
+    folder = runtime / "clips"
+    first = first_word()
+    with closing(Running(program, runtime, "--save-clips", str(folder))) as running:
+        running.speak(NOISE)
+        while ask("status", running.control).windows < 1 + 16_000 // 1280:
+            pass
+        ask("mute", running.control)
+        ask("unmute", running.control)
+        # The word is over before the second is.
+        running.speak(SAMPLES[first - 12_000 : first])
+        assert running.heard() == ["go"]
+    (path,) = clips_in(folder)
+    samples, _ = soundfile.read(path)
+    assert not samples[:1_000].any()
+    assert samples[4_000:].any()
+
+
+@pytest.mark.parametrize("place", ["--save-clips", "[clips]"])
+def test_a_daemon_refuses_a_folder_that_others_can_read(kwsd: Command, tmp_path: Path, place: str) -> None:
+    folder = tmp_path / "clips"
+    _open_to_others(folder)
+    config = tmp_path / "config.toml"
+    config.write_text(f'[clips]\nfolder = "{folder}"\n' if place == "[clips]" else "")
+    flags = ["--save-clips", folder] if place == "--save-clips" else []
+    done = kwsd.run("run", "--device", "-", "--config", config, *flags)
+    reason = f"kwsd: cannot keep clips in {folder}: it is open to other users: name a new one, or chmod 700 it\n"
+    assert (done.returncode, done.stderr) == (78, reason)

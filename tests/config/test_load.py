@@ -1,0 +1,263 @@
+"""The configuration: which value wins, where it came from, and what is refused in one sentence."""
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from helpers.command import Command
+
+from kwsd.config.load import Effective, load_config
+from kwsd.config.schema import Action, Clips, Config, Stream
+from kwsd.config.show import default_file, settings
+from kwsd.errors import ConfigError
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Callable[[str], Path]:
+    def write(text: str) -> Path:
+        path = tmp_path / "kwsd.toml"
+        path.write_text(text, "utf-8")
+        return path
+
+    return write
+
+
+def load(file: Path | None = None, flags: dict | None = None, **environment: str) -> Effective:
+    return load_config(flags, file, environment)
+
+
+@pytest.fixture(autouse=True)
+def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "user"))
+    monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "site"))
+
+
+def test_nothing_given_means_the_defaults() -> None:
+    effective = load()
+    assert effective.config == Config("default", "default", [], "", "info", {})
+    tables = {"thresholds": {}, "actions": {}, "clips": {"folder": "default", "keep": "default"}}
+    assert effective.origins == dict.fromkeys(Config.__struct_fields__, "default") | tables
+
+
+def test_a_flag_goes_over_the_environment_over_the_file_over_the_default(file: Callable[[str], Path]) -> None:
+    path = file('device = "file"\nmodel = "file"\nlog_level = "error"\n')
+    effective = load(path, {"device": "flag", "model": None}, KWSD_DEVICE="variable", KWSD_MODEL="variable")
+    assert effective.config == Config(device="flag", model="variable", log_level="error")
+    assert effective.origins == {
+        "device": "command line",
+        "model": "environment (KWSD_DEVICE KWSD_MODEL)",
+        "labels": "default",
+        "address": "default",
+        "log_level": str(path),
+        "thresholds": {},
+        "control": "default",
+        "stream": "default",
+        "curve": "default",
+        "actions": {},
+        "clips": {"folder": "default", "keep": "default"},
+    }
+
+
+def test_a_flag_for_the_folder_of_clips_leaves_their_number_as_the_file_says(file: Callable[[str], Path]) -> None:
+    path = file('[clips]\nfolder = "file"\nkeep = 5\n')
+    effective = load(path, {"clips": {"folder": "flag"}})
+    assert effective.config.clips == Clips("flag", 5)
+    assert effective.origins["clips"] == {"folder": "command line", "keep": str(path)}
+
+
+def test_thresholds_of_all_places_are_merged_word_by_word(file: Callable[[str], Path]) -> None:
+    path = file("[thresholds]\ngo = 0.1\nstop = 0.1\nleft = 0.1\n")
+    effective = load(path, {"thresholds": {"left": 0.3}}, KWSD_THRESHOLDS="stop=0.2,left=0.2")
+    assert effective.config.thresholds == {"go": 0.1, "stop": 0.2, "left": 0.3}
+    assert effective.origins["thresholds"] == {
+        "go": str(path),
+        "stop": "environment (KWSD_THRESHOLDS)",
+        "left": "command line",
+    }
+
+
+def test_streams_are_listened_to_in_place_of_a_device(file: Callable[[str], Path]) -> None:
+    path = file('[[stream]]\nname = "desk"\ndevice = "USB"\n[[stream]]\nname = "door"\ndevice = "Webcam"\n')
+    effective = load(path)
+    assert effective.config.streams() == [Stream("desk", "USB"), Stream("door", "Webcam")]
+    assert effective.origins["stream"] == str(path)
+    assert load().config.streams() == [Stream("", "default")]
+
+
+def test_a_device_in_a_higher_place_goes_over_streams(file: Callable[[str], Path]) -> None:
+    path = file('[[stream]]\nname = "desk"\ndevice = "USB"\n')
+    assert load(path, {"device": "built-in"}).config.streams() == [Stream("", "built-in")]
+    assert load(path, KWSD_DEVICE="built-in").config.streams() == [Stream("", "built-in")]
+
+
+def test_lists_in_the_environment_are_separated_by_commas() -> None:
+    assert load(KWSD_LABELS="no,yes").config.labels == ["no", "yes"]
+
+
+def test_the_user_s_file_goes_before_the_machine_s(tmp_path: Path) -> None:
+    for name in ("site", "user"):
+        (tmp_path / name / "kwsd").mkdir(parents=True)
+        path = tmp_path / name / "kwsd" / "config.toml"
+        path.write_text(f'device = "{name}"')
+        assert load().config.device == name
+        assert load().origins["device"] == str(path)
+
+
+def test_a_file_named_by_the_environment_goes_before_both_and_a_flag_before_it(file: Callable[[str], Path]) -> None:
+    path = file('device = "named"')
+    assert load(KWSD_CONFIG=str(path)).config.device == "named"
+    other = path.with_name("other.toml")
+    other.write_text('device = "flag"')
+    assert load(other, KWSD_CONFIG=str(path)).config.device == "flag"
+
+
+def test_an_empty_name_of_a_file_names_none() -> None:
+    assert load(KWSD_CONFIG="").config == Config()
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ('devise = "x"', "there is no setting 'devise'$"),
+        ("device = 1", "device: expected a text, got a whole number$"),
+        ('log_level = "loud"', "log_level: 'loud' is none of its values, see  kwsd config --default$"),
+        ('thresholds = "go"', "thresholds: expected a table, got a text$"),
+        ("[thresholds]\ngo = 1.5", r"the threshold of 'go' is 1\.5, and must be above 0 and at most 1"),
+        ("[thresholds]\ngo = 0", "the threshold of 'go' is 0, "),
+        ("[thresholds]\ngo = nan", "the threshold of 'go' is nan, "),
+        ('stream = [{name = "desk"}]', r"stream\[0\]: the setting 'device' is missing$"),
+        ('stream = [{name = "", device = "x"}]', r"stream\[0\]\.name: expected a text matching regex"),
+        ('stream = [{name = "a", device = "x"}, {name = "a", device = "y"}]', "there are two streams with 'a'"),
+        ('stream = [{name = "a", device = "-"}, {name = "b", device = "-"}]', "there are two streams with '-'"),
+        ('actions.go = ""', "action for 'go': the command is empty"),
+        ('actions.go = "say \'go"', "action for 'go': No closing quotation"),
+        ('actions.go = {command = "say {keyword}", shell = true}', r"a shell finds the keyword in \$KWSD_KEYWORD"),
+        ('actions.go = {command = "say", timeout_s = 0}', "expected a number > 0.0$"),
+        ('actions.go = {command = "say", retries = 3}', r"actions\[\.\.\.\]: there is no setting 'retries'$"),
+        ("actions.go = 3", r"actions\[\.\.\.\]: expected a text or a table, got a whole number$"),
+        ("device", "is not valid TOML"),
+        ('device = "x"\ndevice = "y"', "is not valid TOML"),
+    ],
+)
+def test_a_file_that_does_not_say_what_it_means_is_refused_by_name(
+    file: Callable[[str], Path], text: str, sentence: str
+) -> None:
+    path = file(text)
+    with pytest.raises(ConfigError, match=sentence) as refused:
+        load(path)
+    assert str(path) in str(refused.value)
+
+
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "latin.toml"
+    path.write_bytes('device = "Gerät"'.encode("latin-1"))
+    with pytest.raises(ConfigError, match=r"latin\.toml is not valid TOML"):
+        load(path)
+
+
+def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"cannot read .*none\.toml: No such file"):
+        load(tmp_path / "none.toml")
+    with pytest.raises(ConfigError, match="Is a directory"):
+        load(KWSD_CONFIG=str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("variable", "text", "sentence"),
+    [
+        ("KWSD_DEVISE", "x", r"environment \(KWSD_DEVISE\): there is no setting 'devise'$"),
+        ("KWSD_LOG_LEVEL", "loud", r"environment \(KWSD_LOG_LEVEL\): log_level: 'loud' is none of its values"),
+        ("KWSD_THRESHOLDS", "go", "KWSD_THRESHOLDS: 'go' is not WORD=NUMBER"),
+        ("KWSD_THRESHOLDS", "go=loud", "'go=loud' is not WORD=NUMBER"),
+        ("KWSD_THRESHOLDS", "=0.5", "'=0.5' is not WORD=NUMBER"),
+        ("KWSD_THRESHOLDS", "go=2", "KWSD_THRESHOLDS: the threshold of 'go' is 2.0, and must be"),
+    ],
+)
+def test_a_variable_that_does_not_say_what_it_means_is_refused_by_name(variable: str, text: str, sentence: str) -> None:
+    with pytest.raises(ConfigError, match=sentence):
+        load(**{variable: text})
+
+
+def test_a_flag_with_a_wrong_value_is_refused_by_name() -> None:
+    with pytest.raises(ConfigError, match="command line: log_level: 'loud' is none of its values"):
+        load(flags={"log_level": "loud"})
+
+
+def test_what_kwsd_config_prints_is_a_configuration_with_the_same_values(
+    kwsd: Command, file: Callable[[str], Path]
+) -> None:
+    path = file(
+        'labels = ["no", "yes"]\nactions.no = "say no"\nactions."two words" = {command = "x", interval_s = 2}\n'
+        'thresholds = {"two words" = 0.5, go = 1e-7}\n'
+    )
+    device = 'a "quoted" \\ name, été 🎤\n'
+    printed = kwsd.run("config", "--config", path, KWSD_DEVICE=device, KWSD_ADDRESS="ipc:///e.sock")
+    assert f"\ngo = 1e-07  # {path}\n" in printed.stdout
+    assert '\naddress = "ipc:///e.sock"  # environment (KWSD_ADDRESS KWSD_DEVICE)\n' in printed.stdout
+    assert '\nmodel = "default"  # default\n' in printed.stdout
+    again = load(file(printed.stdout)).config
+    assert again == Config(
+        device,
+        labels=["no", "yes"],
+        address="ipc:///e.sock",
+        thresholds={"two words": 0.5, "go": 1e-7},
+        control="ipc:///control.sock",
+        actions={"no": "say no", "two words": Action("x", interval_s=2)},
+    )
+
+
+def test_what_kwsd_config_prints_has_the_same_streams(kwsd: Command, file: Callable[[str], Path]) -> None:
+    path = file('stream = [{name = "a", device = "x"}, {name = "b", device = "y"}]\n')
+    printed = kwsd.run("config", "--config", path).stdout
+    assert load(file(printed)).config.streams() == [Stream("a", "x"), Stream("b", "y")]
+
+
+def test_kwsd_config_prints_the_default_addresses_in_full(kwsd: Command, runtime: Path) -> None:
+    printed = json.loads(kwsd.run("config", "--json", KWSD_THRESHOLDS="go=0.5").stdout)
+    assert printed["address"] == {"value": f"ipc://{runtime}/kwsd/events.sock", "origin": "default"}
+    assert printed["control"] == {"value": f"ipc://{runtime}/kwsd/control.sock", "origin": "default"}
+    assert printed["thresholds"] == {"value": {"go": 0.5}, "origin": {"go": "environment (KWSD_THRESHOLDS)"}}
+    assert set(printed) == set(Config.__struct_fields__)
+
+
+def test_kwsd_config_names_a_model_that_cannot_be_used_after_the_values(kwsd: Command) -> None:
+    done = kwsd.run("config", KWSD_MODEL="mine")
+    assert '\nmodel = "mine"  # environment (KWSD_MODEL)\n' in done.stdout
+    assert done.returncode == 66
+    assert done.stderr.startswith("kwsd: there is no model 'mine': installed are default")
+    assert kwsd.run("config", KWSD_THRESHOLDS="hello=0.5").returncode == 66
+
+
+# The file with every setting
+
+
+def test_the_default_file_changes_nothing_as_it_is(kwsd: Command, file: Callable[[str], Path]) -> None:
+    printed = kwsd.run("config", "--default")
+    assert (printed.returncode, printed.stderr) == (0, "")
+    assert load(file(printed.stdout)) == load()
+
+
+def test_every_setting_of_the_default_file_holds_once_its_mark_is_taken_away(file: Callable[[str], Path]) -> None:
+    text = "\n".join(line.removeprefix("#") if line[1:2] != " " else line for line in default_file().splitlines())
+    effective = load(file(text))
+    default = Config()
+    for key in ("device", "model", "labels", "address", "log_level", "control"):
+        assert effective.origins[key] != "default"
+        assert getattr(effective.config, key) == getattr(default, key)
+    assert effective.config.thresholds
+    assert effective.config.curve
+    assert any(isinstance(action, Action) for action in effective.config.actions.values())
+    assert set(effective.origins) == set(Config.__struct_fields__)
+
+
+def test_every_setting_has_its_meaning_above_it(kwsd: Command) -> None:
+    lines = default_file().splitlines()
+    for setting in settings():
+        place = next(
+            number for number, line in enumerate(lines) if re.match(rf"#(\[+{setting.key}\]|{setting.key} = )", line)
+        )
+        assert lines[place - 1].startswith("# ")
+        assert all(f"#   {key.key}: " in "\n".join(lines[:place]) for key in setting.inner)
+    assert kwsd.run("config", "--default", "--json").returncode == 2

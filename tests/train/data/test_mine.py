@@ -1,0 +1,76 @@
+"""Mining of hard negatives, with the shipped model and recordings that are its keywords, so that something fires."""
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from kwsd import load_model
+from kwsd.errors import OutputError
+from kwsd_train.data import mine
+from kwsd_train.data.augment import Augmenter
+from kwsd_train.data.dataset import audio_files, load_clips, load_recordings
+from kwsd_train.data.mixture import SILENCE, UNKNOWN, Examples, Kind
+from kwsd_train.data.split import SPLITS
+from kwsd_train.recipe import Mixture, Recipe
+
+MODEL = load_model()
+THRESHOLD = 0.2
+
+
+@pytest.fixture(scope="module")
+def found(clips: Path) -> list[mine.Mined]:
+    return list(mine.mine(MODEL, audio_files(clips / "yes"), THRESHOLD, print))
+
+
+def test_what_fired_is_the_window_that_the_model_scored(found: list[mine.Mined]) -> None:
+    assert found
+    for window in found:
+        assert window.score >= THRESHOLD
+        again = MODEL.predict(window.samples[np.newaxis])[0]
+        assert again[MODEL.labels.index(window.label)] == pytest.approx(window.score, abs=1e-4)
+
+
+def test_windows_of_one_recording_do_not_overlap(found: list[mine.Mined]) -> None:
+    for source in {window.source for window in found}:
+        times = sorted(window.time_s for window in found if window.source == source)
+        assert all(np.diff(times) > 0.9)
+
+
+def test_windows_are_written_by_speaker_with_a_table(found: list[mine.Mined], tmp_path: Path) -> None:
+    folder = tmp_path / "mined"
+    assert mine.write(iter(found), folder) == len(found)
+    with (folder / "mined.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["label"] for row in rows] == [window.label for window in found]
+    assert [Path(row["source"]) for row in rows] == [window.source for window in found]
+    assert sorted(folder / row["file"] for row in rows) == audio_files(folder)
+    assert {len(samples) for samples in load_recordings(folder, SPLITS)} == {16_000}
+
+
+def test_an_older_folder_is_not_written_over(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="is there already: choose a new folder with --out"):
+        mine.write(iter([]), tmp_path)
+
+
+def test_a_recording_that_cannot_be_used_is_named_and_the_others_are_mined(
+    tmp_path: Path, clips: Path, found: list[mine.Mined]
+) -> None:
+    (tmp_path / "broken.flac").write_bytes(b"fLaC")
+    said: list[str] = []
+    paths = [tmp_path / "broken.flac", *audio_files(clips / "yes")]
+    assert len(list(mine.mine(MODEL, paths, THRESHOLD, said.append))) == len(found)
+    assert len(said) == 1
+    assert "broken.flac" in said[0]
+
+
+def test_mined_windows_are_unknown_words_in_an_epoch(data: Path, streaming: Recipe) -> None:
+    assert streaming.augmentation
+    noise = [np.ones(16_000, np.int16)]
+    mixture = Mixture(per_keyword=1, per_unknown_word=0, speech_crops=0, half_words=0, silences=0, mined=5)
+    labels = [SILENCE, UNKNOWN, "no", "yes"]
+    augmenter = Augmenter(streaming.augmentation, noise, noise, audio_files(data / "rir"))
+    plan = Examples(load_clips(data), labels, mixture, augmenter, noise).plan(np.random.default_rng(0))
+    assert (plan.kinds == Kind.MINED).sum() == 5
+    assert set(plan.labels[plan.kinds == Kind.MINED].tolist()) == {labels.index(UNKNOWN)}

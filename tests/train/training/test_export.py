@@ -1,0 +1,159 @@
+"""A bundle is the trained network: in LiteRT, as a SavedModel, and as it ships."""
+
+from pathlib import Path
+
+import keras
+import msgspec
+import numpy as np
+import pytest
+import tensorflow as tf
+from ai_edge_litert.interpreter import Interpreter
+
+from kwsd import load_model
+from kwsd.errors import OutputError, UsageError
+from kwsd.frontend import Float32
+from kwsd.models.bundle import read_bundle
+from kwsd_train.data.dataset import load_clips
+from kwsd_train.data.features import as_float, spectrograms
+from kwsd_train.recipe import Recipe, Resnet
+from kwsd_train.training import fit
+from kwsd_train.training import run as run_folder
+from kwsd_train.training.export import export
+
+pytestmark = [
+    # Keras 3.15 saves models by a numpy interface that is going away.
+    pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"),
+    # So are modules of Python that audiomentations imports by way of audioread.
+    pytest.mark.filterwarnings("ignore:.* slated for removal in Python 3.13:DeprecationWarning"),
+]
+
+MODELS = Path(__file__).parents[3] / "models"
+
+
+@pytest.fixture(scope="module")
+def windows(clips: Path) -> Float32:
+    return as_float(load_clips(clips).samples)
+
+
+@pytest.fixture(scope="module", params=["tutorial", "streaming"])
+def run(request: pytest.FixtureRequest, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of either kind of network."""
+    folder = tmp_path_factory.mktemp("runs") / str(request.param)
+    fit.start(request.getfixturevalue(request.param), data, folder, print)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def bundle(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("bundles") / run.name
+    export(run, folder, "float32", saved_model=True)
+    return folder
+
+
+def logits_of(bundle: Path, windows: Float32) -> Float32:
+    logits: Float32 = tf.saved_model.load(str(bundle / "saved_model"))(tf.constant(windows))["predictions"].numpy()
+    return logits
+
+
+def test_a_bundle_says_where_it_comes_from(run: Path, bundle: Path) -> None:
+    read, settings = read_bundle(bundle), run_folder.read_settings(run)
+    assert read.labels == settings.labels
+    assert read.training["listing_sha256"] == settings.listing_sha256
+    assert read.training["data"] == Path(settings.data).name
+
+
+def test_litert_gives_the_scores_of_the_keras_network(run: Path, bundle: Path, windows: Float32) -> None:
+    logits = run_folder.load_network(run).predict(spectrograms(windows), verbose=0)
+    expected = keras.ops.convert_to_numpy(keras.ops.softmax(logits))
+    np.testing.assert_allclose(load_model(bundle).predict(windows), expected, rtol=0, atol=1e-5)
+
+
+def test_float16_weights_give_nearly_the_same_scores(run: Path, bundle: Path, windows: Float32, tmp_path: Path) -> None:
+    smaller = export(run, tmp_path / "float16", "float16")
+    assert smaller.files["model.tflite"].size < 0.7 * read_bundle(bundle).files["model.tflite"].size
+    scores = load_model(tmp_path / "float16").predict(windows)
+    np.testing.assert_allclose(scores, load_model(bundle).predict(windows), rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("run", ["streaming"], indirect=True)
+def test_int8_computes_the_convolutions_and_leaves_the_log_mel_layer_alone(
+    run: Path, windows: Float32, tmp_path: Path
+) -> None:
+    export(run, tmp_path / "float32", "float32")
+    export(run, tmp_path / "int8", "int8")
+    scores = load_model(tmp_path / "int8").predict(windows)
+    np.testing.assert_allclose(scores, load_model(tmp_path / "float32").predict(windows), rtol=0, atol=0.1)
+    interpreter = Interpreter(str(tmp_path / "int8" / "model.tflite"))
+    tensors = [(details["name"], details["dtype"]) for details in interpreter.get_tensor_details()]
+    assert {kind for name, kind in tensors if "log_mel" in name} == {np.float32}
+    assert np.int8 in {kind for name, kind in tensors if "conv1d" in name}
+
+
+def test_int8_leaves_a_convolution_of_one_channel_alone(streaming: Recipe, data: Path, tmp_path: Path) -> None:
+    optimizer = msgspec.structs.replace(streaming.optimizer, warmup_epochs=0)
+    recipe = msgspec.structs.replace(streaming, epochs=1, optimizer=optimizer, network=Resnet([8, 12, 16], 0.1))
+    fit.start(recipe, data, tmp_path / "run", print)
+    export(tmp_path / "run", tmp_path / "int8", "int8")
+    details = Interpreter(str(tmp_path / "int8" / "model.tflite")).get_tensor_details()
+    given = {tuple(tensor["shape"]): tensor["dtype"] for tensor in details if "Relu" in tensor["name"]}
+    assert given[1, 62, 20, 8] is np.float32
+    assert given[1, 31, 10, 12] is np.int8
+
+
+def test_int8_needs_the_data_of_the_run(run: Path, tmp_path: Path) -> None:
+    settings = msgspec.structs.replace(run_folder.read_settings(run), data=str(tmp_path / "gone"))
+    with pytest.raises(UsageError, match="there is no data folder"):
+        fit.training_examples(settings, 8)
+
+
+def test_the_savedmodel_and_litert_give_the_same_scores(bundle: Path, windows: Float32) -> None:
+    saved = load_model(bundle / "saved_model")
+    np.testing.assert_allclose(load_model(bundle).predict(windows), saved.predict(windows), rtol=0, atol=1e-4)
+    assert saved.labels == load_model(bundle).labels
+
+
+def test_a_reloaded_savedmodel_gives_identical_output(bundle: Path, windows: Float32) -> None:
+    np.testing.assert_array_equal(logits_of(bundle, windows), logits_of(bundle, windows))
+
+
+def test_both_signatures_of_the_tutorial_agree(bundle: Path, clips: Path, tmp_path: Path) -> None:
+    clip = load_clips(clips, words=["no"])
+    path = tmp_path / "no.wav"
+    path.write_bytes(tf.audio.encode_wav(as_float(clip.samples[0])[:, None], 16_000).numpy())
+    module = tf.saved_model.load(str(bundle / "saved_model"))
+    from_file, from_samples = module(tf.constant(str(path))), module(as_float(clip.samples[:1]))
+    assert set(from_file) == {"predictions", "class_ids", "class_names"}
+    np.testing.assert_allclose(from_file["predictions"], from_samples["predictions"], atol=1e-4)
+    labels = load_model(bundle).labels
+    assert from_file["class_names"].numpy().tolist() == [labels[int(from_file["class_ids"][0])].encode()]
+
+
+def test_an_older_bundle_is_replaced_and_anything_else_is_left_alone(run: Path, tmp_path: Path) -> None:
+    export(run, tmp_path / "old")
+    export(run, tmp_path / "old")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.txt").write_text("not yours")
+    with pytest.raises(OutputError, match="exists and is no bundle"):
+        export(run, tmp_path / "mine")
+    assert (tmp_path / "mine" / "thesis.txt").read_text() == "not yours"
+
+
+def test_the_shipped_tutorial_is_one_network_in_two_forms(windows: Float32) -> None:
+    shipped = MODELS / "tutorial"
+    saved = load_model(shipped / "saved_model").predict(windows)
+    np.testing.assert_allclose(load_model(shipped).predict(windows), saved, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize(("name", "least"), [("tutorial", 0.7), ("default", 0.85)])
+def test_the_shipped_models_know_the_fixtures(name: str, least: float, clips: Path) -> None:
+    model = load_model(MODELS / name)
+    spoken = load_clips(clips, words=model.keywords)
+    keywords = [model.labels.index(word) for word in model.keywords]
+    best = model.predict(as_float(spoken.samples))[:, keywords].argmax(1)
+    assert (np.array(model.keywords)[best] == spoken.words).mean() >= least
+
+
+def test_the_shipped_default_is_under_a_megabyte_and_small_in_files() -> None:
+    bundle = read_bundle(MODELS / "default")
+    assert bundle.files["model.tflite"].size < 1_000_000
+    assert bundle.labels == ["_silence_", "_unknown_", "down", "go", "left", "no", "right", "stop", "up", "yes"]

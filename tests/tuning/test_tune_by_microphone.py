@@ -1,0 +1,28 @@
+"""``kwsd tune`` with a microphone."""
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+
+from helpers.pulse import PulseAudio
+
+
+def test_it_listens_to_the_microphone_and_waits_for_one_that_is_lost(
+    pulse: PulseAudio, program: str, stop: Path
+) -> None:
+    with subprocess.Popen(
+        [program, "tune", "--json"], env=pulse.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as tune:
+        assert tune.stderr.readline() == "listening to default until Ctrl+C; the thresholds in force detect:\n"
+        with pulse.noise():
+            pulse.play(stop)
+            assert tune.stderr.readline().split()[1] == "stop"
+        pulse.kill()
+        assert tune.stderr.readline().endswith(": waiting for it\n")
+        pulse.start()
+        assert tune.stderr.readline().startswith("listening to default ")
+        tune.send_signal(signal.SIGINT)
+        found = json.loads(tune.communicate()[0])
+    assert tune.returncode == 0
+    assert found["now"]["detections"]["stop"] == 1

@@ -1,0 +1,1 @@
+"""Clips, and the examples made of them."""

@@ -1,0 +1,144 @@
+"""Figures, drawn into files without a display."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from kwsd import frontend
+from kwsd.frontend import SAMPLE_RATE, Float32
+
+if TYPE_CHECKING:
+    from kwsd_train.data.survey import Measures
+    from kwsd_train.measuring.evaluate import Report
+    from kwsd_train.measuring.tune import Point
+
+
+def waveforms(samples: Float32, words: Sequence[str], path: Path) -> None:
+    """Up to nine waveforms, (n, 16000), with their words."""
+    figure = Figure(figsize=(10, 9), layout="constrained")
+    for axes, row, word in zip(figure.subplots(3, 3).flat, samples, words, strict=False):
+        axes.plot(np.arange(len(row)) / SAMPLE_RATE, row, linewidth=0.5)
+        axes.set(title=word, ylim=(-1.1, 1.1))
+    _name_axes(figure, "time, s", "amplitude")
+    figure.savefig(path)
+
+
+def waveform_and_spectrogram(samples: Float32, spectrogram: Float32, word: str, path: Path) -> None:
+    """One waveform above its log spectrogram, on one time axis."""
+    figure = Figure(figsize=(10, 7), layout="constrained")
+    above, below = figure.subplots(2, sharex=True)
+    above.plot(np.arange(len(samples)) / SAMPLE_RATE, samples, linewidth=0.5)
+    above.set(title=word, ylabel="amplitude", ylim=(-1.1, 1.1))
+    _draw_spectrogram(below, spectrogram)
+    below.set(xlabel="time, s", ylabel="frequency, Hz")
+    figure.savefig(path)
+
+
+def spectrograms(spectrograms: Sequence[Float32], words: Sequence[str], path: Path) -> None:
+    """Up to nine log spectrograms with their words."""
+    figure = Figure(figsize=(10, 9), layout="constrained")
+    for axes, spectrogram, word in zip(figure.subplots(3, 3).flat, spectrograms, words, strict=False):
+        _draw_spectrogram(axes, spectrogram)
+        axes.set(title=word)
+    _name_axes(figure, "time, s", "frequency, Hz")
+    figure.savefig(path)
+
+
+def _name_axes(figure: Figure, across: str, up: str) -> None:
+    """Once for all pictures of a grid."""
+    figure.supxlabel(across, fontsize="medium")
+    figure.supylabel(up, fontsize="medium")
+
+
+def _draw_spectrogram(axes: Axes, spectrogram: Float32) -> None:
+    tiny = np.finfo(np.float32).eps  # the logarithm of digital silence
+    axes.imshow(np.log(spectrogram.T + tiny), origin="lower", aspect="auto", extent=(0, 1, 0, SAMPLE_RATE / 2))
+
+
+def bars(scores: dict[str, float], title: str, path: Path) -> None:
+    """The probability of each label."""
+    figure = Figure(figsize=(8, 4), layout="constrained")
+    axes = figure.subplots()
+    axes.bar(list(scores), list(scores.values()))
+    axes.set(title=title, ylabel="probability", ylim=(0, 1))
+    axes.tick_params("x", rotation=45)
+    figure.savefig(path)
+
+
+def clip(samples: Float32, file: BinaryIO) -> None:
+    """The waveform of a window above its log spectrogram, small and without axes, as WebP."""
+    figure = Figure(figsize=(2.4, 1.8), dpi=120)
+    above, below = figure.subplots(2, gridspec_kw={"height_ratios": (1, 2)})
+    above.plot(samples, linewidth=0.5, color="tab:blue")
+    above.set(xlim=(0, len(samples)), ylim=(-1, 1))
+    _draw_spectrogram(below, frontend.spectrogram(samples))
+    for axes in (above, below):
+        axes.axis("off")
+    figure.subplots_adjust(0, 0, 1, 1, 0, 0)
+    figure.savefig(file, format="webp")
+
+
+def lengths_and_levels(measures: "Measures", file: BinaryIO) -> None:
+    """How long the clips are, and how loud."""
+    figure = Figure(figsize=(10, 3.2), layout="constrained")
+    kinds = (("length, s", measures.seconds), ("mean level, dB", measures.mean_db))
+    for axes, (name, values) in zip(figure.subplots(1, 2), kinds, strict=True):
+        axes.hist(values, bins=60)
+        axes.set(xlabel=name, ylabel="clips")
+    figure.savefig(file)
+
+
+def curves(history: Sequence[dict[str, float]], file: Path | BinaryIO) -> None:
+    """Loss and accuracy by epoch, training and validation."""
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    epochs = [row["epoch"] for row in history]
+    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+        for key, label in ((name, "training"), (f"val_{name}", "validation")):
+            axes.plot(epochs, [row[key] for row in history], label=label)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+        axes.set(xlabel="epoch", ylabel=name, ylim=(0, None if name == "loss" else 1.02))
+        axes.legend()
+    figure.savefig(file)
+
+
+def det(curve: Sequence["Point"], chosen: "Point", file: Path | BinaryIO) -> None:
+    """The DET curve of each keyword, and of all together with the chosen point."""
+    figure = Figure(figsize=(8, 6), layout="constrained")
+    axes = figure.subplots()
+    ink = mpl.rcParams["text.color"]
+    for word in chosen.missed_by_word:
+        alarms = [point.false_alarms.by_word[word].per_hour for point in curve]
+        axes.plot(alarms, [point.missed_by_word[word].share for point in curve], label=word, linewidth=1)
+    total = [point.false_alarms.all.per_hour for point in curve]
+    axes.plot(total, [point.missed.share for point in curve], label="all", color=ink, linewidth=2)
+    axes.plot(chosen.false_alarms.all.per_hour, chosen.missed.share, "o", label="chosen", color=ink)
+    # Up to one false alarm in all the hours the axis is linear, so that none has its place too.
+    axes.set_xscale("symlog", linthresh=1 / chosen.false_alarms.all.hours)
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.set(xlabel="false alarms an hour", ylabel="words missed", xlim=(0, None), ylim=(0, None))
+    axes.legend()
+    axes.grid(alpha=0.3)
+    figure.savefig(file)
+
+
+def confusion(figures: "Report", file: Path | BinaryIO) -> None:
+    """The confusion matrix as a heat map with counts."""
+    figure = Figure(figsize=(8, 7), layout="constrained")
+    axes = figure.subplots()
+    image = axes.imshow(figures.confusion, cmap="Blues")
+    figure.colorbar(image, ticks=MaxNLocator(integer=True))
+    places = range(len(figures.labels))
+    axes.set(xlabel="recognised", ylabel="spoken", xticks=places, yticks=places, yticklabels=figures.labels)
+    axes.set_xticklabels(figures.labels, rotation=45, ha="right")
+    middle = max(map(max, figures.confusion)) / 2
+    for y, row in enumerate(figures.confusion):
+        for x, number in enumerate(row):
+            axes.text(x, y, str(number), ha="center", va="center", color="white" if number > middle else "black")
+    figure.savefig(file)
