@@ -34,9 +34,10 @@ from kwsd.bus.control import Control
 from kwsd.bus.publisher import Publisher
 from kwsd.cli.demo import FOLDER
 from kwsd.clips.keeper import Keeper
-from kwsd.config.schema import Clips, Stream
+from kwsd.config.schema import Clips
 from kwsd.daemon.notify import Notifier
 from kwsd.daemon.reporter import Reporter
+from kwsd.daemon.state import StreamState
 from kwsd.models.find import find_model
 from kwsd.pipeline import spotter
 from kwsd.pipeline.detector import Detection
@@ -127,19 +128,20 @@ def _around() -> dict[str, float]:
     """What the daemon does around the spotter."""
     block = np.zeros((BLOCK_SAMPLES, 1), np.float32)
     with tempfile.TemporaryDirectory() as folder:
-        endless, notifier, model = Endless(), Notifier(), load_model()
+        endless, notifier = Endless(), Notifier()
         capture = Capture(lambda: endless)
         with (
             Publisher(f"ipc://{folder}/events.sock") as publisher,
             closing(Control(f"ipc://{folder}/control.sock")) as control,
         ):
-            reporter = Reporter(publisher, model, Stream("", "endless"), capture, notifier, Keeper(Clips()))
+            state, spotter = StreamState("", "endless"), Spotter(load_model())
+            reporter = Reporter(publisher, notifier, state, capture, spotter, Keeper(Clips()))
             reporter.publish_status()
 
             def look() -> None:
                 notifier.alive()
                 control.serve(lambda _command: [reporter.publish_status()])
-                reporter.keep_informed(asked=publisher.new_subscribers())
+                reporter.publish_due_status(asked=publisher.new_subscribers())
 
             spent = {
                 "capture: conversion": _median_us(lambda: Converter(frontend.SAMPLE_RATE).convert(block)),

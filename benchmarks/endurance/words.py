@@ -31,8 +31,8 @@ def reliable_clips() -> list[Clip]:
 
     They are so with the thresholds of the default model, and also with thresholds half way from these to 1.
     """
-    model, strict = load_model(), load_model()
-    strict.set_thresholds({word: (1 + limit) / 2 for word, limit in strict.detector.thresholds.items()})
+    model = load_model()
+    strict = model.with_thresholds({word: (1 + limit) / 2 for word, limit in model.detector.thresholds.items()})
     return [clip for clip in _clips(model.keywords) if all(_is_reliable(clip, tried) for tried in (model, strict))]
 
 

@@ -1,168 +1,216 @@
-"""A listener: one stream of the daemon, from its source to its events."""
+"""Listens to one stream of the daemon: from the blocks of its source to its events."""
 
+import logging
 import math
 import time
-from pathlib import Path
 
-import msgspec
 import numpy as np
 
-from kwsd.audio.capture import Arrival, Capture, Item, Lost, Opened
-from kwsd.audio.inbox import Inbox
-from kwsd.audio.opening import Opener
+from kwsd.audio.capture import Arrival, Capture, End, Item, Lost, Opened
 from kwsd.audio.silence import Silence
-from kwsd.audio.source import is_live
-from kwsd.bus.publisher import Publisher
+from kwsd.bus.events import State, StatusEvent
 from kwsd.clips.keeper import Keeper
-from kwsd.config.schema import Clips, Stream
-from kwsd.daemon.notify import Notifier
 from kwsd.daemon.reporter import Reporter
-from kwsd.daemon.setup import Setup
+from kwsd.daemon.state import StreamState
+from kwsd.errors import KwsdError
+from kwsd.frontend import Float32
 from kwsd.models.model import Model
 from kwsd.pipeline.spotter import FLUSH_SAMPLES, Spotter
+
+log = logging.getLogger(__name__)
 
 DEAF_S = 2.5
 """Seconds without a block after which a live source counts as lost."""
 
 STUCK_S = 15.0
-"""Seconds without a word from the capture thread, which then hangs in the device: only a new process can help."""
+"""Seconds without a sign of life from the capture thread. The thread then hangs in the device, and only a new process
+can help."""
 
 
 class Listener:
-    """Hears one stream: all state that belongs to it alone.
+    """Runs the pipeline on the blocks of one stream, and owns the state of that stream.
 
     Parameters
     ----------
-    stream : Stream
-        Its device is opened, and again whenever it is lost. One that is not there yet is waited for where a service
-        manager runs the daemon: nobody is there who could start it again.
-    setup : Setup
-        Its model is shared with other listeners.
-    publisher : Publisher
-    notifier : Notifier
-    inbox : Inbox
-        Where its capture puts what `take` is to be given.
-
-    Attributes
-    ----------
+    state : StreamState
     capture : Capture
+        Reads the source in its own thread.
+    spotter : Spotter
     reporter : Reporter
+        Publishes what the listener finds.
+    keeper : Keeper
+        Saves clips, if the user wants them.
+    live : bool
+        Whether the source is a microphone: then silence from the capture thread is a fault.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  the parts of a stream
         self,
-        stream: Stream,
-        setup: Setup,
-        publisher: Publisher,
-        notifier: Notifier,
-        inbox: Inbox[tuple[Capture, Item]],
+        state: StreamState,
+        capture: Capture,
+        spotter: Spotter,
+        reporter: Reporter,
+        keeper: Keeper,
+        *,
+        live: bool,
     ) -> None:
-        self._live = is_live(stream.device)
-        self._keeper = Keeper(_own_folder(setup.config.clips, stream))
-        self.capture = Capture(Opener(stream.device), patient=self._live and notifier.managed, inbox=inbox)
-        self.reporter = Reporter(publisher, setup.model, stream, self.capture, notifier, self._keeper)
-        self._publisher = publisher
-        self._spotter = Spotter(setup.model, attentive=self._keeper.on)
+        self._state = state
+        self._capture = capture
+        self._spotter = spotter
+        self._reporter = reporter
+        self._keeper = keeper
+        self._live = live
         self._silence = Silence()
         self._muted = False
 
-    def take(self, item: Item) -> None:
-        """Take the next item of the capture; at the end of the stream, decide on what is still in the window."""
-        if isinstance(item, Arrival):
-            self.capture.block_taken(item.block)
-            self._process(item)
-        elif isinstance(item, Opened):
-            self.reporter.source = item.name
-        elif isinstance(item, Lost):
-            self.reporter.enter("lost", item.reason)
-        else:
-            self._finish()
+    @property
+    def source(self) -> str:
+        """Name of the open device; before that, the device as configured."""
+        return self._state.source
 
     @property
     def hears(self) -> bool:
-        """Whether blocks come, as far as is known."""
-        return self.reporter.state in {"listening", "muted"}
+        """Whether the source delivers audio, as far as the daemon knows."""
+        return self._state.hears
 
     @property
     def due_s(self) -> float:
-        """``time.monotonic()`` at which its state must be looked at: it is deaf then, or its status is due."""
-        return min(self.capture.active_s + DEAF_S if self._live else math.inf, self.reporter.due_s)
+        """``time.monotonic()`` at which the daemon must look at this stream again.
 
-    def stuck(self) -> bool:
-        """Whether the device hangs; one that delivers nothing is said to be lost long before."""
+        By then either a status event is due, or a live source without a new block counts as lost.
+        """
+        deaf_s = self._capture.active_s + DEAF_S if self._live else math.inf
+        return min(deaf_s, self._reporter.due_s)
+
+    @property
+    def windows(self) -> int:
+        """Windows processed so far."""
+        return self._reporter.windows
+
+    @property
+    def events(self) -> int:
+        """Keyword events published so far."""
+        return self._reporter.events.total()
+
+    def start(self) -> None:
+        """Log what the stream waits for."""
+        self._reporter.report_waiting()
+
+    def take(self, item: Item) -> None:
+        """Take the next item of the capture."""
+        if isinstance(item, Arrival):
+            self._capture.block_taken(item.block)
+            self._process(item)
+        elif isinstance(item, Opened):
+            self._state.source = item.name
+        elif isinstance(item, Lost):
+            self._enter("lost", item.reason)
+        else:
+            self._finish()
+
+    def name_error(self, error: Exception) -> Exception:
+        """Return an error of kwsd with the name of this stream in its sentence, any other error unchanged."""
+        return type(error)(self._state.label(str(error))) if isinstance(error, KwsdError) else error
+
+    def end_beside_others(self, end: End) -> None:
+        """Say that this stream has ended while other streams go on."""
+        if end.error:
+            log.error("%s", self.name_error(end.error))
+            self._enter("lost", str(end.error))
+        else:
+            self._enter("stopping", "its audio has ended")
+
+    def check_stuck(self) -> bool:
+        """Return whether the capture thread hangs in the device; a source without audio becomes `lost` before that."""
         if not self._live:
             return False
-        stalled_s = time.monotonic() - self.capture.active_s
-        if stalled_s > DEAF_S and self.reporter.state != "lost":
-            self.reporter.enter("lost", f"{self.reporter.source} delivers no audio")
+        stalled_s = time.monotonic() - self._capture.active_s
+        if stalled_s > DEAF_S and self._state.state != "lost":
+            self._enter("lost", f"{self._state.source} delivers no audio")
         return stalled_s > STUCK_S
 
+    def publish_status(self) -> StatusEvent:
+        """Publish the status, and return it."""
+        return self._reporter.publish_status()
+
+    def publish_due_status(self, *, asked: bool) -> None:
+        """Publish the status of a running stream if it is due, or if a new subscriber has asked for it."""
+        if self._state.state != "stopping":
+            self._reporter.publish_due_status(asked=asked)
+
     def mute(self, *, on: bool) -> None:
-        """Throw the audio away unseen, or no longer."""
+        """Throw the audio away unprocessed, or stop doing so."""
         self._muted = on
         self._keeper.reset()
-        if self.hears:
-            self.reporter.enter("muted" if on else "listening", self._silence.reason)
+        if self._state.hears:
+            self._enter("muted" if on else "listening", self._silence.reason)
 
     def set_thresholds(self, thresholds: dict[str, float]) -> None:
         """Replace the thresholds of some keywords; see `kwsd.pipeline.spotter.Spotter.set_thresholds`."""
         self._spotter.set_thresholds(thresholds)
 
-    def use(self, model: Model) -> None:
-        """Go on with another model, in a new window."""
-        self.reporter.model = model
+    def use_model(self, model: Model) -> None:
+        """Continue with another model, in a new window."""
         self._spotter.use(model)
         self._keeper.reset()
 
+    def stop(self) -> None:
+        """Stop the capture soon, without waiting for it."""
+        self._capture.stop()
+
     def close(self) -> None:
-        """Stop, and say so."""
-        self.capture.close()
+        """Stop the capture, write the last clips, and publish the last status."""
+        self._capture.close()
         self._keeper.close()
-        if self.reporter.state != "stopping":
-            self.reporter.enter("stopping")
+        if self._state.state != "stopping":
+            self._enter("stopping")
+
+    def _enter(self, state: State, reason: str = "") -> None:
+        if self._state.enter(state, reason):
+            self._reporter.report_state()
 
     def _process(self, arrival: Arrival) -> None:
         samples, gap, _ = arrival.block
-        if gap or self.reporter.state == "lost":
-            self.reporter.lose_audio()
-            self._spotter.reset()
-            self._keeper.reset()
-            self._silence.reset()
+        if gap or self._state.state == "lost":
+            self._begin_again()
         silent_before_s = self._silence.seconds
         self._silence.feed(samples)
-        self.reporter.silent_s = self._silence.seconds
-        self.reporter.enter("muted" if self._muted else "listening", self._silence.reason)
-        attentive = self._publisher.watched or self._keeper.on
-        # A source that is muted delivers zeros for hours: nothing can be heard in windows that hold nothing else.
+        self._state.silent_s = self._silence.seconds
+        self._enter("muted" if self._muted else "listening", self._silence.reason)
+        attentive = self._reporter.watched or self._keeper.on
+        # A muted source delivers zeros for hours. Windows that hold only zeros contain no keyword.
         only_zeros = self._silence.seconds > silent_before_s >= self._spotter.memory_s
-        self.capture.idle = only_zeros and not attentive
-        if self._muted or self.capture.idle:
+        self._capture.idle = only_zeros and not attentive
+        if self._muted or self._capture.idle:
             self._spotter.skip(samples)
         else:
-            self._spot(arrival, attentive=attentive)
+            self._spot(samples, arrival.monotonic_s, attentive=attentive)
 
-    def _spot(self, arrival: Arrival, *, attentive: bool) -> None:
+    def _begin_again(self) -> None:
+        """Forget the audio before a gap, so that it is never joined to the audio after the gap."""
+        self._state.gaps += 1
+        self._reporter.report_gap()
+        self._spotter.reset()
+        self._keeper.reset()
+        self._silence.reset()
+
+    def _spot(self, samples: Float32, arrived_s: float, *, attentive: bool) -> None:
         windows, started_s = self._spotter.windows, time.perf_counter()
         self._spotter.attentive = attentive
-        detections = self._spotter.feed(arrival.block.samples)
-        self.capture.calm(self._spotter.calm_samples)
-        self.reporter.processed(self._spotter.windows - windows, time.perf_counter() - started_s)
+        detections = self._spotter.feed(samples)
+        self._capture.calm(self._spotter.calm_samples)
+        self._reporter.count_windows(self._spotter.windows - windows, time.perf_counter() - started_s)
         for detection in detections:
-            self.reporter.publish_keyword(detection, arrival.monotonic_s)
-        self._keeper.hear(arrival.block.samples, self._spotter, detections)
-        if self._publisher.watched and self._spotter.windows > windows:
-            self.reporter.publish_monitor(arrival.block.samples, self._spotter)
+            self._reporter.publish_keyword(detection, arrived_s)
+        self._keeper.hear(samples, self._spotter, detections)
+        if self._reporter.watched and self._spotter.windows > windows:
+            self._reporter.publish_monitor(samples)
 
     def _finish(self) -> None:
+        """Decide on the audio that is still in the window when a file or pipe has ended."""
         if self._live or self._muted:
             return
         detections = self._spotter.flush()
         for detection in detections:
-            self.reporter.publish_keyword(detection, time.monotonic())
+            self._reporter.publish_keyword(detection, time.monotonic())
         self._keeper.hear(np.zeros(FLUSH_SAMPLES, np.float32), self._spotter, detections)
-
-
-def _own_folder(clips: Clips, stream: Stream) -> Clips:
-    """Each stream with a name keeps its clips in a folder of that name."""
-    folder = str(Path(clips.folder) / stream.name) if clips.folder else ""
-    return msgspec.structs.replace(clips, folder=folder)

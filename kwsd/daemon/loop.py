@@ -1,4 +1,4 @@
-"""The daemon: wiring from source to publisher, the loop, and the signals and requests that steer it."""
+"""The loop of the daemon, and the signals and requests that steer it."""
 
 import logging
 import resource
@@ -11,6 +11,7 @@ from types import FrameType
 
 from kwsd.audio.capture import Capture, End, Item
 from kwsd.audio.inbox import Inbox
+from kwsd.audio.opening import Opener
 from kwsd.bus.address import control_address, default_address
 from kwsd.bus.control import Control, Request
 from kwsd.bus.events import StatusEvent
@@ -18,106 +19,109 @@ from kwsd.bus.publisher import Publisher
 from kwsd.config.schema import Config
 from kwsd.daemon.listener import DEAF_S, Listener
 from kwsd.daemon.notify import Notifier
-from kwsd.daemon.setup import Setup
+from kwsd.daemon.setup import MakeOpener, Setup, build_listeners
 from kwsd.errors import AudioLostError, KwsdError
 from kwsd.log import keep_libraries_quiet
 
 log = logging.getLogger(__name__)
 
 LOOK_S = 0.1
-"""Seconds from one look at all that is not audio to the next. The first request after a look is served at once, others
-at the next: a flood of them must not hold up the audio."""
+"""Minimum seconds between two rounds of work other than audio. One request is served at once, more requests wait for
+the next round: a flood of requests must not hold up the audio."""
 
 SUBSCRIBERS_S = 0.5
-"""After this long a look takes in new subscribers though their socket did not call: a call is lost where an event is
-published before it is answered (zmq_getsockopt(3), ZMQ_FD)."""
+"""Seconds after which the daemon looks for new subscribers although their socket did not wake it. A wake-up is lost if
+an event is published before it is answered (zmq_getsockopt(3), ZMQ_FD)."""
 
 WAIT_S = 1.25
-"""Longest wait while all streams hear: longer than an idle capture keeps audio."""
+"""Longest wait while all streams deliver audio: longer than an idle capture keeps audio."""
 
 
 class Daemon:
-    """Publishes an event for each keyword that one of its streams says.
+    """Publishes an event for each keyword that is spoken in one of its streams.
 
     Parameters
     ----------
-    setup : Setup
-    publisher : Publisher
-    control : Control
-    notifier : Notifier
+    listeners : dict
+        Capture to its listener; see `kwsd.daemon.setup.build_listeners`.
+    inbox : Inbox
+        Where the captures put their items.
 
     Raises
     ------
     AudioUnavailableError, AudioDataError
-        A stream's device cannot be opened now.
+        The device of a stream cannot be opened now.
     """
 
-    def __init__(self, setup: Setup, publisher: Publisher, control: Control, notifier: Notifier) -> None:
+    def __init__(  # noqa: PLR0913, PLR0917  the parts of a daemon
+        self,
+        setup: Setup,
+        listeners: dict[Capture, Listener],
+        inbox: Inbox[tuple[Capture, Item]],
+        publisher: Publisher,
+        control: Control,
+        notifier: Notifier,
+    ) -> None:
         self._setup = setup
+        self._listeners = list(listeners.values())
+        self._running = dict(listeners)
+        self._inbox = inbox
         self._publisher = publisher
         self._control = control
         self._notifier = notifier
-        self._inbox: Inbox[tuple[Capture, Item]] = Inbox()
-        self._listeners = [
-            Listener(stream, setup, publisher, notifier, self._inbox) for stream in setup.config.streams()
-        ]
-        self._hearing = {listener.capture: listener for listener in self._listeners}
         self._error: Exception | None = None
         self._looked_s = self._admitted_s = 0.0
         self._asked = False
         self._reload_asked = False
         self._stopping = False
-        self._early = self._first_items()
+        self._early = self._take_first_items()
         self._watch_sockets()
 
     def run(self) -> None:
-        """Listen until every stream ends or `stop` is called.
+        """Listen until every stream has ended, or until `stop` is called.
 
         Raises
         ------
         AudioLostError
-            Every device hangs, so that none can be opened again by this process.
+            Every device hangs, so that this process cannot open any of them again.
         AudioDataError
-            A stream's audio ended otherwise than it should; what was usable has been processed.
+            The audio of a stream is damaged; the usable part has been processed.
         """
         for listener in self._listeners:
-            waiting = f"waiting for audio from {listener.reporter.source}"
-            if listener.reporter.state == "starting":
-                listener.reporter.tell_manager(waiting)
-            log.info("%s, model %s", listener.reporter.named(waiting), listener.reporter.model.name)
+            listener.start()
         self._notifier.ready()
         try:
             self._loop()
         finally:
             self._notifier.stopping()
             for listener in self._listeners:
-                listener.capture.stop()  # all of them, before the first is waited for
+                listener.stop()  # all of them, before the first close waits
             for listener in self._listeners:
                 listener.close()
-            windows = sum(listener.reporter.windows for listener in self._listeners)
-            events = sum(listener.reporter.events.total() for listener in self._listeners)
+            windows = sum(listener.windows for listener in self._listeners)
+            events = sum(listener.events for listener in self._listeners)
             log.info("stopped after %d windows and %d events", windows, events)
 
     def stop(self) -> None:
-        """Let `run` return soon; may be called from a signal handler."""
+        """Make `run` return soon. A signal handler may call this."""
         self._stopping = True
         self._inbox.ring()
 
     def reload(self) -> None:
-        """Let `run` read the configuration anew soon; may be called from a signal handler."""
+        """Make `run` read the configuration again soon. A signal handler may call this."""
         self._reload_asked = True
         self._inbox.ring()
 
-    def _first_items(self) -> deque[tuple[Listener, Item]]:
-        """Hear from each stream, or give it its time; what those say more that were early comes back untaken."""
+    def _take_first_items(self) -> deque[tuple[Listener, Item]]:
+        """Wait until each stream has opened its source or said why not; return further items that came meanwhile."""
         early: deque[tuple[Listener, Item]] = deque()
         missing, end_s = set(self._listeners), time.monotonic() + DEAF_S
         while missing and (found := self._inbox.next(max(0, end_s - time.monotonic()))):
-            listener, item = self._hearing[found[0]], found[1]
+            listener, item = self._running[found[0]], found[1]
             if listener in missing and isinstance(item, End) and item.error:
-                raise _of_stream(listener, item.error)
+                raise listener.name_error(item.error)
             if listener in missing:
-                listener.take(item)  # it is open, or missing
+                listener.take(item)
             else:
                 early.append((listener, item))
             missing.discard(listener)
@@ -126,11 +130,11 @@ class Daemon:
     def _loop(self) -> None:
         while self._early:
             self._take(*self._early.popleft())
-        while self._hearing and not self._stopping:
+        while self._running and not self._stopping:
             self._look_around()
             found = self._next()
             if found:
-                self._take(self._hearing[found[0]], found[1])
+                self._take(self._running[found[0]], found[1])
         if self._error and not self._stopping:
             raise self._error
 
@@ -138,34 +142,29 @@ class Daemon:
         listener.take(item)
         if not isinstance(item, End):
             return
-        del self._hearing[listener.capture]
-        error = item.error and _of_stream(listener, item.error)
-        self._error = self._error or error
-        if not self._hearing:
-            return
-        if item.error:
-            log.error("%s", error)
-            listener.reporter.enter("lost", str(item.error))
-        else:
-            listener.reporter.enter("stopping", "its audio has ended")
+        self._running = {capture: other for capture, other in self._running.items() if other is not listener}
+        if item.error and not self._error:
+            self._error = listener.name_error(item.error)
+        if self._running:
+            listener.end_beside_others(item)
 
     def _next(self) -> tuple[Capture, Item] | None:
-        if self._asked or self._reload_asked:  # whoever asks more must wait for the next look
+        if self._asked or self._reload_asked:  # further requests wait for the next round
             return self._inbox.next(LOOK_S, sockets=False)
         wait_s = LOOK_S
-        if all(listener.hears for listener in self._hearing.values()):
-            due_s = min(listener.due_s for listener in self._hearing.values())
+        if all(listener.hears for listener in self._running.values()):
+            due_s = min(listener.due_s for listener in self._running.values())
             wait_s = min(max(LOOK_S, due_s - time.monotonic()), WAIT_S)
         return self._inbox.next(wait_s)
 
     def _look_around(self) -> None:
-        """Do what is not audio; not at each turn, of which there are many where there are many streams."""
+        """Do all work other than audio, at most once in `LOOK_S` or when a socket has woken the loop."""
         now_s = time.monotonic()
         since_s = now_s - self._looked_s
         if since_s < LOOK_S and not self._inbox.called:
             return
         self._looked_s = now_s
-        if since_s < DEAF_S:  # else the process itself was stopped, and its captures had no chance to run
+        if since_s < DEAF_S:  # otherwise the process itself was stopped, and its captures could not run either
             self._look_for_stuck_devices()
         self._notifier.alive()
         called, subscribed = self._inbox.called or self._asked, False
@@ -180,26 +179,25 @@ class Daemon:
                 self._reload()
                 self._publish_statuses()
         for listener in self._listeners:
-            if listener.reporter.state != "stopping":
-                listener.reporter.keep_informed(asked=subscribed)
+            listener.publish_due_status(asked=subscribed)
 
     def _look_for_stuck_devices(self) -> None:
-        stuck = [listener.reporter.source for listener in self._hearing.values() if listener.stuck()]
-        if len(stuck) == len(self._hearing):
+        stuck = [listener.source for listener in self._running.values() if listener.check_stuck()]
+        if len(stuck) == len(self._running):
             raise AudioLostError(f"{' and '.join(stuck)} hangs and cannot be opened again by this process")
 
     def _watch_sockets(self) -> None:
         self._inbox.watch([self._control.descriptor, self._publisher.descriptor])
 
     def _publish_statuses(self) -> list[StatusEvent]:
-        return [listener.reporter.publish_status() for listener in self._listeners]
+        return [listener.publish_status() for listener in self._listeners]
 
     def _fulfil(self, request: Request) -> list[StatusEvent]:
         command = request.command
         if command == "stop":
             self.stop()
         elif command in {"mute", "unmute"}:
-            for listener in self._hearing.values():
+            for listener in self._running.values():
                 listener.mute(on=command == "mute")
         elif command == "reload":
             self._reload()
@@ -219,23 +217,26 @@ class Daemon:
             self._notifier.ready()
         self._publisher.admit(self._setup.keys)
         self._watch_sockets()
+        model = self._setup.model
         for listener in self._listeners:
-            listener.use(self._setup.model)
-        log.info("reloaded: model %s", self._setup.model.name)
+            listener.use_model(model)
+        log.info("reloaded: model %s", model.name)
 
 
-def run_daemon(read_config: Callable[[], Config]) -> None:
-    """Run a daemon until its source ends, or SIGTERM, SIGINT or a request stops it.
+def run_daemon(read_config: Callable[[], Config], make_opener: MakeOpener = Opener) -> None:
+    """Run a daemon until its sources end, or until SIGTERM, SIGINT or a request stops it.
 
     Parameters
     ----------
     read_config : callable
-        Gives the configuration; called again on SIGHUP and on request.
+        Returns the configuration. The daemon calls it at the start, on SIGHUP and when a request asks for a reload.
+    make_opener : callable
+        Returns, for the ``device`` of a stream, the function that opens it.
 
     Raises
     ------
     KwsdError
-        Whatever keeps it from listening; each error has its exit code.
+        Any reason why the daemon cannot listen; each error has its exit code.
     """
     keep_libraries_quiet()
     _allow_many_connections()
@@ -243,19 +244,19 @@ def run_daemon(read_config: Callable[[], Config]) -> None:
     events = setup.config.address or default_address()
     steered = setup.config.control or control_address(events)
     with Publisher(events, setup.keys) as publisher, closing(Control(steered)) as control:
-        daemon = Daemon(setup, publisher, control, Notifier())
+        notifier, inbox = Notifier(), Inbox[tuple[Capture, Item]]()
+        listeners = build_listeners(setup, publisher, notifier, inbox, make_opener)
+        daemon = Daemon(setup, listeners, inbox, publisher, control, notifier)
         log.info("publishing on %s, controlled on %s", publisher.address, control.address)
         _obey_signals(daemon)
         daemon.run()
 
 
-def _of_stream(listener: Listener, error: Exception) -> Exception:
-    """An error of ours says which stream it is about."""
-    return type(error)(listener.reporter.named(str(error))) if isinstance(error, KwsdError) else error
-
-
 def _allow_many_connections() -> None:
-    """Each subscriber takes a file; the usual soft limit of 1,024 is for programs that use select (systemd.exec(5))."""
+    """Raise the limit of open files: each subscriber needs one.
+
+    The usual soft limit of 1,024 is meant for programs that use select(2) (systemd.exec(5)).
+    """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 

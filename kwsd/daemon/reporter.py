@@ -1,4 +1,4 @@
-"""The reporter: makes events of what the daemon hears and how it is, counts them, and publishes them."""
+"""Reports on one stream of the daemon: builds its events, publishes them, and writes its log lines."""
 
 import logging
 import time
@@ -6,14 +6,13 @@ from collections import Counter, deque
 
 from kwsd.audio.capture import Capture
 from kwsd.bus import events
-from kwsd.bus.events import KeywordEvent, MonitorEvent, Quantiles, SampleRange, State, StatusEvent
+from kwsd.bus.events import KeywordEvent, MonitorEvent, Quantiles, SampleRange, StatusEvent
 from kwsd.bus.publisher import Publisher
 from kwsd.clips.keeper import Keeper
-from kwsd.config.schema import Stream
 from kwsd.daemon.notify import Notifier
+from kwsd.daemon.state import StreamState
 from kwsd.frontend import Float32
 from kwsd.levels import bands_db, mean_db, peak_db
-from kwsd.models.model import Model
 from kwsd.pipeline.detector import Detection
 from kwsd.pipeline.spotter import Spotter
 
@@ -22,121 +21,112 @@ log = logging.getLogger(__name__)
 STATUS_S = 5.0
 """Seconds from one status event to the next."""
 
-CALM_S = 60.0
-"""Seconds from one line in the log to the next about what may come often: gaps, and silence of a gated microphone."""
+REPEATED_LINE_S = 60.0
+"""Minimum seconds between two log lines about a frequent fault: gaps, or the silence of a gated microphone."""
 
 TIMED_WINDOWS = 750
-"""Windows whose processing times are kept: a minute of them at the hop of the bundled models."""
+"""Processing times kept for the quantiles: one minute at the hop of the bundled models."""
 
 
-class Seldom:
-    """Says once in a while that a line is due in the log."""
+class RateLimit:
+    """Allows a log line at most once in `REPEATED_LINE_S`."""
 
     def __init__(self) -> None:
         self._next_s = 0.0
 
-    def due(self) -> bool:
-        """Whether the line before it is `CALM_S` old."""
+    def allows(self) -> bool:
+        """Return whether the line may be written now; if so, the next one has to wait."""
         now_s = time.monotonic()
         if now_s < self._next_s:
             return False
-        self._next_s = now_s + CALM_S
+        self._next_s = now_s + REPEATED_LINE_S
         return True
 
 
 class Reporter:
-    """Speaks for one stream of the daemon.
+    """Publishes the events of one stream and counts them.
 
     Parameters
     ----------
     publisher : Publisher
-    model : Model
-        May be replaced between two events.
-    stream : Stream
-    capture : Capture
-        Asked for its counts.
+        Shared by all streams.
     notifier : Notifier
-        Told each state, so that ``systemctl status`` shows it.
-    keeper : Keeper
-        Asked for its counts.
+        Passes each state on to the service manager.
+    state : StreamState
+        Owned by the listener; the reporter only reads it.
+    capture, spotter, keeper
+        Read for the counts, the model and the thresholds in the status event.
 
     Attributes
     ----------
-    source : str
-        Name of what is listened to; as configured until it is open.
-    state, reason : str
-        As in the latest status event.
-    windows, gaps : int
-        Counted by the daemon.
-    silent_s : float
-        Kept by the daemon.
     due_s : float
-        ``time.monotonic()`` at which the next status is due.
+        ``time.monotonic()`` at which the next status event is due.
+    windows : int
+        Windows processed so far.
     events : Counter
         Keyword events published so far, by keyword.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917  each is asked or told something else
+    def __init__(  # noqa: PLR0913, PLR0917  the status event has a part from each of them
         self,
         publisher: Publisher,
-        model: Model,
-        stream: Stream,
-        capture: Capture,
         notifier: Notifier,
+        state: StreamState,
+        capture: Capture,
+        spotter: Spotter,
         keeper: Keeper,
     ) -> None:
         self._publisher = publisher
         self._notifier = notifier
-        self.model = model
-        self.stream = stream.name
-        self.source = stream.device
+        self._state = state
         self._capture = capture
+        self._spotter = spotter
         self._keeper = keeper
         self._started_s = time.monotonic()
-        self.due_s = self._started_s
-        self._gap_line = Seldom()
-        self._reason_line = Seldom()
-        self._reason_said = False
-        self.state: State = "starting"
-        self.reason = ""
-        self.windows = 0
-        self.gaps = 0
-        self.silent_s = 0.0
+        self._gap_line = RateLimit()
+        self._reason_line = RateLimit()
+        self._previous_state = state.state
+        self._last_change_logged = False
         self._processing_ms: deque[float] = deque(maxlen=TIMED_WINDOWS)
+        self.due_s = self._started_s
+        self.windows = 0
         self.events: Counter[str] = Counter()
 
-    def enter(self, state: State, reason: str = "") -> None:
-        """Say, once, that the daemon's state or the reason for it is another."""
-        if (state, reason) == (self.state, self.reason):
-            return
-        if reason or state != self.state:
-            self._reason_said = state != self.state or self._reason_line.due()
+    @property
+    def watched(self) -> bool:
+        """Whether a subscriber wants monitor events."""
+        return self._publisher.watched
+
+    def report_waiting(self) -> None:
+        """Log that the stream waits for its first audio, and from which model it will get its scores."""
+        waiting = self._state.label(f"waiting for audio from {self._state.source}")
+        if self._state.state == "starting":
+            self._notifier.status(waiting, self._state.stream)
+        log.info("%s, model %s", waiting, self._spotter.model.name)
+
+    def report_state(self) -> None:
+        """Log a changed state, pass it on to the service manager, and publish it."""
+        state, reason = self._state.state, self._state.reason
+        # A gated microphone enters and leaves digital silence in every pause: the log has that once a minute.
+        if reason or state != self._previous_state:
+            self._last_change_logged = state != self._previous_state or self._reason_line.allows()
+        self._previous_state = state
+        line = f"listening on {self._state.source}" if state == "listening" else state
+        line = self._state.label(f"{line}: {reason}" if reason else line)
         level = logging.WARNING if reason else logging.INFO
-        self.state, self.reason = state, reason
-        line = f"listening on {self.source}" if state == "listening" else state
-        line = f"{line}: {reason}" if reason else line
-        log.log(level if self._reason_said else logging.DEBUG, "%s", self.named(line))
-        self.tell_manager(line)
+        log.log(level if self._last_change_logged else logging.DEBUG, "%s", line)
+        self._notifier.status(line, self._state.stream)
         self.publish_status()
 
-    def named(self, line: str) -> str:
-        """A line for the log, with the name of the stream if it has one."""
-        return f"{self.stream}: {line}" if self.stream else line
-
-    def tell_manager(self, line: str) -> None:
-        """Say to the service manager how the stream is."""
-        self._notifier.status(self.named(line), self.stream)
-
-    def lose_audio(self) -> None:
-        """Count a gap; say it at once, but not for each of many."""
-        self.gaps += 1
-        if self._gap_line.due():
-            line = f"audio was lost: the window begins anew on {self.source} (gap {self.gaps})"
-            log.warning("%s", self.named(line))
+    def report_gap(self) -> None:
+        """Log that audio was lost, and publish the status, at most once in `REPEATED_LINE_S`."""
+        if self._gap_line.allows():
+            line = f"audio was lost: the window begins again on {self._state.source} (gap {self._state.gaps})"
+            log.warning("%s", self._state.label(line))
             self.publish_status()
 
-    def keep_informed(self, *, asked: bool) -> None:
-        """Publish the status when it is due, or somebody has just subscribed to it."""
+    def publish_due_status(self, *, asked: bool) -> None:
+        """Publish the status if it is due, or if a new subscriber has asked for it."""
         if asked or time.monotonic() >= self.due_s:
             self.publish_status()
 
@@ -144,28 +134,29 @@ class Reporter:
         """Publish the status, and return it."""
         now_s = time.monotonic()
         self.due_s = now_s + STATUS_S
+        model = self._spotter.model
         status = StatusEvent(
             run=self._publisher.run,
             seq=self._publisher.next_sequence(events.STATUS_TOPIC),
             time=events.now(),
-            state=self.state,
-            reason=self.reason,
-            model=self.model.name,
-            keywords=list(self.model.keywords),
-            source=self.source,
-            stream=self.stream,
+            state=self._state.state,
+            reason=self._state.reason,
+            model=model.name,
+            keywords=list(model.keywords),
+            source=self._state.source,
+            stream=self._state.stream,
             uptime_s=round(now_s - self._started_s, 3),
             windows=self.windows,
             events=self.events.total(),
-            gaps=self.gaps,
+            gaps=self._state.gaps,
             events_by_keyword=dict(self.events),
-            silent_s=self.silent_s,
+            silent_s=self._state.silent_s,
             dropped_blocks=self._capture.dropped,
             queued_blocks=self._capture.queued,
             reconnects=self._capture.reconnects,
             overruns=self._publisher.overruns,
             inference_ms=self._quantiles(),
-            thresholds=self.model.detector.thresholds,
+            thresholds=self._spotter.thresholds,
             cpu_s=round(time.process_time(), 3),
             clips_folder=self._keeper.folder,
             clips_written=self._keeper.written,
@@ -174,8 +165,8 @@ class Reporter:
         self._publisher.publish(status)
         return status
 
-    def processed(self, windows: int, seconds: float) -> None:
-        """Count windows, and the seconds that it took to process them."""
+    def count_windows(self, windows: int, seconds: float) -> None:
+        """Count processed windows, and the seconds that their processing took."""
         if windows:
             self.windows += windows
             self._processing_ms.append(1000 * seconds / windows)
@@ -185,7 +176,6 @@ class Reporter:
 
         Parameters
         ----------
-        detection : Detection
         arrived_s : float
             ``time.monotonic()`` when the audio that decided had arrived.
         """
@@ -199,27 +189,27 @@ class Reporter:
             score=detection.score,
             sample=detection.sample,
             window=SampleRange(*detection.window),
-            model=self.model.name,
-            source=self.source,
-            stream=self.stream,
+            model=self._spotter.model.name,
+            source=self._state.source,
+            stream=self._state.stream,
             latency_ms=round(1000 * (time.monotonic() - arrived_s), 3),
         )
         self._publisher.publish(event)
         self.events[detection.keyword] += 1
-        log.info("%s", self.named(f"{detection.keyword} (score {detection.score:.2f})"))
+        log.info("%s", self._state.label(f"{detection.keyword} (score {detection.score:.2f})"))
 
-    def publish_monitor(self, samples: Float32, spotter: Spotter) -> None:
-        """Publish what was just heard, in outline: `samples`, shape (n,), and what the spotter makes of them."""
+    def publish_monitor(self, samples: Float32) -> None:
+        """Publish level, spectrum and scores of the newest samples, shape (n,)."""
         self._publisher.publish(
             MonitorEvent(
                 run=self._publisher.run,
                 seq=self._publisher.next_sequence(events.MONITOR_TOPIC),
-                stream=self.stream,
-                sample=spotter.sample,
+                stream=self._state.stream,
+                sample=self._spotter.sample,
                 level_db=round(mean_db(samples), 1),
                 peak_db=round(peak_db(samples), 1),
-                scores={word: round(score, 3) for word, score in spotter.scores.items()},
-                bands_db=bands_db(spotter.latest),
+                scores={word: round(score, 3) for word, score in self._spotter.scores.items()},
+                bands_db=bands_db(self._spotter.latest),
             )
         )
 

@@ -1,31 +1,47 @@
-"""The setup: configuration and model of a running daemon, which can be read anew while it runs."""
+"""Builds a daemon from its configuration, and reads the configuration again while the daemon runs."""
 
 from collections.abc import Callable
+from pathlib import Path
 
+import msgspec
+
+from kwsd.audio.capture import Capture, Item
+from kwsd.audio.inbox import Inbox
+from kwsd.audio.opening import Opener
+from kwsd.audio.source import Source, is_live
 from kwsd.bus.curve import ServerKeys, server_keys
-from kwsd.config.schema import Config
+from kwsd.bus.publisher import Publisher
+from kwsd.clips.keeper import Keeper
+from kwsd.config.schema import Clips, Config, Stream
+from kwsd.daemon.listener import Listener
+from kwsd.daemon.notify import Notifier
+from kwsd.daemon.reporter import Reporter
+from kwsd.daemon.state import StreamState
 from kwsd.errors import ConfigError
 from kwsd.log import set_up_logging
 from kwsd.models.find import configured_model
+from kwsd.models.model import Model
+from kwsd.pipeline.spotter import Spotter
 
-LASTING = ("device", "stream", "address", "control", "curve", "clips")
-"""Keys whose values last as long as the daemon: what they name is open."""
+FIXED_KEYS = ("device", "stream", "address", "control", "curve", "clips")
+"""Keys that cannot change while the daemon runs, because it holds open what they name."""
+
+MakeOpener = Callable[[str], Callable[[], Source]]
+"""From the ``device`` of a stream to the function that opens it."""
 
 
 class Setup:
-    """Configuration and model.
+    """The configuration of a daemon, and the model and keys that the configuration names.
 
     Parameters
     ----------
     read_config : callable
-        Gives the configuration, now and whenever it is to be read anew.
+        Returns the configuration, each time it is called.
 
     Attributes
     ----------
-    config : Config
-    model : Model
     keys : ServerKeys or None
-        For a publisher with CURVE.
+        None where events are not encrypted.
 
     Raises
     ------
@@ -37,25 +53,55 @@ class Setup:
         self._read_config = read_config
         self.config = read_config()
         set_up_logging(self.config.log_level)
-        self.model = configured_model(self.config)
-        self.keys = _keys(self.config)
+        self.model: Model = configured_model(self.config)
+        self.keys: ServerKeys | None = _keys(self.config)
 
     def reload(self) -> None:
-        """Read both anew; when either is bad, both stay as they were.
+        """Read configuration, model and keys again. If anything is bad, all of them stay as they were.
 
         Raises
         ------
         ConfigError, ModelError
-            As above, or a value differs that lasts as long as the daemon.
+            As for the constructor, or a key of `FIXED_KEYS` has another value.
         """
         config = self._read_config()
-        for key in LASTING:
+        for key in FIXED_KEYS:
             if getattr(config, key) != getattr(self.config, key):
                 raise ConfigError(f"{key} cannot change while the daemon runs: restart it")
         if (keys := _keys(config)) and self.keys and keys.pair != self.keys.pair:
             raise ConfigError("the server key cannot change while the daemon runs: restart it")
         self.model, self.keys, self.config = configured_model(config), keys, config
         set_up_logging(config.log_level)
+
+
+def build_listeners(
+    setup: Setup,
+    publisher: Publisher,
+    notifier: Notifier,
+    inbox: Inbox[tuple[Capture, Item]],
+    make_opener: MakeOpener = Opener,
+) -> dict[Capture, Listener]:
+    """Start the capture of each configured stream, and return the listener of each capture.
+
+    Under a service manager, a microphone that is not there yet is waited for. In a terminal it is an error, because
+    the user is there to start the daemon again.
+    """
+    listeners = {}
+    for stream in setup.config.streams():
+        live = is_live(stream.device)
+        keeper = Keeper(_clips_of_stream(setup.config.clips, stream))
+        state = StreamState(stream.name, stream.device)
+        spotter = Spotter(setup.model, attentive=keeper.on)
+        capture = Capture(make_opener(stream.device), patient=live and notifier.managed, inbox=inbox)
+        reporter = Reporter(publisher, notifier, state, capture, spotter, keeper)
+        listeners[capture] = Listener(state, capture, spotter, reporter, keeper, live=live)
+    return listeners
+
+
+def _clips_of_stream(clips: Clips, stream: Stream) -> Clips:
+    """Return the settings of clips with the folder of this stream: a stream with a name has a folder of that name."""
+    folder = str(Path(clips.folder) / stream.name) if clips.folder else ""
+    return msgspec.structs.replace(clips, folder=folder)
 
 
 def _keys(config: Config) -> ServerKeys | None:

@@ -9,7 +9,7 @@ import platformdirs
 from kwsd.config.schema import DEFAULT_MODEL, Config
 from kwsd.errors import ModelError
 from kwsd.models import bundle
-from kwsd.models.litert import BundleModel
+from kwsd.models.litert import load_bundle_model
 from kwsd.models.model import Model
 
 
@@ -32,11 +32,11 @@ def load_model(path: str | Path | None = None, labels: Sequence[str] = ()) -> Mo
     if (folder / bundle.MANIFEST).exists():
         if labels:
             raise ModelError(f"{folder} is a bundle, which knows its labels: leave out --labels")
-        return BundleModel(folder)
+        return load_bundle_model(folder)
     if (folder / "saved_model.pb").exists():
-        from kwsd.models.savedmodel import SavedModel  # noqa: PLC0415  TensorFlow is loaded only for a SavedModel
+        from kwsd.models.savedmodel import load_saved_model  # noqa: PLC0415  TensorFlow is loaded only for a SavedModel
 
-        return SavedModel(folder, labels)
+        return load_saved_model(folder, labels)
     raise ModelError(f"{folder} is no model: it holds neither {bundle.MANIFEST} nor saved_model.pb")
 
 
@@ -80,6 +80,4 @@ def configured_model(config: Config) -> Model:
     ModelError
         There is no such model, it must not be used, or a threshold is for a word that it does not know.
     """
-    model = load_model(config.model, config.labels)
-    model.set_thresholds(config.thresholds)
-    return model
+    return load_model(config.model, config.labels).with_thresholds(config.thresholds)

@@ -1,4 +1,4 @@
-"""Bundles, run by LiteRT."""
+"""The network of a bundle, run by LiteRT on one thread."""
 
 import os
 from collections.abc import Iterator
@@ -8,57 +8,51 @@ from typing import Any
 
 import numpy as np
 
-from kwsd import frontend
 from kwsd.errors import ModelError
-from kwsd.frontend import Float32
-from kwsd.models import bundle
+from kwsd.frontend import BINS, FRAMES, Float32
+from kwsd.models.bundle import NETWORK, read_bundle
 from kwsd.models.model import Model, Window
 
 
-class BundleModel(Model):
-    """A bundle, run by LiteRT on one thread.
+class LiteRTNetwork:
+    """A TensorFlow Lite file that takes one spectrogram and returns probabilities.
 
     Parameters
     ----------
-    folder : Path
+    path : Path
+    labels : int
+        Number of outputs.
+
+    Raises
+    ------
+    ModelError
+        LiteRT cannot run the file, or the file has another input or output.
+    """
+
+    def __init__(self, path: Path, labels: int) -> None:
+        self._interpreter = _interpreter(path)
+        self._input = _tensor_index(self._interpreter.get_input_details()[0], (1, FRAMES, BINS), path)
+        self._output = _tensor_index(self._interpreter.get_output_details()[0], (1, labels), path)
+
+    def scores(self, window: Window) -> Float32:
+        """Return the output of the network: shape (labels,), float32."""
+        self._interpreter.set_tensor(self._input, window.spectrogram[np.newaxis])
+        self._interpreter.invoke()
+        scores: Float32 = self._interpreter.get_tensor(self._output)[0]
+        return scores
+
+
+def load_bundle_model(folder: Path) -> Model:
+    """Load the model of a bundle.
 
     Raises
     ------
     ModelError
         The bundle must not be used; see `kwsd.models.bundle.read_bundle`.
     """
-
-    def __init__(self, folder: Path) -> None:
-        self.bundle = bundle.read_bundle(folder)
-        self.name = self.bundle.name
-        self.labels = tuple(self.bundle.labels)
-        self.hop_samples = self.bundle.hop_samples
-        self.detector = self.bundle.detector
-        self._interpreter = _interpreter(folder / bundle.NETWORK)
-        self._input = self._tensor(
-            self._interpreter.get_input_details()[0], (1, frontend.FRAMES, frontend.BINS), folder
-        )
-        self._output = self._tensor(self._interpreter.get_output_details()[0], (1, len(self.labels)), folder)
-        self._scores_of_zeros = self._run(np.zeros((frontend.FRAMES, frontend.BINS), np.float32))
-
-    def scores(self, window: Window) -> Float32:
-        """Output of the network: shape (labels,), float32."""
-        # A muted source delivers zeros, for hours: the answer to them is known.
-        return self._run(window.spectrogram) if window.spectrogram.any() else self._scores_of_zeros
-
-    def _run(self, spectrogram: Float32) -> Float32:
-        self._interpreter.set_tensor(self._input, spectrogram[np.newaxis])
-        self._interpreter.invoke()
-        scores: Float32 = self._interpreter.get_tensor(self._output)[0]
-        return scores
-
-    @staticmethod
-    def _tensor(details: dict[str, Any], shape: tuple[int, ...], folder: Path) -> int:
-        found = tuple(int(size) for size in details["shape"])
-        if found != shape or details["dtype"] is not np.float32:
-            name, dtype = details["name"], np.dtype(details["dtype"])
-            raise ModelError(f"{folder}: tensor {name} is {dtype} {found}, kwsd needs float32 {shape}")
-        return int(details["index"])
+    bundle = read_bundle(folder)
+    network = LiteRTNetwork(folder / NETWORK, len(bundle.labels))
+    return Model(bundle.name, tuple(bundle.labels), bundle.hop_samples, bundle.detector, network)
 
 
 def _interpreter(path: Path) -> Any:  # noqa: ANN401  LiteRT has no type information
@@ -71,6 +65,15 @@ def _interpreter(path: Path) -> Any:  # noqa: ANN401  LiteRT has no type informa
     except (ValueError, RuntimeError) as error:
         raise ModelError(f"{path} is no network that LiteRT can run: {error}") from None
     return interpreter
+
+
+def _tensor_index(details: dict[str, Any], shape: tuple[int, ...], path: Path) -> int:
+    """Return the index of a tensor, after a check of its shape and type."""
+    found = tuple(int(size) for size in details["shape"])
+    if found != shape or details["dtype"] is not np.float32:
+        name, dtype = details["name"], np.dtype(details["dtype"])
+        raise ModelError(f"{path}: tensor {name} is {dtype} {found}, kwsd needs float32 {shape}")
+    return int(details["index"])
 
 
 @contextmanager

@@ -1,20 +1,19 @@
-"""Models: what turns a window into scores."""
+"""A model: a network with its labels and the settings that turn its scores into detections."""
 
-from abc import ABC, abstractmethod
-from typing import NamedTuple
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple, Protocol
 
 import msgspec
 import numpy as np
 
-from kwsd import frontend
 from kwsd.errors import ModelError
-from kwsd.frontend import Float32
-from kwsd.models import bundle
-from kwsd.models.bundle import DetectorSettings
+from kwsd.frontend import WINDOW_SAMPLES, Float32, spectrogram
+from kwsd.models.bundle import RESERVED_LABELS, DetectorSettings
 
 
 class Window(NamedTuple):
-    """One second of audio in both of its forms.
+    """One second of audio, as samples and as a spectrogram.
 
     Parameters
     ----------
@@ -27,35 +26,44 @@ class Window(NamedTuple):
     spectrogram: Float32
 
 
-class Model(ABC):
-    """A network with its labels and the settings to decide on its scores.
+class Network(Protocol):
+    """Computes the scores of a window."""
 
-    Attributes
+    def scores(self, window: Window) -> Float32:
+        """Return the probability of each label: shape (labels,), float32."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Model:
+    """A network with its labels and its default detector settings. A model never changes.
+
+    Parameters
     ----------
-    name : str
     labels : tuple of str
         Meaning of the scores, in order.
     hop_samples : int
-        Samples from one window to the next.
+        Samples from the end of one window to the end of the next.
     detector : DetectorSettings
+        Settings that a `kwsd.Spotter` starts with.
     """
 
     name: str
     labels: tuple[str, ...]
     hop_samples: int
     detector: DetectorSettings
+    network: Network
 
     @property
     def keywords(self) -> tuple[str, ...]:
         """Labels that become events."""
-        return tuple(label for label in self.labels if label not in bundle.RESERVED_LABELS)
+        return tuple(label for label in self.labels if label not in RESERVED_LABELS)
 
-    @abstractmethod
     def scores(self, window: Window) -> Float32:
-        """Probability of each label: shape (labels,), float32."""
+        """Return the probability of each label: shape (labels,), float32."""
+        return self.network.scores(window)
 
     def predict(self, waveforms: Float32) -> Float32:
-        """Scores of whole windows.
+        """Return the scores of separate windows.
 
         Parameters
         ----------
@@ -72,25 +80,34 @@ class Model(ABC):
             The waveforms have another shape.
         """
         waveforms = np.asarray(waveforms, np.float32)
-        if waveforms.shape != (len(waveforms), frontend.WINDOW_SAMPLES):
-            raise ValueError(f"waveforms have shape {waveforms.shape}, not (n, {frontend.WINDOW_SAMPLES})")
+        if waveforms.shape != (len(waveforms), WINDOW_SAMPLES):
+            raise ValueError(f"waveforms have shape {waveforms.shape}, not (n, {WINDOW_SAMPLES})")
         scores = np.empty((len(waveforms), len(self.labels)), np.float32)
         for row, samples in zip(scores, waveforms, strict=True):
-            row[:] = self.scores(Window(samples, frontend.spectrogram(samples)))
+            row[:] = self.scores(Window(samples, spectrogram(samples)))
         return scores
 
-    def set_thresholds(self, thresholds: dict[str, float]) -> None:
-        """Replace the thresholds of some keywords.
+    def with_thresholds(self, thresholds: Mapping[str, float]) -> "Model":
+        """Return the same model with other default thresholds for some keywords.
 
         Raises
         ------
         ModelError
-            A word is no keyword of this model.
+            A word is not a keyword of this model.
+        """
+        return replace(self, detector=self.settings_with(self.detector, thresholds))
+
+    def settings_with(self, settings: DetectorSettings, thresholds: Mapping[str, float]) -> DetectorSettings:
+        """Return detector settings with other thresholds for some keywords.
+
+        Raises
+        ------
+        ModelError
+            A word is not a keyword of this model.
         """
         for word in thresholds:
             if word not in self.keywords:
                 raise ModelError(
                     f"model {self.name} has no keyword {word!r}: its keywords are {' '.join(self.keywords)}"
                 )
-        merged = self.detector.thresholds | thresholds
-        self.detector = msgspec.structs.replace(self.detector, thresholds=merged)
+        return msgspec.structs.replace(settings, thresholds=settings.thresholds | dict(thresholds))

@@ -23,44 +23,49 @@ THRESHOLD = 0.9
 """Threshold of every keyword: such a folder names none, and its network has seen nothing but keywords."""
 
 
-class SavedModel(Model):
-    """A SavedModel that takes waveforms, float32 (n, 16000), and returns logits as ``predictions``.
+class SavedModelNetwork:
+    """A TensorFlow function from waveforms, float32 (n, 16000), to logits named ``predictions``."""
+
+    def __init__(self, function: Any) -> None:  # noqa: ANN401  TensorFlow's objects have no useful types
+        self._function = function
+
+    def scores(self, window: Window) -> Float32:
+        """Return the softmax of the logits: shape (labels,), float32."""
+        scores: Float32 = tf.nn.softmax(self.logits(window.samples)).numpy()
+        return scores
+
+    def logits(self, samples: Float32) -> Float32:
+        """Return the logits of one window: shape (labels,), float32."""
+        outputs = self._function(tf.constant(samples[np.newaxis]))
+        logits: Float32 = outputs["predictions"][0].numpy()
+        return logits
+
+
+def load_saved_model(folder: Path, labels: Sequence[str] = ()) -> Model:
+    """Load a SavedModel that takes waveforms and returns logits.
 
     Parameters
     ----------
-    folder : Path
     labels : sequence of str
-        Labels in the order of the logits; looked for in the model's graph without them.
+        Labels in the order of the logits. If empty, kwsd looks for them in the model's graph.
 
     Raises
     ------
     ModelError
-        The folder cannot be loaded, has no such signature, or its labels are not known.
+        TensorFlow cannot load the folder, the folder has no such function, or the labels are not known.
     """
-
-    def __init__(self, folder: Path, labels: Sequence[str] = ()) -> None:
-        try:
-            self._module = tf.saved_model.load(str(folder))
-        except (OSError, ValueError, tf.errors.OpError) as error:
-            raise ModelError(f"{folder} is no SavedModel that TensorFlow can load: {error}") from None
-        self._function = _waveform_function(self._module, folder)
-        outputs = len(self._logits(np.zeros(WINDOW_SAMPLES, np.float32)))
-        self.name = folder.resolve().name
-        self.labels = tuple(labels or _labels(self._function, outputs, folder))
-        if len(self.labels) != outputs:
-            raise ModelError(f"{folder} has {outputs} outputs, but {len(self.labels)} labels were given")
-        self.hop_samples = HOP_SAMPLES
-        self.detector = DetectorSettings({word: THRESHOLD for word in self.labels if word not in RESERVED_LABELS})
-
-    def scores(self, window: Window) -> Float32:
-        """Softmax of the logits: shape (labels,), float32."""
-        scores: Float32 = tf.nn.softmax(self._logits(window.samples)).numpy()
-        return scores
-
-    def _logits(self, samples: Float32) -> Float32:
-        outputs = self._function(tf.constant(samples[np.newaxis]))
-        logits: Float32 = outputs["predictions"][0].numpy()
-        return logits
+    try:
+        module = tf.saved_model.load(str(folder))
+    except (OSError, ValueError, tf.errors.OpError) as error:
+        raise ModelError(f"{folder} is no SavedModel that TensorFlow can load: {error}") from None
+    function = _waveform_function(module, folder)
+    network = SavedModelNetwork(function)
+    outputs = len(network.logits(np.zeros(WINDOW_SAMPLES, np.float32)))
+    names = tuple(labels or _labels(function, outputs, folder))
+    if len(names) != outputs:
+        raise ModelError(f"{folder} has {outputs} outputs, but {len(names)} labels were given")
+    settings = DetectorSettings({word: THRESHOLD for word in names if word not in RESERVED_LABELS})
+    return Model(folder.resolve().name, names, HOP_SAMPLES, settings, network)
 
 
 def _waveform_function(module: Any, folder: Path) -> Any:  # noqa: ANN401  TensorFlow's objects have no useful types

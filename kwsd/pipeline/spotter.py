@@ -41,9 +41,15 @@ class Spotter:
         self.windows = 0
         self.use(model)
 
+    @property
+    def model(self) -> Model:
+        """The model in use; its own settings are where the spotter started, not those in force."""
+        return self._model
+
     def use(self, model: Model) -> None:
         """Go on with a model: the samples are counted on, the window begins anew."""
         self._model = model
+        self._settings = model.detector
         self._detector = Detector(model.labels, model.detector)
         self._hop = model.hop_samples
         self._hop_frames = self._hop // FRAME_STEP
@@ -60,7 +66,7 @@ class Spotter:
     @property
     def thresholds(self) -> dict[str, float]:
         """Threshold of each keyword."""
-        return self._model.detector.thresholds
+        return self._settings.thresholds
 
     @property
     def latest(self) -> Float32:
@@ -91,8 +97,8 @@ class Spotter:
         ModelError
             A word is no keyword of the model.
         """
-        self._model.set_thresholds(thresholds)
-        self._detector.set_thresholds(self._model.detector.thresholds)
+        self._settings = self._model.settings_with(self._settings, thresholds)
+        self._detector.set_thresholds(self._settings.thresholds)
 
     def feed(self, samples: Float32) -> list[Detection]:
         """Take the next samples; how a stream is cut into blocks makes no difference.

@@ -1,35 +1,33 @@
 """A model's scores of whole recordings, kept, so that any detector settings can be tried on them in no time."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kwsd.frontend import SAMPLE_RATE, Float32
 from kwsd.models.bundle import RESERVED_LABELS, DetectorSettings
-from kwsd.models.model import Model, Window
+from kwsd.models.model import Model, Network, Window
 from kwsd.pipeline.detector import LEAST_SHARE, Detection, evidence, least_windows
 from kwsd.pipeline.spotter import Spotter
 
 
-class Recorder(Model):
-    """A model that keeps every answer of another one.
+class RecordingNetwork:
+    """A network that keeps every answer of another network.
 
     Attributes
     ----------
     answers : list of ndarray, shape (labels,), float32
     """
 
-    def __init__(self, model: Model) -> None:
-        self.name, self.labels = model.name, model.labels
-        self.hop_samples, self.detector = model.hop_samples, model.detector
-        self._model = model
+    def __init__(self, network: Network) -> None:
+        self._network = network
         self.answers: list[Float32] = []
 
     def scores(self, window: Window) -> Float32:
-        """Scores of the other model."""
-        self.answers.append(self._model.scores(window))
+        """Return the scores of the other network."""
+        self.answers.append(self._network.scores(window))
         return self.answers[-1]
 
 
@@ -80,9 +78,9 @@ class Scorer:
     """
 
     def __init__(self, model: Model) -> None:
-        self._model = model
-        self._recorder = Recorder(model)
-        self._spotter = Spotter(self._recorder, attentive=True)
+        self._recorder = RecordingNetwork(model.network)
+        self._model = replace(model, network=self._recorder)
+        self._spotter = Spotter(self._model, attentive=True)
         self._ends: list[NDArray[np.int64]] = []
         self._starts: list[int] = []
         self._start = 0
@@ -104,7 +102,7 @@ class Scorer:
         self._starts.append(self._start)
         self._ends.append(self._start + self._model.hop_samples * np.arange(1, self._spotter.windows + 1))
         self._start += self._model.hop_samples * self._spotter.windows
-        self._spotter = Spotter(self._recorder, attentive=True)
+        self._spotter = Spotter(self._model, attentive=True)
 
     def scored(self) -> Scored:
         """The scores of all recordings that have ended, of which there is at least one."""

@@ -1,5 +1,6 @@
 """The audio of detections and near misses that a daemon keeps when it is asked to."""
 
+import dataclasses
 import datetime
 import os
 import stat
@@ -40,7 +41,7 @@ def picked(samples: np.ndarray, block: int = 1280, hits: int | None = None) -> t
     """Clips of a stream that begins at noon, and its detections."""
     model = load_model()
     if hits:
-        model.detector = msgspec.structs.replace(model.detector, hits=hits)
+        model = dataclasses.replace(model, detector=msgspec.structs.replace(model.detector, hits=hits))
     spotter, picker = Spotter(model, attentive=True), Picker()
     clips, detections = [], []
     for start in range(0, len(samples), block):

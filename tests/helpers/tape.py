@@ -9,7 +9,6 @@ from collections.abc import Iterator
 import numpy as np
 import soundfile
 
-import kwsd.audio.opening
 from kwsd.audio.source import BLOCK_SAMPLES, Block
 from kwsd.config.schema import Config
 from kwsd.daemon.loop import run_daemon
@@ -40,5 +39,4 @@ class Tape:
 
 if __name__ == "__main__":
     address, path, blocks = sys.argv[1:]
-    kwsd.audio.opening.open_source = lambda *_device, **_options: Tape(path, int(blocks))
-    run_daemon(lambda: Config(address=address))
+    run_daemon(lambda: Config(address=address), lambda _device: lambda: Tape(path, int(blocks)))

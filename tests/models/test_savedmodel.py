@@ -95,8 +95,7 @@ def test_a_folder_exported_as_in_the_tutorial_runs_unchanged(saved: Path, kind: 
 
 
 def test_it_hears_a_stream_as_a_bundle_does(saved: Path) -> None:
-    model = load_model(saved / "array")
-    model.set_thresholds(dict.fromkeys(WORDS.tolist(), 0.01))
+    model = load_model(saved / "array").with_thresholds(dict.fromkeys(WORDS.tolist(), 0.01))
     detections = Spotter(model).feed(SPEECH)
     assert detections
     assert {detection.keyword for detection in detections} <= set(WORDS.tolist())

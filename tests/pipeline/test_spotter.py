@@ -1,5 +1,7 @@
 """The whole pipeline, with the shipped model on the bundled recording."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import soundfile
@@ -8,7 +10,8 @@ from hypothesis import strategies as st
 
 from kwsd import Detection, Spotter, load_model
 from kwsd.cli.demo import FOLDER
-from kwsd.frontend import spectrogram
+from kwsd.errors import ModelError
+from kwsd.frontend import Float32, spectrogram
 from kwsd.models.model import Model, Window
 
 SAMPLES, _ = soundfile.read(FOLDER / "demo.flac", dtype="float32")
@@ -44,35 +47,47 @@ def test_a_threshold_that_is_set_in_mid_word_holds_and_nothing_is_forgotten() ->
     assert words == [detection.keyword for detection in heard if detection.keyword != "go"]
 
 
-class Recorder(Model):
-    """A model that keeps the windows it is shown, and takes some of them for words."""
+def test_thresholds_of_one_spotter_are_not_those_of_another() -> None:
+    first, second = Spotter(MODEL), Spotter(MODEL)
+    first.set_thresholds({"go": 0.99})
+    assert first.thresholds["go"] == 0.99
+    assert second.thresholds == Spotter(MODEL).thresholds == MODEL.detector.thresholds
+    assert second.feed(SAMPLES) + second.flush() == detections([SAMPLES])
 
-    name = "recorder"
-    labels = MODEL.labels
-    hop_samples = 1280
-    detector = MODEL.detector
+
+def test_a_threshold_for_an_unknown_word_is_refused_and_changes_nothing() -> None:
+    spotter = Spotter(MODEL)
+    with pytest.raises(ModelError, match="has no keyword 'house'"):
+        spotter.set_thresholds({"go": 0.5, "house": 0.5})
+    assert spotter.thresholds == MODEL.detector.thresholds
+
+
+class Recorder:
+    """A network that keeps the windows it is shown, and takes some of them for words."""
 
     def __init__(self, share_of_words: float = 0) -> None:
         self.windows: list[Window] = []
         self._drawn = np.random.default_rng(0)
         self._share_of_words = share_of_words
 
-    def scores(self, window: Window) -> np.ndarray:
+    def scores(self, window: Window) -> Float32:
         self.windows.append(Window(window.samples.copy(), window.spectrogram.copy()))
-        scores = np.zeros(len(self.labels), np.float32)
-        scores[self.labels.index("go")] = self._drawn.random() < self._share_of_words
+        scores = np.zeros(len(MODEL.labels), np.float32)
+        scores[MODEL.labels.index("go")] = self._drawn.random() < self._share_of_words
         return scores
+
+    def model(self, hop: int = 1280) -> Model:
+        return dataclasses.replace(MODEL, hop_samples=hop, network=self)
 
 
 @pytest.mark.parametrize("hop", [128, 1280, 3200, 16_000])
 def test_every_streamed_window_equals_the_same_window_computed_at_once(hop: int) -> None:
-    model = Recorder()
-    model.hop_samples = hop
+    network = Recorder()
     stream = SAMPLES[: 16_000 * 3]
-    Spotter(model, attentive=True).feed(stream)
-    assert len(model.windows) == len(stream) // hop
+    Spotter(network.model(hop), attentive=True).feed(stream)
+    assert len(network.windows) == len(stream) // hop
     padded = np.concatenate([np.zeros(16_000, np.float32), stream])
-    for number, window in enumerate(model.windows, 1):
+    for number, window in enumerate(network.windows, 1):
         expected = padded[number * hop : number * hop + 16_000]
         np.testing.assert_array_equal(window.samples, expected)
         np.testing.assert_allclose(window.spectrogram, spectrogram(expected), atol=1e-6, rtol=0)
@@ -80,16 +95,16 @@ def test_every_streamed_window_equals_the_same_window_computed_at_once(hop: int)
 
 @pytest.mark.parametrize("block", [700, 1280, 5 * 1280])
 def test_a_window_that_is_scored_after_later_ones_is_the_same_window(block: int) -> None:
-    model, stream = Recorder(share_of_words=0.8), SAMPLES[: 16_000 * 6]
-    spotter = Spotter(model)
+    network, stream = Recorder(share_of_words=0.8), SAMPLES[: 16_000 * 6]
+    spotter = Spotter(network.model())
     for start in range(0, len(stream), block):
         spotter.feed(stream[start : start + block])
     padded = np.concatenate([np.zeros(16_000, np.float32), stream])
     ends = {padded[end - 16_000 : end].tobytes(): end for end in range(16_000 + 1280, len(padded) + 1, 1280)}
-    order = [ends[window.samples.tobytes()] for window in model.windows]
+    order = [ends[window.samples.tobytes()] for window in network.windows]
     assert len(set(order)) == len(order) < len(ends)
     assert order != sorted(order)
-    for end, window in zip(order, model.windows, strict=True):
+    for end, window in zip(order, network.windows, strict=True):
         np.testing.assert_allclose(window.spectrogram, spectrogram(padded[end - 16_000 : end]), atol=1e-6, rtol=0)
 
 
@@ -123,13 +138,13 @@ def test_zeros_that_are_skipped_change_nothing_once_the_memory_is_full_of_them()
 
 
 def test_after_a_reset_nothing_of_the_audio_before_it_is_left() -> None:
-    model = Recorder()
-    spotter = Spotter(model, attentive=True)
+    network = Recorder()
+    spotter = Spotter(network.model(), attentive=True)
     spotter.feed(SAMPLES[:20_000])
     spotter.reset()
     spotter.feed(np.zeros(1280, np.float32))
-    assert not model.windows[-1].samples.any()
-    assert not model.windows[-1].spectrogram.any()
+    assert not network.windows[-1].samples.any()
+    assert not network.windows[-1].spectrogram.any()
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from kwsd.pipeline.detector import Detector
 from kwsd.tuning.scoring import Scored, replay, score
 
 MODEL = load_model()
-MODEL.set_thresholds(dict.fromkeys(MODEL.keywords, 0.3))
+MODEL = MODEL.with_thresholds(dict.fromkeys(MODEL.keywords, 0.3))
 SAMPLES, _ = soundfile.read(FOLDER / "demo.flac", dtype="float32")
 LABELS = ("_unknown_", "no", "yes")
 HOP = 1280

@@ -44,9 +44,7 @@ def detected(table: Table, word: str, threshold: float) -> int:
 
 @pytest.mark.parametrize(("word", "threshold"), [("up", 0.5), ("yes", 0.95), ("yes", 0.98), ("go", 0.999)])
 def test_a_count_is_what_the_spotter_finds_with_that_threshold(table: Table, word: str, threshold: float) -> None:
-    model = load_model()
-    model.set_thresholds({word: threshold})
-    spotter = Spotter(model)
+    spotter = Spotter(load_model().with_thresholds({word: threshold}))
     found = [detection.keyword for detection in spotter.feed(SAMPLES) + spotter.flush()]
     assert detected(table, word, threshold) == found.count(word)
 

@@ -106,7 +106,7 @@ def run(tutorial: Recipe, data: Path, tmp_path_factory: pytest.TempPathFactory) 
 def page(suspicious: Path, run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The report on the shipped model, at thresholds at which it fires at much."""
     model = load_model()
-    model.set_thresholds(dict.fromkeys(model.keywords, 0.3))
+    model = model.with_thresholds(dict.fromkeys(model.keywords, 0.3))
     path = tmp_path_factory.mktemp("report") / "report.html"
     sources = Sources(suspicious, split="all", per_keyword=1)
     report.write(path, model, sources, run_folder.read_history(run), print)
@@ -231,7 +231,7 @@ def test_the_command_reports_on_a_run_without_streams_where_there_is_nothing_to_
 
 def test_a_model_that_finds_no_word_in_the_streams_has_no_latency(data: Path, tmp_path: Path) -> None:
     model = load_model()
-    model.set_thresholds(dict.fromkeys(model.keywords, 1.0))
+    model = model.with_thresholds(dict.fromkeys(model.keywords, 1.0))
     report.write(tmp_path / "page.html", model, Sources(data, split="all", per_keyword=1), [], print)
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "<dd>100.0% <small>of " in text  # missed
