@@ -100,7 +100,7 @@ def _pipeline(name: str) -> tuple[dict[str, float], float]:
         "ring of samples": _time(whole._samples, "append"),  # noqa: SLF001  nobody else is to look inside
         "front end": _time(spotter, "spectrogram"),
         "ring of frames": _time(whole._frames, "append"),  # noqa: SLF001
-        "model": _time(model, "scores"),
+        "model": _time(model.network, "scores"),
         "detector": _time(whole._detector, "update"),  # noqa: SLF001
     }
     feed = Clock(whole.feed)
