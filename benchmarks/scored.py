@@ -5,18 +5,18 @@ the detections differ. Then its scores are kept, and what the mean alone would h
 """
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
-from unittest.mock import patch
 
 import numpy as np
 import soundfile
 import typer
 
 from kwsd import Spotter, load_model
-from kwsd.frontend import SAMPLE_RATE, Float32
-from kwsd.models.model import Model, Window
-from kwsd.pipeline.detector import LEAST_SHARE
+from kwsd.frontend import SAMPLE_RATE
+from kwsd.models.model import Model
+from kwsd.pipeline.detector import MIN_SHARE
 from kwsd.tuning import scoring
 
 
@@ -26,14 +26,8 @@ def main(
 ) -> None:
     """Print the share of the windows that are scored."""
     loaded = load_model(model)
-    answer, asked = loaded.scores, 0
-
-    def scores(window: Window) -> Float32:
-        nonlocal asked
-        asked += 1
-        return answer(window)
-
-    loaded.scores = scores  # type: ignore[method-assign]  to count
+    network = scoring.RecordingNetwork(loaded.network)
+    loaded = replace(loaded, network=network)
     files = sorted(path for folder in folders for path in folder.rglob("*") if path.suffix in {".wav", ".flac"})
     counts, differing, seconds = {False: 0, True: 0}, [], 0.0
     detections, otherwise = 0, 0
@@ -42,13 +36,13 @@ def main(
         seconds += len(samples) / SAMPLE_RATE
         found = []
         for attentive in counts:
-            before, spotter = asked, Spotter(loaded, attentive=attentive)
+            before, spotter = len(network.answers), Spotter(loaded, attentive=attentive)
             found.append(spotter.feed(samples) + spotter.flush())
-            counts[attentive] += asked - before
+            counts[attentive] += len(network.answers) - before
         if found[0] != found[1]:
             differing.append(file)
         kept = scoring.score(loaded, [samples])
-        by_both, by_mean = (_detected(kept, loaded, share) for share in (LEAST_SHARE, np.float32(0)))
+        by_both, by_mean = (_detected(kept, loaded, share) for share in (MIN_SHARE, np.float32(0)))
         detections, otherwise = detections + len(by_both), otherwise + len(by_both ^ by_mean)
     print(f"{counts[False] / counts[True]:.1%} of {counts[True]:,} windows scored, in {seconds / 3600:.2f} h")
     print(f"{len(differing)} of {len(files):,} recordings with other detections", *differing)
@@ -56,10 +50,9 @@ def main(
     sys.exit(bool(differing))
 
 
-def _detected(kept: scoring.Scored, model: Model, least_share: np.float32) -> set[tuple[str, int]]:
-    """Keywords and samples of what is detected with another share of the threshold asked for in each window."""
-    with patch.object(scoring, "LEAST_SHARE", least_share):
-        return {(found.keyword, found.sample) for found in scoring.replay(kept, model.detector)}
+def _detected(kept: scoring.Scored, model: Model, min_share: np.float32) -> set[tuple[str, int]]:
+    """Return keyword and sample of each detection, with another share of the threshold that each window must reach."""
+    return {(found.keyword, found.sample) for found in scoring.replay(kept, model.detector, min_share)}
 
 
 if __name__ == "__main__":

@@ -1,14 +1,13 @@
-"""The detector: scores of one window after another in, at most one detection an utterance out.
+"""The rule that turns the scores of successive windows into detections, at most one for each utterance.
 
-Posterior smoothing follows Chen, Parada and Heigold, "Small-footprint keyword spotting using deep neural networks"
+The smoothing is that of Chen, Parada and Heigold, "Small-footprint keyword spotting using deep neural networks"
 (ICASSP 2014, section 2.4): a moving average of the scores. TensorFlow's ``RecognizeCommands`` suppresses a word until a
-different label has fired and so cannot hear one word twice; here each keyword is armed again when its own smoothed
+different label has fired, so it cannot detect one word twice. Here each keyword is armed again when its own smoothed
 score has fallen.
 """
 
-from collections import deque
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,15 +15,10 @@ from numpy.typing import NDArray
 from kwsd.frontend import SAMPLE_RATE, WINDOW_SAMPLES, Float32
 from kwsd.models.bundle import RESERVED_LABELS, DetectorSettings
 
-Scores = Callable[[int], Float32]
-
-LEAST_SHARE = np.float32(0.2)
-"""Share of its threshold that a keyword's score must reach in each of the newest windows: a word that was spoken shows
-in all of them. At the thresholds that models ship with it hardly ever decides (docs/performance.md), but it lets one
-window say for most of those after it that nothing was there."""
-
-ROUNDING = np.finfo(np.float32).eps
-"""By so much, for each window, may a mean differ that is summed in another order."""
+MIN_SHARE = np.float32(0.2)
+"""Share of its threshold that a keyword must score in each of the newest windows. A spoken word shows in all of them.
+At the thresholds of the bundled models this condition hardly ever decides (docs/internals/performance.md), but one
+low-scoring window then rules out a hit in most of the windows that follow, and those need no scores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +31,7 @@ class Detection:
     score : float
         Smoothed score at the decision, in (0, 1].
     sample : int
-        Samples of the stream that had arrived when the decision was made: the end of the window.
+        Samples of the stream that had arrived at the decision: the end of the window.
     """
 
     keyword: str
@@ -51,16 +45,36 @@ class Detection:
 
     @property
     def window(self) -> tuple[int, int]:
-        """First sample of the window that decided, and the one after its last; the first is negative early on."""
+        """First sample of the window that decided, and the sample after its last. Early on, the first is negative."""
         return self.sample - WINDOW_SAMPLES, self.sample
 
 
-def evidence(scores: Float32, columns: NDArray[np.intp]) -> Float32:
-    """For each keyword, what a window says for it: geometric mean of its probability and the sum over all.
+class Verdict(NamedTuple):
+    """What the newest windows say about each keyword.
 
-    Where a network is torn between two keywords, as noise makes it between "go" and "no", neither is as probable as it
-    is that one of them was spoken. For a keyword without a rival the two are the same. A model that knows nothing but
-    keywords is sure in each window that one was spoken: there, what counts is the probability alone.
+    Parameters
+    ----------
+    smoothed : ndarray, shape (keywords,), float32
+        Mean evidence over the newest windows.
+    hit : ndarray, shape (keywords,), bool
+        Whether the newest window is a hit.
+    """
+
+    smoothed: Float32
+    hit: NDArray[np.bool_]
+
+
+def keyword_columns(labels: tuple[str, ...]) -> NDArray[np.intp]:
+    """Return the places of the keywords among the labels."""
+    return np.array([index for index, label in enumerate(labels) if label not in RESERVED_LABELS], np.intp)
+
+
+def evidence(scores: Float32, columns: NDArray[np.intp]) -> Float32:
+    """Return the evidence for each keyword: the geometric mean of its probability and that of all keywords together.
+
+    Noise can tear a network between two keywords, such as "go" and "no". Each of them then has a low probability, but
+    one of them was spoken. For a keyword without a rival, the evidence equals its probability. A model that knows only
+    keywords is sure in every window that one was spoken; for such a model the probability alone counts.
 
     Parameters
     ----------
@@ -81,13 +95,12 @@ def evidence(scores: Float32, columns: NDArray[np.intp]) -> Float32:
     return shared
 
 
-def least_windows(thresholds: Float32, smoothing_windows: int) -> NDArray[np.intp]:
-    """In how many of the windows that are smoothed each keyword must be there, for its mean to reach a threshold.
+def required_windows(thresholds: Float32, smoothing_windows: int) -> NDArray[np.intp]:
+    """Return in how many smoothed windows a keyword must show, so that its mean can reach its threshold.
 
     Parameters
     ----------
     thresholds : ndarray, shape (keywords,), float32
-    smoothing_windows : int
 
     Returns
     -------
@@ -98,139 +111,81 @@ def least_windows(thresholds: Float32, smoothing_windows: int) -> NDArray[np.int
 
 
 class Detector:
-    """Debounces scores.
+    """Decides, window after window, whether a keyword was spoken.
 
-    A keyword's score in a window is the `evidence` for it. A window is a hit for a keyword when the smoothed score, the
-    mean over the newest `smoothing_windows` windows, has reached its threshold, and each of the newest `least_windows`
-    of them scored `LEAST_SHARE` of the threshold or more. The keyword is detected after `hits` hits in a row, while it
-    is armed and no detection of any keyword is younger than the refractory period. It is then disarmed until its
-    smoothed score falls below `rearm` times its threshold. A keyword that is due within the refractory period is
-    detected at the end of it, if its score lasts.
+    1. The smoothed score of a keyword is its mean evidence over the newest `smoothing_windows` windows.
+    2. A window is a hit if the smoothed score has reached the threshold, and if the keyword shows in each of the newest
+       `required_windows` windows, with at least `MIN_SHARE` of the threshold.
+    3. A keyword is detected after `hits` hits in a row, if it is armed and the refractory period is over.
+    4. A detection disarms its keyword. A smoothed score below `rearm` times the threshold arms the keyword again.
+
+    If a keyword is due in the refractory period, it is detected at the end of that period, provided its score lasts.
 
     Parameters
     ----------
-    labels : sequence of str
-        Meaning of the scores, in order; reserved labels are never detected.
+    labels : tuple of str
+        Meaning of the scores, in order. Reserved labels are never detected.
     settings : DetectorSettings
-        A threshold for each keyword among the labels.
+        Has a threshold for each keyword among the labels.
 
     Attributes
     ----------
-    keywords : list of str
     blocked_until : int
-        No window that ends before this sample brings a detection.
-    calm_windows : int
-        Windows to come that are sure to bring no detection, not even with a 1 for each of their scores: `update` passes
-        them by. 0 while a keyword waits to be armed, and when thresholds were just set.
-    smoothed : ndarray, shape (keywords,), float32
-        Smoothed scores of the latest window that was not passed by; where not all scores had to be known, upper bounds.
+        No window that ends before this sample can bring a detection.
+    armed : ndarray, shape (keywords,), bool
     """
 
     def __init__(self, labels: tuple[str, ...], settings: DetectorSettings) -> None:
-        self._keywords = [(index, label) for index, label in enumerate(labels) if label not in RESERVED_LABELS]
-        self.keywords = [label for _, label in self._keywords]
-        self._columns = np.array([index for index, _ in self._keywords], np.intp)
-        self._settings = settings
-        self.set_thresholds(settings.thresholds)
-        self._refractory_samples = round(settings.refractory_s * SAMPLE_RATE)
+        self.keywords = [labels[index] for index in keyword_columns(labels)]
+        self.settings = settings
         self.blocked_until = 0
+        self.set_thresholds(settings.thresholds)
         self.reset()
 
-    def reset(self) -> None:
-        """Forget the past, as after a gap in the stream; the refractory period still holds."""
-        windows, keywords = self._settings.smoothing_windows, len(self._keywords)
-        self._recent = np.zeros((windows, keywords), np.float32)  # oldest first
-        self._unknown = deque([False] * windows, windows)
-        self._passed = 0
-        self._hits = np.zeros(keywords, np.intp)
-        self._armed = np.ones(keywords, np.bool_)
-        self._look()
-        self.calm_windows = self._count_calm()
-
     def set_thresholds(self, thresholds: dict[str, float]) -> None:
-        """Decide by other thresholds from the next window on; nothing is forgotten."""
-        self._thresholds = np.array([thresholds[label] for label in self.keywords], np.float32)
-        self._rearm_below = self._settings.rearm * self._thresholds
-        self._least = LEAST_SHARE * self._thresholds
-        self._needed = least_windows(self._thresholds, self._settings.smoothing_windows)
-        self.calm_windows = 0
+        """Decide by other thresholds from the next window on; hits and armed keywords stay."""
+        self.thresholds: Float32 = np.array([thresholds[word] for word in self.keywords], np.float32)
+        self.required = required_windows(self.thresholds, self.settings.smoothing_windows)
+        self.least: Float32 = MIN_SHARE * self.thresholds
+        self._rearm_below: Float32 = self.settings.rearm * self.thresholds
 
-    def update(self, scores: Scores, sample: int, *, attentive: bool = False) -> Detection | None:
-        """Go on by one window.
+    def reset(self) -> None:
+        """Forget hits and detected keywords, as after a gap in the stream. The refractory period still holds."""
+        self._hits = np.zeros(len(self.keywords), np.intp)
+        self.armed = np.ones(len(self.keywords), np.bool_)
 
-        A window is scored only when something depends on it. No score is above 1, so a window that is no hit for any
-        keyword with a 1 for every score that is not known is none, whatever those scores are. Otherwise windows are
-        scored, the newest first, until that holds or all are known. A keyword that waits to be armed needs all. Windows
-        of which it was known before that they are no hits are passed by.
+    def judge(self, recent: Float32) -> Verdict:
+        """Return what the newest windows say, without a change of the detector.
 
         Parameters
         ----------
-        scores : callable
-            From the age of a window, 0 for this one and less than `smoothing_windows`, to its scores: probabilities,
-            shape (labels,), float32. Called at most once for each window.
-        sample : int
-            End of the window, in samples from the start of the stream; grows from call to call.
-        attentive : bool
-            Whether every window is scored, so that `smoothed` is no upper bound but the mean itself.
+        recent : ndarray, shape (smoothing_windows, keywords), float32
+            Evidence of the newest windows, oldest first.
         """
-        if self.calm_windows and not attentive:
-            self.calm_windows -= 1
-            self._passed += 1
-            return None
-        self._catch_up()
-        wanted = attentive or not self._armed.all()
-        while True in self._unknown and (wanted or self._may_hit.any()):
-            row = max(row for row, unknown in enumerate(self._unknown) if unknown)
-            self._recent[row] = evidence(scores(len(self._recent) - 1 - row), self._columns)
-            self._unknown[row] = False
-            self._look()
-        detection = self._decide(sample)
-        self.calm_windows = self._count_calm()
-        return detection
+        smoothed: Float32 = recent.sum(axis=0) / np.float32(len(recent))
+        shown = leading_true(recent[::-1] >= self.least)
+        return Verdict(smoothed, (smoothed >= self.thresholds) & (shown >= self.required))
 
-    def _catch_up(self) -> None:
-        """Make room for this window and the calm ones that have passed."""
-        if self._passed:
-            self._hits[:] = 0
-        kept = len(self._recent) - 1 - self._passed
-        self._recent[:kept] = self._recent[1 + self._passed :]
-        self._recent[kept:] = 1
-        self._unknown.extend([True] * (1 + self._passed))
-        self._passed = 0
-        self._look()
-
-    def _look(self) -> None:
-        """What this window would be if every score that is not known were a 1."""
-        self.smoothed: Float32 = self._recent.sum(axis=0) / np.float32(len(self._recent))
-        shown = self._recent[::-1] >= self._least
-        self._may_hit = (self.smoothed >= self._thresholds) & (_first_false(shown) >= self._needed)
-
-    def _count_calm(self) -> int:
-        """How many windows to come are no hits, with a 1 for each score that is not known."""
-        if not self._armed.all():
-            return 0
-        count, newest_first = len(self._recent), self._recent[:0:-1]
-        # Each window that comes puts a 1 in the place of the oldest score; the last row is about the next one.
-        highest = np.cumsum(newest_first, axis=0) + np.arange(count - 1, 0, -1, dtype=np.float32)[:, np.newaxis]
-        too_low = count - 1 - np.count_nonzero(highest >= count * (self._thresholds - count * ROUNDING), axis=0)
-        unshown = self._needed - 1 - _first_false(newest_first >= self._least)
-        return int(np.maximum(too_low, unshown).min(initial=count - 1))
-
-    def _decide(self, sample: int) -> Detection | None:
-        self._hits = (self._hits + 1) * self._may_hit  # all scores are known where it may
-        self._armed |= self.smoothed < self._rearm_below
+    def decide(self, verdict: Verdict, sample: int) -> Detection | None:
+        """Advance by one window, which ends at a sample of the stream, and return the detection if there is one."""
+        self._hits = (self._hits + 1) * verdict.hit
+        self.armed |= verdict.smoothed < self._rearm_below
         if sample < self.blocked_until or not self._hits.any():
             return None
-        due = self._armed & (self._hits >= self._settings.hits)
+        due = self.armed & (self._hits >= self.settings.hits)
         if not due.any():
             return None
-        best = int(np.argmax(np.where(due, self.smoothed, -1)))
-        self._armed[best] = False
-        self.blocked_until = sample + self._refractory_samples
-        return Detection(self.keywords[best], float(self.smoothed[best]), sample)
+        best = int(np.argmax(np.where(due, verdict.smoothed, -1)))
+        self.armed[best] = False
+        self.blocked_until = sample + round(self.settings.refractory_s * SAMPLE_RATE)
+        return Detection(self.keywords[best], float(verdict.smoothed[best]), sample)
+
+    def pass_by(self) -> None:
+        """Advance by one window or more that cannot be hits for any keyword."""
+        self._hits[:] = 0
 
 
-def _first_false(rows: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """In each column, how many rows are true before the first that is not."""
+def leading_true(rows: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Return, for each column, how many rows are true before the first false row."""
     found: NDArray[np.intp] = np.count_nonzero(np.logical_and.accumulate(rows, axis=0), axis=0)
     return found

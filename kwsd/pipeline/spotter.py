@@ -4,7 +4,8 @@ import numpy as np
 
 from kwsd.frontend import BINS, FRAME_STEP, FRAMES, SAMPLE_RATE, WINDOW_SAMPLES, Float32, spectrogram
 from kwsd.models.model import Model, Window
-from kwsd.pipeline.detector import Detection, Detector
+from kwsd.pipeline.detector import Detection
+from kwsd.pipeline.lazy import LazyDetector
 from kwsd.pipeline.ring import Ring
 
 FLUSH_SAMPLES = SAMPLE_RATE // 2
@@ -50,7 +51,7 @@ class Spotter:
         """Go on with a model: the samples are counted on, the window begins anew."""
         self._model = model
         self._settings = model.detector
-        self._detector = Detector(model.labels, model.detector)
+        self._detector = LazyDetector(model.labels, model.detector)
         self._hop = model.hop_samples
         self._hop_frames = self._hop // FRAME_STEP
         older = model.detector.smoothing_windows - 1
@@ -86,8 +87,7 @@ class Spotter:
         """Samples to come that are sure to bring no detection, whatever they hold; 0 while attentive."""
         if self.attentive:
             return 0
-        first_due = self.sample + self._missing + self._detector.calm_windows * self._hop
-        return max(first_due, self._detector.blocked_until) - self.sample - 1
+        return self._missing + self._detector.calm_windows * self._hop - 1
 
     def set_thresholds(self, thresholds: dict[str, float]) -> None:
         """Replace the thresholds of some keywords, from the next window on; nothing is forgotten.

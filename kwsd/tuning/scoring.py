@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kwsd.frontend import SAMPLE_RATE, Float32
-from kwsd.models.bundle import RESERVED_LABELS, DetectorSettings
+from kwsd.models.bundle import DetectorSettings
 from kwsd.models.model import Model, Network, Window
-from kwsd.pipeline.detector import LEAST_SHARE, Detection, evidence, least_windows
+from kwsd.pipeline.detector import MIN_SHARE, Detection, evidence, keyword_columns, required_windows
 from kwsd.pipeline.spotter import Spotter
 
 
@@ -125,20 +125,20 @@ def score(model: Model, recordings: Iterable[Float32]) -> Scored:
     return scorer.scored()
 
 
-def replay(scored: Scored, settings: DetectorSettings) -> list[Detection]:
+def replay(scored: Scored, settings: DetectorSettings, min_share: np.float32 = MIN_SHARE) -> list[Detection]:
     """What a new `kwsd.pipeline.detector.Detector` for each recording makes of the scores, a thousand times faster.
 
     Smoothing, hits and re-arming are computed for all windows at once; only the windows in which a keyword is due are
     then gone through in order.
     """
-    columns = np.array([index for index, label in enumerate(scored.labels) if label not in RESERVED_LABELS], np.intp)
+    columns = keyword_columns(scored.labels)
     keywords = [scored.labels[index] for index in columns]
     thresholds = np.array([settings.thresholds[word] for word in keywords], np.float32)
     firsts = np.searchsorted(scored.ends, scored.starts, "right")
     scores = evidence(scored.scores, columns)
     smoothed = _moving_mean(scores, settings.smoothing_windows, firsts)
-    hit, shown = smoothed >= thresholds, scores >= LEAST_SHARE * thresholds
-    needed = least_windows(thresholds, settings.smoothing_windows)
+    hit, shown = smoothed >= thresholds, scores >= min_share * thresholds
+    needed = required_windows(thresholds, settings.smoothing_windows)
     for windows in set(needed.tolist()):
         hit[:, needed == windows] &= _runs(shown[:, needed == windows], windows, firsts)
     due = _runs(hit, settings.hits, firsts)

@@ -20,7 +20,7 @@ from kwsd.config.schema import Config
 from kwsd.errors import AudioDataError, ConfigError, EventError, ModelError
 from kwsd.models.bundle import MANIFEST, Bundle, read_bundle
 from kwsd.models.find import find_model
-from kwsd.pipeline.detector import Detector
+from kwsd.pipeline.lazy import LazyDetector
 
 fuzzed = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -156,7 +156,7 @@ def refuses_bundle(folder: Path, content: bytes) -> bool:
 
 
 def use(found: Bundle) -> None:
-    detector = Detector(tuple(found.labels), found.detector)
+    detector = LazyDetector(tuple(found.labels), found.detector)
     for number in range(1, 4):
         detector.update(lambda _age: np.ones(len(found.labels), np.float32), number * found.hop_samples)
 

@@ -1,6 +1,6 @@
 """The detector, on scores written by hand and drawn by hypothesis; the sample index is its only clock."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 
 import msgspec
 import numpy as np
@@ -9,9 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from kwsd.frontend import SAMPLE_RATE
+from kwsd.frontend import SAMPLE_RATE, Float32
 from kwsd.models.bundle import DetectorSettings
-from kwsd.pipeline.detector import Detection, Detector
+from kwsd.pipeline.detector import Detection, Detector, evidence, keyword_columns
+
+Rows = Sequence[Sequence[float]] | Float32
 
 HOP = 1280
 LABELS = ("_silence_", "_unknown_", "go", "stop")
@@ -24,45 +26,28 @@ GO = [0, 0, 1, 0]
 STOP = [0, 0, 0, 1]
 
 
-def detect(rows: list[list[float]] | np.ndarray, settings: DetectorSettings = SETTINGS) -> list[Detection]:
-    return follow(Detector(LABELS, settings), rows, HOP)
+class Stream:
+    """A detector, and the evidence of the newest windows that it judges."""
+
+    def __init__(self, labels: tuple[str, ...], settings: DetectorSettings) -> None:
+        self.detector = Detector(labels, settings)
+        self.recent = np.zeros((settings.smoothing_windows, len(self.detector.keywords)), np.float32)
+        self._columns = keyword_columns(labels)
+
+    def feed(self, rows: Rows, start: int) -> list[Detection]:
+        """Detections in windows with these scores. The first window ends at the sample `start`."""
+        found = []
+        for number, scores in enumerate(np.asarray(rows, np.float32)):
+            self.recent = np.vstack([self.recent[1:], evidence(scores, self._columns)])
+            found.append(self.detector.decide(self.detector.judge(self.recent), start + HOP * number))
+        return [detection for detection in found if detection]
 
 
-def follow(
-    detector: Detector, rows: list[list[float]] | np.ndarray, start: int, *, attentive: bool = False
-) -> list[Detection]:
-    """Detections in windows with these scores; the first one ends at the sample `start`."""
-    shown = Shown(rows)
-    found = [detector.update(shown.at(now), start + HOP * now, attentive=attentive) for now in range(len(shown.scores))]
-    return [detection for detection in found if detection]
+def detect(rows: Rows, settings: DetectorSettings = SETTINGS) -> list[Detection]:
+    return Stream(LABELS, settings).feed(rows, HOP)
 
 
-class Shown:
-    """Scores of windows, of which a detector may ask for each once, and for none before the first.
-
-    Attributes
-    ----------
-    asked : list of int
-        Windows that were asked for.
-    """
-
-    def __init__(self, rows: list[list[float]] | np.ndarray) -> None:
-        self.scores = np.asarray(rows, np.float32)
-        self.asked: list[int] = []
-
-    def at(self, now: int) -> Callable[[int], np.ndarray]:
-        """Scores by age, at a window."""
-
-        def scores(age: int) -> np.ndarray:
-            assert 0 <= age <= now
-            assert now - age not in self.asked
-            self.asked.append(now - age)
-            return self.scores[now - age]
-
-        return scores
-
-
-def words(rows: list[list[float]], settings: DetectorSettings = SETTINGS) -> list[str]:
+def words(rows: Rows, settings: DetectorSettings = SETTINGS) -> list[str]:
     return [detection.keyword for detection in detect(rows, settings)]
 
 
@@ -90,9 +75,9 @@ def test_windows_torn_between_two_keywords_speak_for_both_and_the_likelier_is_de
 
 
 def test_a_model_that_knows_nothing_but_keywords_is_taken_at_its_word() -> None:
-    detector = Detector(("go", "stop"), SETTINGS)
-    assert follow(detector, [[0.7, 0.3]] * 20, HOP) == []
-    assert detector.smoothed.tolist() == pytest.approx([0.7, 0.3])
+    stream = Stream(("go", "stop"), SETTINGS)
+    assert stream.feed([[0.7, 0.3]] * 20, HOP) == []
+    assert stream.detector.judge(stream.recent).smoothed.tolist() == pytest.approx([0.7, 0.3])
 
 
 def test_the_mean_of_the_smoothing_windows_decides() -> None:
@@ -109,12 +94,11 @@ def test_a_window_that_hardly_shows_the_word_is_made_up_for_only_as_the_oldest(h
 
 @pytest.mark.parametrize("before", range(5, 12))
 def test_a_lower_threshold_counts_from_the_next_window_on(before: int) -> None:
-    detector = Detector(LABELS, msgspec.structs.replace(RAW, smoothing_windows=5, thresholds={"go": 0.9, "stop": 0.9}))
+    stream = Stream(LABELS, msgspec.structs.replace(RAW, smoothing_windows=5, thresholds={"go": 0.9, "stop": 0.9}))
     rows = [[0, 0.3, 0.7, 0]] * before
-    assert follow(detector, rows, HOP) == []
-    detector.set_thresholds({"go": 0.6, "stop": 0.9})
-    scores = np.array(rows[0], np.float32)
-    assert detector.update(lambda _age: scores, HOP * (before + 1)) is not None
+    assert stream.feed(rows, HOP) == []
+    stream.detector.set_thresholds({"go": 0.6, "stop": 0.9})
+    assert stream.feed(rows[:1], HOP * (before + 1))
 
 
 def test_fewer_hits_in_a_row_than_asked_for_are_no_detection() -> None:
@@ -131,19 +115,19 @@ def test_the_decision_is_dated_at_the_end_of_its_window() -> None:
 
 
 def test_a_reset_forgets_scores_but_not_the_refractory_period() -> None:
-    detector = Detector(LABELS, RAW)
-    assert follow(detector, [GO], HOP)
-    detector.reset()
-    assert not follow(detector, [GO], 2 * HOP)
-    assert follow(detector, [GO], 12 * HOP)
+    stream = Stream(LABELS, RAW)
+    assert stream.feed([GO], HOP)
+    stream.detector.reset()
+    assert not stream.feed([GO], 2 * HOP)
+    assert stream.feed([GO], 12 * HOP)
 
 
 def test_a_model_without_reserved_labels_needs_no_silence_to_be_armed_again() -> None:
-    detector = Detector(("go", "stop"), msgspec.structs.replace(RAW, thresholds={"go": 0.8, "stop": 0.8}))
+    stream = Stream(("go", "stop"), msgspec.structs.replace(RAW, thresholds={"go": 0.8, "stop": 0.8}))
     rows = [[1, 0]] * 3 + [[0.5, 0.5]] * 9 + [[1, 0]] * 3
-    assert len(follow(detector, rows, 0)) == 1
+    assert len(stream.feed(rows, 0)) == 1
     rows = [[1, 0]] * 3 + [[0.1, 0.9]] * 12 + [[1, 0]] * 12
-    assert [detection.keyword for detection in follow(detector, rows, 100 * HOP)] == ["stop", "go"]
+    assert [detection.keyword for detection in stream.feed(rows, 100 * HOP)] == ["stop", "go"]
 
 
 scores = arrays(np.float32, st.tuples(st.integers(1, 80), st.just(4)), elements=st.floats(0, 1, width=32))
@@ -173,82 +157,6 @@ def test_silence_and_unknown_words_never_fire(rows: np.ndarray, drawn: DetectorS
 def test_every_detection_has_reached_its_threshold(rows: np.ndarray, drawn: DetectorSettings) -> None:
     for detection in detect(rows, drawn):
         assert detection.score >= np.float32(drawn.thresholds[detection.keyword])
-
-
-levels = st.sampled_from([0.0, 0.2, 0.5, 0.7, 0.9, 1.0])
-
-
-@given(runs=st.lists(st.tuples(levels, levels, st.integers(1, 9)), max_size=25), drawn=settings)
-def test_windows_that_are_not_scored_change_no_detection(
-    runs: list[tuple[float, float, int]], drawn: DetectorSettings
-) -> None:
-    rows = [[0, 0, go, stop] for go, stop, length in runs for _ in range(length)]
-    assert detect(rows, drawn) == follow(Detector(LABELS, drawn), rows, HOP, attentive=True)
-
-
-@given(rows=scores, drawn=settings)
-def test_nor_do_they_where_scores_change_from_window_to_window(rows: np.ndarray, drawn: DetectorSettings) -> None:
-    assert detect(rows, drawn) == follow(Detector(LABELS, drawn), rows, HOP, attentive=True)
-
-
-@pytest.mark.parametrize(
-    ("windows", "threshold", "scored"),
-    [(5, 0.88, 20), (5, 0.5, 100 // 3), (6, 0.75, 20), (6, 0.1, 100), (2, 0.9, 50), (2, 0.5, 100), (1, 0.5, 100)],
-)
-def test_far_from_any_word_as_few_windows_are_scored_as_the_settings_allow(
-    windows: int, threshold: float, scored: int
-) -> None:
-    drawn = DetectorSettings(dict.fromkeys(("go", "stop"), threshold), smoothing_windows=windows)
-    detector, shown = Detector(LABELS, drawn), Shown([UNKNOWN] * 100)
-    for now in range(100):
-        detector.update(shown.at(now), HOP * (now + 1))
-    assert len(shown.asked) == pytest.approx(scored, abs=1)
-
-
-@given(rows=scores, drawn=settings)
-def test_calm_windows_bring_no_detection(rows: np.ndarray, drawn: DetectorSettings) -> None:
-    detector, attentive, calm_until = Detector(LABELS, drawn), Detector(LABELS, drawn), -1
-    shown, all_shown = Shown(rows), Shown(rows)
-    for now in range(len(rows)):
-        detector.update(shown.at(now), HOP * now)
-        detected = attentive.update(all_shown.at(now), HOP * now, attentive=True)
-        assert not (detected and now <= calm_until)
-        calm_until = now + detector.calm_windows
-
-
-changes = st.dictionaries(st.integers(0, 80), st.sampled_from(["attentive", "reset", 0.5, 1.0]), max_size=12)
-"""At which window a detector becomes attentive or stops being it, is reset, or gets these shares of its thresholds."""
-
-
-@given(runs=st.lists(st.tuples(levels, levels, st.integers(1, 9)), max_size=20), drawn=settings, changes=changes)
-def test_nor_do_they_when_a_detector_is_changed_in_mid_stream(
-    runs: list[tuple[float, float, int]], drawn: DetectorSettings, changes: dict[int, str | float]
-) -> None:
-    rows = [[0, 0, go, stop] for go, stop, length in runs for _ in range(length)]
-    detectors, looking = [Detector(LABELS, drawn), Detector(LABELS, drawn)], False
-    shown = [Shown(rows), Shown(rows)]
-    for now in range(len(rows)):
-        change = changes.get(now)
-        looking ^= change == "attentive"
-        for detector in detectors:
-            if change == "reset":
-                detector.reset()
-            elif isinstance(change, float):
-                detector.set_thresholds({word: change * threshold for word, threshold in drawn.thresholds.items()})
-        lazy, attentive = detectors
-        found = lazy.update(shown[0].at(now), HOP * now, attentive=looking)
-        assert found == attentive.update(shown[1].at(now), HOP * now, attentive=True)
-
-
-@pytest.mark.parametrize(
-    ("windows", "threshold", "calm"),
-    [(6, 0.75, 4), (6, 0.9, 5), (6, 0.5, 2), (6, 0.1, 0), (2, 0.5, 0), (2, 0.6, 1), (1, 0.5, 0)],
-)
-def test_after_silence_as_many_windows_are_calm_as_cannot_make_up_for_it(
-    windows: int, threshold: float, calm: int
-) -> None:
-    drawn = DetectorSettings(dict.fromkeys(("go", "stop"), threshold), smoothing_windows=windows)
-    assert Detector(LABELS, drawn).calm_windows == calm
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])

@@ -9,7 +9,7 @@ from hypothesis.extra.numpy import arrays
 from kwsd import Detection, Spotter, load_model
 from kwsd.cli.demo import FOLDER
 from kwsd.models.bundle import DetectorSettings
-from kwsd.pipeline.detector import Detector
+from kwsd.pipeline.lazy import LazyDetector
 from kwsd.tuning.scoring import Scored, replay, score
 
 MODEL = load_model()
@@ -76,7 +76,7 @@ def test_a_replay_equals_a_new_detector_for_each_recording_window_by_window(  # 
     expected = []
     for row, (answer, end) in enumerate(zip(scores, ends, strict=True)):
         if row in firsts:
-            detector = Detector(LABELS, chosen)
+            detector = LazyDetector(LABELS, chosen)
         if found := detector.update(lambda _age, answer=answer: answer, int(end), attentive=True):
             expected.append(found)
     scored = Scored(LABELS, scores, ends, HOP * np.array(firsts), len(scores) * HOP / 16_000)
