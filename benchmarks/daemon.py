@@ -23,8 +23,7 @@ import soundfile
 import typer
 from audio import BUILD, ROOT, recording
 
-from kwsd.audio.capture import JOINED_BLOCKS
-from kwsd.audio.source import BLOCK_SAMPLES
+from kwsd.audio.source import BLOCK_SAMPLES, MAX_BATCH
 from kwsd.bus import events
 from kwsd.bus.client import Subscription
 from kwsd.bus.events import KeywordEvent
@@ -87,7 +86,7 @@ def main(
             p50, p99 = np.quantile(heard.latencies_ms, [0.5, 0.99])
             count = len(heard.latencies_ms)
             _row("block arrived to event received", f"median {p50:.1f} ms, p99 {p99:.1f} ms of {count}", "p99 10 ms")
-        for blocks in (1, JOINED_BLOCKS):
+        for blocks in (1, MAX_BATCH):
             bare = [_bare(pulse, blocks, seconds) for _ in range(rounds)]
             cpu = _spread([100 * use.cpu for use in bare], ".2f", " %")
             _row(f"a loop of Python that only reads, {80 * blocks} ms at a time, CPU", f"{cpu} of a core", "")

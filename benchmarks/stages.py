@@ -160,8 +160,7 @@ class Endless:
 
     name = "endless"
     live = False
-    joined = 1
-    active_s = 0.0
+    batch = 1
 
     def __init__(self) -> None:
         self._closed = False

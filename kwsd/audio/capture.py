@@ -7,21 +7,13 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from kwsd.audio.inbox import Inbox
-from kwsd.audio.silence import Silence
-from kwsd.audio.source import BLOCK_SAMPLES, Block, Source
+from kwsd.audio.source import BLOCK_SAMPLES, MAX_BATCH, Block, Source
 from kwsd.errors import AudioLostError, AudioUnavailableError
 
 log = logging.getLogger(__name__)
 
 BACKLOG_BLOCKS = 25
-"""Blocks kept for a daemon that falls behind, two seconds of them: older audio is no news."""
-
-JOINED_BLOCKS = 4
-"""Most blocks that a live source may join to one, which wakes two threads once instead of four times: in that time no
-word is over, and no lack of audio suspicious."""
-
-IDLE_BLOCKS = 12
-"""Most blocks that it may join while they hold nothing but zeros, where nothing is done with those: about a second."""
+"""Queue limit, two seconds. When the queue is full, a live source loses its new blocks, and they are counted."""
 
 POLL_S = 0.1
 
@@ -86,8 +78,8 @@ class Capture:
         Blocks lost because the daemon fell behind.
     reconnects : int
         Times that the source was opened after it was lost, or was not there.
-    idle : bool
-        Set by who takes the blocks: nothing is done with zeros, so a second of them may come as one.
+    active_s : float
+        ``time.monotonic()`` of the latest block or attempt to open the source. It is old when the thread hangs.
     """
 
     def __init__(
@@ -107,10 +99,8 @@ class Capture:
         self._calm_until = 0
         self._room = threading.Event()
         self._closed = threading.Event()
-        self._silence = Silence()
         self._gap = False
-        self.idle = False
-        self._active_s = time.monotonic()
+        self.active_s = time.monotonic()
         self.dropped = 0
         self.reconnects = 0
         self._thread = threading.Thread(target=self._run, name=THREAD, daemon=True)
@@ -125,23 +115,26 @@ class Capture:
 
     def block_taken(self, block: Block) -> None:
         """A block from the inbox is being processed; one that is only held still counts as queued."""
-        self._blocks_taken += block.joined
+        self._blocks_taken += block.merged
         if not self._room.is_set():
             self._room.set()
 
-    def calm(self, samples: int) -> None:
-        """Nobody waits for this many samples after the block taken last: they may come joined to what follows them."""
+    def allow_batch(self, samples: int) -> None:
+        """Let the source deliver the next samples in one batch, because no detection can occur in them.
+
+        The main thread writes the limit and the capture thread reads it: a stale value costs a wake-up, no audio.
+
+        Parameters
+        ----------
+        samples : int
+            Counted from the end of the block that was taken last.
+        """
         self._calm_until = self._blocks_taken + samples // BLOCK_SAMPLES
 
     @property
     def queued(self) -> int:
         """Blocks that wait to be processed."""
         return self._blocks_put - self._blocks_taken
-
-    @property
-    def active_s(self) -> float:
-        """``time.monotonic()`` of the latest audio or attempt to open the source: old when the thread hangs."""
-        return max(self._active_s, self._source.active_s if self._source else 0.0)
 
     def stop(self) -> None:
         """Stop the source soon, without waiting for it."""
@@ -177,7 +170,7 @@ class Capture:
             return self._wait_for_source(str(error))
 
     def _open(self) -> Source:
-        self._active_s = time.monotonic()
+        self.active_s = time.monotonic()
         self._source = self._open_source()
         if self._closed.is_set():
             self._source.close()
@@ -186,24 +179,17 @@ class Capture:
 
     def _fetch(self, source: Source) -> None:
         for block in source.blocks():
-            self._active_s = time.monotonic()
-            arrival = Arrival(block, self._active_s)
+            self.active_s = time.monotonic()
+            arrival = Arrival(block, self.active_s)
             if source.live:
                 self._put_or_drop(arrival)
-                source.joined = self._joined(block)
+                # The block in which a detection can occur closes the batch.
+                source.batch = min(max(1, self._calm_until - self._blocks_put + 1), MAX_BATCH)
             else:
                 self._put_when_there_is_room(arrival)
 
-    def _joined(self, block: Block) -> int:
-        """How many blocks may come next, as one."""
-        self._silence.feed(block.samples)
-        if self._silence.reason:
-            return IDLE_BLOCKS if self.idle else JOINED_BLOCKS
-        return min(max(1, self._calm_until - self._blocks_put + 1), JOINED_BLOCKS)
-
     def _wait_for_source(self, reason: str) -> Source | None:
         """The source when it is there again; None when the capture is closed before."""
-        self._silence.reset()  # another source may deliver what comes then
         self._gap = True
         self._put(Lost(reason))
         delay_s = FIRST_RETRY_S
@@ -220,7 +206,7 @@ class Capture:
 
     def _put_or_drop(self, arrival: Arrival) -> None:
         if self.queued >= BACKLOG_BLOCKS:
-            self.dropped += arrival.block.joined
+            self.dropped += arrival.block.merged
             self._gap = True
             return
         if self._gap:
@@ -235,7 +221,7 @@ class Capture:
         self._put_block(arrival)
 
     def _put_block(self, arrival: Arrival) -> None:
-        self._blocks_put += arrival.block.joined
+        self._blocks_put += arrival.block.merged
         self._put(arrival)
 
     def _put(self, item: Item) -> None:

@@ -36,8 +36,7 @@ class FileSource:
     """
 
     live = False
-    joined = 1
-    active_s = 0.0
+    batch = 1
 
     def __init__(self, path: str | Path, *, paced: bool) -> None:
         # An event is UTF-8, which the name of a file need not be.

@@ -8,19 +8,16 @@ import numpy as np
 
 from kwsd.audio.convert import Converter
 from kwsd.audio.devices import Device, find_device, in_use, lock, named_device, portaudio
-from kwsd.audio.source import BLOCK_SAMPLES, Block
+from kwsd.audio.source import BLOCK_SAMPLES, MAX_BATCH, Block
 from kwsd.errors import AudioLostError, AudioUnavailableError
 from kwsd.frontend import SAMPLE_RATE
 
 PERIOD_S = BLOCK_SAMPLES / SAMPLE_RATE
-"""How often the device hands over what it has, which wakes two threads: once a block, as its last sample arrives."""
+"""How often the device delivers audio: once a block, as the last sample of the block arrives."""
 
-KEPT = 3
-"""Periods that the device keeps for a thread that sleeps, besides the one in progress. No audio comes later for it: the
-thread is woken once a period. Where it is more, PulseAudio hands over two periods at a time."""
-
-MISSED_S = 1.0
-"""Seconds without audio after which what comes is handed over at once: somebody may wait for it."""
+KEPT_PERIODS = MAX_BATCH - 1
+"""Periods that the device buffers besides the one in progress. This adds no latency: the reader wakes once per period.
+With a larger buffer, PulseAudio delivers two periods at a time."""
 
 
 class Microphone:
@@ -49,8 +46,7 @@ class Microphone:
     """
 
     live = True
-    joined = 1
-    active_s = 0.0
+    batch = 1
 
     def __init__(self, device: str, name: str = "") -> None:
         self._portaudio = portaudio()
@@ -67,7 +63,7 @@ class Microphone:
                 device=found.index,
                 channels=self.channels,
                 dtype="float32",
-                latency=KEPT * PERIOD_S,
+                latency=KEPT_PERIODS * PERIOD_S,
             )
             self._stream.start()
             in_use.add(self._stream)
@@ -94,31 +90,15 @@ class Microphone:
         self._closed = True
 
     def _block(self) -> Block:
-        # Resampled audio comes unevenly, up to a block sooner than what is joined allows for.
-        wanted = self.joined if self.rate == SAMPLE_RATE else 1
-        read, joined = [], 0
-        while True:
-            count = min(wanted - joined, KEPT + 1)
-            before_s = self.active_s
-            data, overflowed = self._read(count)
-            self.active_s = time.monotonic()
-            read.append(data)
-            joined += count
-            # As bytes: a fraction of what it takes to look at numbers, three times a second for hours.
-            sound = data != bytes(len(data))
-            if joined == wanted or sound or overflowed or self._closed or self.active_s > before_s + MISSED_S:
-                break
-        frames = np.frombuffer(b"".join(read), np.float32).reshape(-1, self.channels)
-        return Block(self._converter.convert(frames), gap=overflowed, joined=joined)
-
-    def _read(self, blocks: int) -> tuple[bytes, bool]:
-        """So many blocks, and whether audio was lost before them."""
-        if blocks > 1:
-            # PortAudio's own wait would wake this thread for every block; the device keeps what comes.
-            missing = blocks - self._stream.read_available // self._frames
+        # Resampled audio comes unevenly, up to a block sooner than a batch allows for.
+        count = self.batch if self.rate == SAMPLE_RATE else 1
+        if count > 1:
+            # PortAudio's own wait would wake this thread for every block.
+            missing = count - self._stream.read_available // self._frames
             time.sleep(max(0, min((missing - 1) * PERIOD_S, self._stream.latency)))
-        data, overflowed = self._stream.read(blocks * self._frames)
-        return data[:], overflowed
+        data, overflowed = self._stream.read(count * self._frames)
+        frames = np.frombuffer(data, np.float32).reshape(-1, self.channels)  # (time, channels)
+        return Block(self._converter.convert(frames), gap=overflowed, merged=count)
 
     def _format(self, device: Device) -> tuple[int, int]:
         """The best rate and number of channels that the device accepts: first of all, 16 kHz mono."""

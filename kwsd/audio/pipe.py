@@ -26,8 +26,7 @@ class PipeSource:
 
     name = "stdin"
     live = False
-    joined = 1
-    active_s = 0.0
+    batch = 1
 
     def __init__(self) -> None:
         if sys.stdin is None:

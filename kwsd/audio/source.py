@@ -8,6 +8,10 @@ from kwsd.frontend import Float32
 BLOCK_SAMPLES = 1280
 """Samples (16 kHz) in a block: one hop of the bundled models, so that a block completes a window as it arrives."""
 
+MAX_BATCH = 4
+"""Most blocks that a live source merges into one, far from any keyword. Each merged block saves the wake-ups of two
+threads (docs/decisions/). In 0.3 s no word is over, and no lack of audio is suspicious."""
+
 FILE = "file:"
 
 CARD = "(hw:"
@@ -23,13 +27,13 @@ class Block(NamedTuple):
     samples : ndarray, shape (n,), float32 in [-1, 1], 16 kHz mono
     gap : bool
         Whether audio was lost just before this block.
-    joined : int
-        How many blocks it is, one after the other.
+    merged : int
+        Blocks that the source has merged into this one.
     """
 
     samples: Float32
     gap: bool = False
-    joined: int = 1
+    merged: int = 1
 
 
 class Source(Protocol):
@@ -40,18 +44,14 @@ class Source(Protocol):
     name : str
         For people and for events.
     live : bool
-        Whether audio is lost when it is not fetched in time.
-    joined : int
-        How many blocks a live source shall deliver next, as one; set by who takes them. More than it can keep it joins
-        only as long as they hold nothing but zeros.
-    active_s : float
-        ``time.monotonic()`` when a live source last got audio, also such that it still keeps to join it.
+        Whether audio is lost if it is not fetched in time.
+    batch : int
+        Blocks that a live source merges into the next one; the capture sets it. The device buffers `MAX_BATCH` blocks.
     """
 
     name: str
     live: bool
-    joined: int
-    active_s: float
+    batch: int
 
     def blocks(self) -> Iterator[Block]:
         """Blocks until the source ends or is closed.

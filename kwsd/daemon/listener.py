@@ -8,6 +8,7 @@ import numpy as np
 
 from kwsd.audio.capture import Arrival, Capture, End, Item, Lost, Opened
 from kwsd.audio.silence import Silence
+from kwsd.audio.source import BLOCK_SAMPLES, MAX_BATCH
 from kwsd.bus.events import State, StatusEvent
 from kwsd.clips.keeper import Keeper
 from kwsd.daemon.reporter import Reporter
@@ -180,9 +181,11 @@ class Listener:
         attentive = self._reporter.watched or self._keeper.on
         # A muted source delivers zeros for hours. Windows that hold only zeros contain no keyword.
         only_zeros = self._silence.seconds > silent_before_s >= self._spotter.memory_s
-        self._capture.idle = only_zeros and not attentive
-        if self._muted or self._capture.idle:
+        if self._muted:
             self._spotter.skip(samples)
+        elif only_zeros and not attentive:
+            self._spotter.skip(samples)
+            self._capture.allow_batch(MAX_BATCH * BLOCK_SAMPLES)
         else:
             self._spot(samples, arrival.monotonic_s, attentive=attentive)
 
@@ -198,7 +201,7 @@ class Listener:
         windows, started_s = self._spotter.windows, time.perf_counter()
         self._spotter.attentive = attentive
         detections = self._spotter.feed(samples)
-        self._capture.calm(self._spotter.calm_samples)
+        self._capture.allow_batch(self._spotter.calm_samples)
         self._reporter.count_windows(self._spotter.windows - windows, time.perf_counter() - started_s)
         for detection in detections:
             self._reporter.publish_keyword(detection, arrived_s)

@@ -33,8 +33,8 @@ SUBSCRIBERS_S = 0.5
 """Seconds after which the daemon looks for new subscribers although their socket did not wake it. A wake-up is lost if
 an event is published before it is answered (zmq_getsockopt(3), ZMQ_FD)."""
 
-WAIT_S = 1.25
-"""Longest wait while all streams deliver audio: longer than an idle capture keeps audio."""
+WAIT_S = 1.0
+"""Longest wait while all streams deliver audio."""
 
 
 class Daemon:

@@ -84,7 +84,7 @@ class Spotter:
 
     @property
     def calm_samples(self) -> int:
-        """Samples to come that are sure to bring no detection, whatever they hold; 0 while attentive."""
+        """Samples to come that cannot bring a detection, whatever they are; 0 while every window is scored."""
         if self.attentive:
             return 0
         return self._missing + self._detector.calm_windows * self._hop - 1

@@ -7,12 +7,10 @@ from contextlib import closing
 import numpy as np
 import pytest
 
-from kwsd.audio.capture import BACKLOG_BLOCKS, IDLE_BLOCKS, JOINED_BLOCKS, Arrival, Capture, End, Item, Lost, Opened
+from kwsd.audio.capture import BACKLOG_BLOCKS, Arrival, Capture, End, Item, Lost, Opened
 from kwsd.audio.inbox import Inbox
-from kwsd.audio.silence import SILENT_S
-from kwsd.audio.source import BLOCK_SAMPLES, Block, Source
+from kwsd.audio.source import BLOCK_SAMPLES, MAX_BATCH, Block, Source
 from kwsd.errors import AudioDataError, AudioLostError, AudioUnavailableError
-from kwsd.frontend import SAMPLE_RATE
 
 PAUSE = "pause"
 
@@ -31,8 +29,7 @@ class Tape:
 
     def __init__(self, script: list[int | str | Exception], *, live: bool) -> None:
         self.live = live
-        self.joined = 1
-        self.active_s = 0.0
+        self.batch = 1
         self.paused = threading.Event()
         self.resumed = threading.Event()
         self._script = script
@@ -127,41 +124,18 @@ def test_blocks_that_are_held_are_queued_until_they_are_processed() -> None:
     capture.close()
 
 
-def test_as_many_blocks_are_joined_as_nobody_waits_for_and_the_one_after_them() -> None:
+def test_the_batch_covers_the_samples_without_a_detection_and_the_block_after_them() -> None:
     tape = Tape([1, PAUSE, 2, PAUSE, 3, PAUSE, 4, PAUSE], live=True)
     with closing(Capture(opening(tape))) as capture:
         assert capture.next(timeout_s=60) == Opened("tape")
-        joined = []
+        batches = []
         for calm in (0, 3, 9, 0):
             assert capture.next(timeout_s=60)
             tape.paused.wait()
-            joined.append(tape.joined)
-            capture.calm(calm * BLOCK_SAMPLES)  # heard only when the next block, which comes alone, is fetched already
+            batches.append(tape.batch)
+            capture.allow_batch(calm * BLOCK_SAMPLES)  # takes effect after the next block, which is being fetched now
             tape.go_on()
-        assert joined == [1, 1, 3, JOINED_BLOCKS]
-
-
-@pytest.mark.parametrize(("idle", "joined"), [(False, JOINED_BLOCKS), (True, IDLE_BLOCKS)])
-def test_blocks_are_joined_in_digital_silence_and_no_longer_when_there_is_sound(*, idle: bool, joined: int) -> None:
-    tape = Tape([PAUSE, *[0] * round(SILENT_S * SAMPLE_RATE), PAUSE, 1, PAUSE], live=True)
-    with closing(Capture(opening(tape))) as capture:
-        tape.paused.wait()
-        capture.idle = idle
-        tape.go_on()
-        tape.paused.wait()
-        assert tape.joined == joined
-        tape.go_on()
-        tape.paused.wait()
-        assert tape.joined == 1
-
-
-def test_a_source_that_keeps_what_it_gets_is_active() -> None:
-    tape = Tape([1, PAUSE], live=True)
-    with closing(Capture(opening(tape))) as capture:
-        tape.paused.wait()
-        before_s = capture.active_s
-        tape.active_s = before_s + 1
-        assert capture.active_s == before_s + 1
+        assert batches == [1, 1, 3, MAX_BATCH]
 
 
 def test_a_lost_source_is_opened_again_until_it_is_back_and_its_audio_begins_with_a_gap() -> None:

@@ -14,8 +14,7 @@ import pytest
 import soundfile
 from helpers.pulse import PulseAudio
 
-from kwsd.audio.capture import IDLE_BLOCKS, JOINED_BLOCKS
-from kwsd.audio.source import BLOCK_SAMPLES
+from kwsd.audio.source import BLOCK_SAMPLES, MAX_BATCH
 
 RATE = 16_000
 WORDS = ["go", "stop", "left", "right", "yes", "yes", "no", "up", "down"]
@@ -27,11 +26,11 @@ READ = """
 import sys
 from kwsd.audio.microphone import Microphone
 microphone = Microphone("default")
-microphone.joined = int(sys.argv[1])
+microphone.batch = int(sys.argv[1])
 blocks = microphone.blocks()
 next(blocks)  # what is played may begin in it
 block = next(blocks)
-print(block.joined, len(block.samples))
+print(block.merged, len(block.samples))
 """
 
 
@@ -115,24 +114,8 @@ def test_the_daemon_stops_cleanly_when_asked(heard: Heard) -> None:
     assert heard.exit_code == 0
 
 
-def read(pulse: PulseAudio, program: str, joined: int) -> tuple[int, int]:
-    """Blocks and samples of what a microphone delivers as one when so many may be joined."""
-    with pulse.client(Path(program).with_name("python"), "-c", READ, str(joined)) as reader:
+@pytest.mark.parametrize("batch", [1, 3, MAX_BATCH])
+def test_a_microphone_merges_the_blocks_of_a_batch(pulse: PulseAudio, program: str, batch: int) -> None:
+    with pulse.client(Path(program).with_name("python"), "-c", READ, str(batch)) as reader:
         assert reader.stdout
-        blocks, samples = reader.stdout.read().split()
-        return int(blocks), int(samples)
-
-
-def test_as_many_blocks_as_are_wanted_come_as_one(pulse: PulseAudio, program: str) -> None:
-    assert read(pulse, program, 3) == (3, 3 * BLOCK_SAMPLES)
-
-
-def test_of_zeros_more_blocks_come_as_one_than_the_device_keeps(pulse: PulseAudio, program: str) -> None:
-    assert read(pulse, program, IDLE_BLOCKS) == (IDLE_BLOCKS, IDLE_BLOCKS * BLOCK_SAMPLES)
-
-
-def test_of_sound_no_more_blocks_come_as_one_than_the_device_keeps(pulse: PulseAudio, program: str) -> None:
-    with pulse.noise():
-        blocks, samples = read(pulse, program, IDLE_BLOCKS)
-    assert 1 <= blocks <= JOINED_BLOCKS
-    assert samples == blocks * BLOCK_SAMPLES
+        assert reader.stdout.read().split() == [str(batch), str(batch * BLOCK_SAMPLES)]

@@ -106,8 +106,7 @@ class Burst:
 
     name = "burst"
     live = True
-    joined = 1
-    active_s = 0.0
+    batch = 1
 
     def __init__(self, blocks: int) -> None:
         self._blocks = blocks

@@ -19,8 +19,7 @@ class Tape:
 
     name = "tape"
     live = False
-    joined = 1
-    active_s = 0.0
+    batch = 1
 
     def __init__(self, path: str, before_gap: int) -> None:
         samples, _ = soundfile.read(path, dtype="float32")
