@@ -154,7 +154,7 @@ class Listening:
     def _receive(self) -> None:
         message = self._bus.receive(timeout_s=0.5)
         arrived_s = time.time()
-        event = events.decode(message.body) if message else None
+        event = events.decode_event(message.body) if message else None
         if isinstance(event, KeywordEvent):
             self.latencies_ms.append(event.latency_ms + 1000 * (arrived_s - event.time.timestamp()))
 

@@ -25,7 +25,7 @@ sys.path.append(str(ROOT / "tests"))
 from helpers.running import Running  # noqa: E402  the folder of the line before
 from test_disk import on_full_disk  # noqa: E402
 
-from kwsd.bus.control import ask  # noqa: E402
+from kwsd.bus.control import send_request  # noqa: E402
 from kwsd.errors import ControlError  # noqa: E402
 
 PROGRAM = str(Path(sys.executable).with_name("kwsd"))
@@ -166,7 +166,7 @@ def reload_refused() -> float:
             config.write_text("volume = 11\n")
             started_s = time.monotonic()
             try:
-                ask("reload", daemon.control)
+                send_request("reload", daemon.control)
             except ControlError:
                 return time.monotonic() - started_s
     raise SystemExit("a bad configuration was taken")

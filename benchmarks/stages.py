@@ -30,11 +30,11 @@ from kwsd import Spotter, frontend, load_model
 from kwsd.audio.capture import Capture
 from kwsd.audio.convert import Converter
 from kwsd.audio.source import BLOCK_SAMPLES, Block
-from kwsd.bus.control import Control
+from kwsd.bus.control import ControlServer
 from kwsd.bus.publisher import Publisher
 from kwsd.cli.demo import FOLDER
 from kwsd.clips.keeper import Keeper
-from kwsd.config.schema import Clips
+from kwsd.config.schema import ClipsConfig
 from kwsd.daemon.notify import Notifier
 from kwsd.daemon.reporter import Reporter
 from kwsd.daemon.state import StreamState
@@ -132,16 +132,16 @@ def _around() -> dict[str, float]:
         capture = Capture(lambda: endless)
         with (
             Publisher(f"ipc://{folder}/events.sock") as publisher,
-            closing(Control(f"ipc://{folder}/control.sock")) as control,
+            closing(ControlServer(f"ipc://{folder}/control.sock")) as control,
         ):
             state, spotter = StreamState("", "endless"), Spotter(load_model())
-            reporter = Reporter(publisher, notifier, state, capture, spotter, Keeper(Clips()))
+            reporter = Reporter(publisher, notifier, state, capture, spotter, Keeper(ClipsConfig()))
             reporter.publish_status()
 
             def look() -> None:
                 notifier.alive()
-                control.serve(lambda _command: [reporter.publish_status()])
-                reporter.publish_due_status(asked=publisher.new_subscribers())
+                control.answer_requests(lambda _command: [reporter.publish_status()])
+                reporter.publish_due_status(asked=publisher.has_new_subscribers())
 
             spent = {
                 "capture: conversion": _median_us(lambda: Converter(frontend.SAMPLE_RATE).convert(block)),

@@ -27,8 +27,8 @@ from helpers.crowd import READ, STUCK, crowd
 from helpers.listening import Listening
 from helpers.pulse import running_pulse
 
-from kwsd.bus.control import ask
-from kwsd.bus.events import KeywordEvent, decode
+from kwsd.bus.control import send_request
+from kwsd.bus.events import KeywordEvent, decode_event
 
 PROGRAM = str(Path(sys.executable).with_name("kwsd"))
 
@@ -137,18 +137,18 @@ CONDITIONS: tuple[tuple[str, Callable[[Listening], AbstractContextManager[object
 
 def measure(daemon: Listening, player: "subprocess.Popen[str]") -> Cost:
     """Receive events until the player ends."""
-    before, started_s = ask("status", daemon.control), time.monotonic()
+    before, started_s = send_request("status", daemon.control), time.monotonic()
     main_s, all_s = _cpu_s(daemon)
     latencies_ms = []
     while player.poll() is None:
         message = daemon.subscription.receive(timeout_s=0.5)
         arrived_s = time.time()
-        event = decode(message.body) if message else None
+        event = decode_event(message.body) if message else None
         if isinstance(event, KeywordEvent):
             latencies_ms.append(event.latency_ms + 1000 * (arrived_s - event.time.timestamp()))
     seconds = time.monotonic() - started_s
     main_after_s, all_after_s = _cpu_s(daemon)
-    after = ask("status", daemon.control)
+    after = send_request("status", daemon.control)
     return Cost(
         (main_after_s - main_s) / seconds,
         (all_after_s - all_s) / seconds,

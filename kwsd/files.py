@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 
-def replace(path: Path, content: bytes) -> None:
+def replace_file(path: Path, content: bytes) -> None:
     """Write a file as a whole: where there is no room for it, the old one stays.
 
     Parameters

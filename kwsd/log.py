@@ -23,7 +23,7 @@ class JournalFormatter(logging.Formatter):
         return "\n".join(prefix + line for line in super().format(record).splitlines())
 
 
-def keep_libraries_quiet() -> None:
+def silence_libraries() -> None:
     """From now on keep standard error for this program's own lines.
 
     PortAudio and ALSA write several at each attempt to open a device that is not there: for hours, where one is enough.
@@ -50,17 +50,17 @@ def _handler() -> logging.Handler:
         return RichHandler(console=Console(stderr=True), show_path=False, log_time_format="[%X]")
     handler = logging.StreamHandler()
     plain = logging.Formatter("%(asctime)s %(levelname)s %(message)s")
-    handler.setFormatter(JournalFormatter("%(message)s") if _to_journal() else plain)
+    handler.setFormatter(JournalFormatter("%(message)s") if _is_journal() else plain)
     return handler
 
 
-def _to_journal() -> bool:
+def _is_journal() -> bool:
     """Whether standard error is the journal: systemd names its device and inode (systemd.exec(5), JOURNAL_STREAM)."""
     found = os.fstat(sys.stderr.fileno())
     return os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
 
 
-def say_error(message: str) -> None:
+def print_error(message: str) -> None:
     """Print the one sentence that a command ends with."""
-    prefix = "<3>" if _to_journal() else "kwsd: "
+    prefix = "<3>" if _is_journal() else "kwsd: "
     sys.stderr.write(f"{prefix}{message}\n")

@@ -9,12 +9,12 @@ from pathlib import Path
 import platformdirs
 
 from kwsd.errors import OutputError, ServiceError
-from kwsd.files import replace
+from kwsd.files import replace_file
 
-UNIT = "kwsd.service"
+UNIT_NAME = "kwsd.service"
 
 
-def install() -> Path:
+def install_service() -> Path:
     """Install the unit, or renew it; start it now and at every login.
 
     Returns
@@ -31,18 +31,18 @@ def install() -> Path:
     """
     path = unit_path()
     # A unit that is left behind without a manager to run it would start at some later login, unasked.
-    systemctl("show-environment")
-    with _file("write", path):
+    run_systemctl("show-environment")
+    with _file_errors("write", path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace(path, unit(Path(sys.executable).with_name("kwsd")).encode())
-    systemctl("daemon-reload")
-    systemctl("enable", UNIT)
+        replace_file(path, format_unit(Path(sys.executable).with_name("kwsd")).encode())
+    run_systemctl("daemon-reload")
+    run_systemctl("enable", UNIT_NAME)
     # A daemon that runs already is an older one, perhaps of another version.
-    systemctl("restart", UNIT)
+    run_systemctl("restart", UNIT_NAME)
     return path
 
 
-def uninstall() -> Path:
+def uninstall_service() -> Path:
     """Stop the unit and remove it; a unit that is not there is no error.
 
     Returns
@@ -59,30 +59,30 @@ def uninstall() -> Path:
     """
     path = unit_path()
     if path.exists():
-        systemctl("disable", "--now", UNIT)
-    with _file("remove", path):
+        run_systemctl("disable", "--now", UNIT_NAME)
+    with _file_errors("remove", path):
         path.unlink(missing_ok=True)
-    systemctl("daemon-reload")
+    run_systemctl("daemon-reload")
     return path
 
 
 def unit_path() -> Path:
     """Where a user's own units are (systemd.unit(5))."""
-    return platformdirs.user_config_path("systemd") / "user" / UNIT
+    return platformdirs.user_config_path("systemd") / "user" / UNIT_NAME
 
 
-def unit(program: Path) -> str:
+def format_unit(program: Path) -> str:
     """The bundled unit, for a kwsd that is installed at `program`."""
     package = Path(__file__).parent
     # In a source tree the units lie beside the package; in an installation, inside it.
     shelves = [package.parent / "systemd", package / "systemd"]
-    text = next(shelf / UNIT for shelf in shelves if (shelf / UNIT).exists()).read_text("utf-8")
+    text = next(shelf / UNIT_NAME for shelf in shelves if (shelf / UNIT_NAME).exists()).read_text("utf-8")
     # A percent sign begins a specifier, and quotes keep spaces together (systemd.service(5), "Command lines").
     quoted = f'"{program}"'.replace("%", "%%")
     return text.replace("%h/.local/bin/kwsd", quoted)
 
 
-def properties() -> dict[str, str]:
+def read_unit_properties() -> dict[str, str]:
     """What the service manager knows of the unit (systemctl(1), "show").
 
     Raises
@@ -91,11 +91,11 @@ def properties() -> dict[str, str]:
         There is no service manager.
     """
     names = "LoadState,UnitFileState,ActiveState,SubState,ExecMainStatus"
-    lines = systemctl("show", f"--property={names}", UNIT).splitlines()
+    lines = run_systemctl("show", f"--property={names}", UNIT_NAME).splitlines()
     return dict(line.split("=", 1) for line in lines)
 
 
-def systemctl(*arguments: str) -> str:
+def run_systemctl(*arguments: str) -> str:
     """Let the user's service manager do something; gives what it prints.
 
     Raises
@@ -115,7 +115,7 @@ def systemctl(*arguments: str) -> str:
 
 
 @contextmanager
-def _file(verb: str, path: Path) -> Iterator[None]:
+def _file_errors(verb: str, path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -13,7 +13,7 @@ from rich._export_format import CONSOLE_SVG_FORMAT
 from rich.console import Console
 
 from kwsd.bus.client import Subscription
-from kwsd.bus.events import decode
+from kwsd.bus.events import decode_event
 from kwsd.cli.demo import FOLDER
 from kwsd.monitor.own import own_daemon
 from kwsd.monitor.screen import draw
@@ -33,7 +33,7 @@ def watch(view: View) -> None:
     os.chdir(FOLDER)  # so that the picture tells no path of the machine
     with own_daemon("file:demo.flac") as daemon, Subscription(daemon.address, monitor=True) as events:
         while len(view.keywords) < KEYWORDS and (message := events.receive(timeout_s=30)):
-            view.take(decode(message.body), time.monotonic())
+            view.take(decode_event(message.body), time.monotonic())
 
 
 def main() -> None:

@@ -18,10 +18,10 @@ import kwsd
 import kwsd_train.cli
 from kwsd import errors
 from kwsd.cli.commands import app
-from kwsd.config.load import PREFIX
+from kwsd.config.load import ENVIRONMENT_PREFIX
 from kwsd.config.schema import EVENT_FIELDS
-from kwsd.config.show import Setting, settings, toml
-from kwsd.ending import INTERRUPTED
+from kwsd.config.show import Setting, format_toml, list_settings
+from kwsd.ending import INTERRUPT_EXIT_CODE
 
 ROOT = Path(__file__).parents[1]
 
@@ -81,7 +81,7 @@ def exit_codes() -> Iterator[tuple[int, str]]:
     found[errors.KwsdError.exit_code] = ["A fault of kwsd itself."]
     found[1] = ["The reader of the output has gone."]
     found[3] = ["`kwsd service status`: the service does not run."]
-    found[INTERRUPTED] = ["Ended by Ctrl+C; a daemon ends with 0."]
+    found[INTERRUPT_EXIT_CODE] = ["Ended by Ctrl+C; a daemon ends with 0."]
     for code, meanings in sorted(found.items()):
         yield code, " ".join(meanings)
 
@@ -105,11 +105,15 @@ systemd prints; `RestartPreventExitStatus=` in the units lists those that a rest
 
 def config_page() -> str:
     """The page about the configuration."""
-    rows = "".join(_rows(settings()))
-    example = toml(
-        {setting.key: setting.example for setting in settings() if setting.inner or isinstance(setting.example, dict)}
+    rows = "".join(_rows(list_settings()))
+    example = format_toml(
+        {
+            setting.key: setting.example
+            for setting in list_settings()
+            if setting.inner or isinstance(setting.example, dict)
+        }
     ).strip()
-    variables = ", ".join(f"`{PREFIX}{field.upper()}`" for field in EVENT_FIELDS)
+    variables = ", ".join(f"`{ENVIRONMENT_PREFIX}{field.upper()}`" for field in EVENT_FIELDS)
     return f"""<!-- Written by scripts/reference.py from kwsd/config.py: change that. -->
 # Configuration
 
@@ -145,7 +149,7 @@ def _rows(found: list[Setting], table: str = "") -> Iterator[str]:
         key = table + setting.key
         default = f"`{json.dumps(setting.schema['default'])}`" if setting.schema.get("default") is not None else ""
         flag = f"`--{setting.key.replace('_', '-')}`" if not table and setting.key in FLAGS else ""
-        variable = f"`{PREFIX}{setting.key.upper()}`" if not table and setting.key not in FILE_ONLY else ""
+        variable = f"`{ENVIRONMENT_PREFIX}{setting.key.upper()}`" if not table and setting.key not in FILE_ONLY else ""
         flag = OTHER_FLAGS.get(key, flag)
         description = setting.description.replace("|", "\\|")
         yield f"| `{key}` | {_kind(setting.schema)} | {default} | {flag} | {variable} | {description} |\n"
@@ -174,7 +178,11 @@ def _kind(schema: dict) -> str:
 
 
 def _sections() -> dict[str, list[tuple[str, str]]]:
-    variables = [(PREFIX + setting.key.upper(), setting.description) for setting in settings() if not setting.inner]
+    variables = [
+        (ENVIRONMENT_PREFIX + setting.key.upper(), setting.description)
+        for setting in list_settings()
+        if not setting.inner
+    ]
     return {
         "ENVIRONMENT": [
             *variables,

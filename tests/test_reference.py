@@ -20,7 +20,7 @@ import kwsd_train.cli
 from kwsd import errors
 from kwsd.cli.commands import app as kwsd_app
 from kwsd.config.load import load_config
-from kwsd.config.show import settings
+from kwsd.config.show import list_settings
 
 PAGES = pages()
 SHARE = ROOT / "share"
@@ -92,7 +92,7 @@ def test_every_command_stands_in_a_hand_written_document(path: str) -> None:
 
 def test_every_setting_says_what_it_is() -> None:
     page = (ROOT / "docs/config.md").read_text("utf-8")
-    for setting in settings():
+    for setting in list_settings():
         for each in (setting, *setting.inner):
             assert each.description
             assert f"{each.key}` | " in page

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kwsd.bus.client import Subscription
-from kwsd.bus.events import KeywordEvent, StatusEvent, decode
+from kwsd.bus.events import KeywordEvent, StatusEvent, decode_event
 
 PROGRAM = str(Path(sys.executable).with_name("kwsd"))
 
@@ -32,7 +32,7 @@ class Inbox:
     def receive(self, timeout_s: float) -> Iterator[KeywordEvent]:
         """Keyword events until nothing comes in time, or the daemon stops."""
         while message := self._subscription.receive(timeout_s):
-            event = decode(message.body)
+            event = decode_event(message.body)
             expected = self._numbers.get(message.topic, event.seq - 1) + 1
             self.sequence_gaps += event.seq != expected
             self._numbers[message.topic] = event.seq

@@ -12,7 +12,7 @@ from pathlib import Path
 import zmq
 from helpers.running import Running
 
-from kwsd.bus.control import MAX_REQUEST_BYTES, REQUESTS_A_TURN, Command, ask
+from kwsd.bus.control import MAX_REQUEST_BYTES, MAX_REQUESTS_PER_TURN, Command, send_request
 from kwsd.bus.events import StatusEvent
 from kwsd.errors import ControlError
 
@@ -183,7 +183,7 @@ class Faults:
         if self._draw.random() < 0.5:  # noqa: PLR2004  a coin
             os.kill(self._daemon.process.pid, signal.SIGHUP)
             # It is obeyed at the end of the turn that answers the first of these; the last is answered in another.
-            for _ in range(REQUESTS_A_TURN + 1):
+            for _ in range(MAX_REQUESTS_PER_TURN + 1):
                 self._ask("status")
             return
         try:
@@ -196,7 +196,7 @@ class Faults:
                 self.wrong.append("a bad configuration was taken")
 
     def _ask(self, command: Command) -> StatusEvent:
-        return ask(command, self._daemon.control)
+        return send_request(command, self._daemon.control)
 
     def _expect(self, state: str, status: StatusEvent) -> None:
         if status.state != state:

@@ -13,10 +13,10 @@ from kwsd.errors import AddressError
 
 IPC = "ipc://"
 TCP = "tcp://"
-READABLE = int(zmq.POLLIN)
+POLLIN = int(zmq.POLLIN)
 """As a number: operations on pyzmq's own are slow."""
 
-ADDRESS_OF_ONE_S_OWN = "export KWSD_ADDRESS=ipc://$HOME/.kwsd/events.sock"
+SET_ADDRESS_COMMAND = "export KWSD_ADDRESS=ipc://$HOME/.kwsd/events.sock"
 """What to type where there is no folder for sockets."""
 
 MAX_PATH_BYTES = 107
@@ -51,7 +51,7 @@ def control_address(events: str = "") -> str:
     return f"{IPC}{folder}/control.sock"
 
 
-def check_address(address: str, *, curve: bool = False) -> None:
+def check_publish_address(address: str, *, curve: bool = False) -> None:
     """Refuse an address that kwsd must not or cannot publish on.
 
     Parameters
@@ -67,12 +67,12 @@ def check_address(address: str, *, curve: bool = False) -> None:
     """
     if curve and not address.startswith(TCP):
         raise AddressError(f"CURVE is for addresses that begin with {TCP}, not for {address!r}")
-    check_form(address)
+    check_subscribe_address(address)
     if address.startswith(TCP) and not curve:
         _check_loopback(address)
 
 
-def check_form(address: str) -> None:
+def check_subscribe_address(address: str) -> None:
     """Refuse what is no event address, wherever its host may be.
 
     Raises
@@ -103,7 +103,7 @@ def check_control_address(address: str) -> None:
     _check_path(address.removeprefix(IPC))
 
 
-def bind(socket: zmq.Socket[bytes], address: str) -> "IpcGuard | None":
+def bind_socket(socket: zmq.Socket[bytes], address: str) -> "IpcGuard | None":
     """Bind a socket; on ipc, under a guard and for this user alone.
 
     Parameters
@@ -135,9 +135,9 @@ def bind(socket: zmq.Socket[bytes], address: str) -> "IpcGuard | None":
     return guard
 
 
-def readable(socket: "zmq.Socket[bytes]") -> bool:
+def is_readable(socket: "zmq.Socket[bytes]") -> bool:
     """Whether a message waits; many times cheaper than a poll of no time, which is made at every look."""
-    return bool(int(socket.get(zmq.EVENTS)) & READABLE)
+    return bool(int(socket.get(zmq.EVENTS)) & POLLIN)
 
 
 def is_ipv6(address: str) -> bool:
@@ -164,10 +164,10 @@ class IpcGuard:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        _private_folder(path.parent)
+        _make_private_folder(path.parent)
         if path.exists() and not path.is_socket():
             raise AddressError(f"event address {IPC}{path} is a file or folder of another kind: name another path")
-        self._lock = _locked(path.with_name(path.name + ".lock"), path)
+        self._lock = _lock_file(path.with_name(path.name + ".lock"), path)
         path.unlink(missing_ok=True)
 
     def release(self) -> None:
@@ -183,7 +183,7 @@ def _runtime_folder() -> Path:
     if os.geteuid() == 0:
         return Path("/run/kwsd")
     raise AddressError(
-        f"there is no runtime folder {runtime}: log in through systemd, or choose another with  {ADDRESS_OF_ONE_S_OWN}"
+        f"there is no runtime folder {runtime}: log in through systemd, or choose another with  {SET_ADDRESS_COMMAND}"
     )
 
 
@@ -210,7 +210,7 @@ def _check_loopback(address: str) -> None:
         )
 
 
-def _private_folder(folder: Path) -> None:
+def _make_private_folder(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.stat()
@@ -222,7 +222,7 @@ def _private_folder(folder: Path) -> None:
         raise AddressError(f"the folder {folder} of the socket can be written by other users: name one of your own")
 
 
-def _locked(lock: Path, path: Path) -> IO[bytes]:
+def _lock_file(lock: Path, path: Path) -> IO[bytes]:
     try:
         file = lock.open("ab")
     except OSError as error:

@@ -9,16 +9,16 @@ from typing import NamedTuple, Self
 import zmq
 
 from kwsd.bus import events
-from kwsd.bus.address import check_form, default_address, is_ipv6
+from kwsd.bus.address import check_subscribe_address, default_address, is_ipv6
 from kwsd.bus.curve import ClientKeys
 from kwsd.bus.events import KeywordEvent
 from kwsd.errors import AddressError, EventError
 
-POLL_S = 0.2
+MAX_POLL_S = 0.2
 """Longest wait inside ZeroMQ: a Ctrl+C that arrives just before a wait begins is seen after it."""
 
 
-class Message(NamedTuple):
+class EventMessage(NamedTuple):
     """One event as it was published.
 
     Parameters
@@ -42,7 +42,7 @@ class Subscription:
     keywords : sequence of str, optional
         Only events of these keywords; all without it. The status comes in any case.
     keys : ClientKeys, optional
-        For a daemon with CURVE; see `kwsd.bus.curve.client_keys`.
+        For a daemon with CURVE; see `kwsd.bus.curve.read_client_keys`.
     monitor : bool
         Whether monitor events are to come too.
 
@@ -61,7 +61,7 @@ class Subscription:
         monitor: bool = False,
     ) -> None:
         self.address = address or default_address()
-        check_form(self.address)
+        check_subscribe_address(self.address)
         self._topics = None if keywords is None else {events.KEYWORD_TOPIC + word for word in keywords}
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.SUB)
@@ -90,7 +90,7 @@ class Subscription:
     ) -> None:
         self.close()
 
-    def receive(self, timeout_s: float | None = None) -> Message | None:
+    def receive(self, timeout_s: float | None = None) -> EventMessage | None:
         """The next event, or None when none came in time.
 
         Parameters
@@ -106,7 +106,7 @@ class Subscription:
         end_s = math.inf if timeout_s is None else time.monotonic() + timeout_s
         while True:
             if self._socket.poll(_milliseconds_until(end_s)):
-                message = _message(self._socket.recv_multipart())
+                message = _to_event_message(self._socket.recv_multipart())
                 if self._wanted(message.topic):
                     return message
             elif time.monotonic() >= end_s:
@@ -122,16 +122,16 @@ class Subscription:
         return self._topics is None or topic == events.STATUS_TOPIC or topic in self._topics
 
 
-def _message(frames: list[bytes]) -> Message:
+def _to_event_message(frames: list[bytes]) -> EventMessage:
     try:
         topic, body = frames
-        return Message(topic.decode(), body)
+        return EventMessage(topic.decode(), body)
     except ValueError:
         raise EventError("what arrived is no event: it has other frames than a topic and a body") from None
 
 
 def _milliseconds_until(end_s: float) -> int:
-    return max(0, round(1000 * min(POLL_S, end_s - time.monotonic())))
+    return max(0, round(1000 * min(MAX_POLL_S, end_s - time.monotonic())))
 
 
 def subscribe(address: str | None = None, keywords: Sequence[str] | None = None) -> Iterator[KeywordEvent]:
@@ -162,6 +162,6 @@ def subscribe(address: str | None = None, keywords: Sequence[str] | None = None)
     """
     with Subscription(address, keywords) as subscription:
         while message := subscription.receive():
-            event = events.decode(message.body)
+            event = events.decode_event(message.body)
             if isinstance(event, KeywordEvent):
                 yield event

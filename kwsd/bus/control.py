@@ -8,20 +8,20 @@ from typing import Annotated, Literal
 import msgspec
 import zmq
 
-from kwsd.bus.address import IPC, bind, check_control_address, control_address, readable
+from kwsd.bus.address import IPC, bind_socket, check_control_address, control_address, is_readable
 from kwsd.bus.events import StatusEvent
 from kwsd.errors import AddressError, ControlError, KwsdError
 
 MAX_REQUEST_BYTES = 4096
 """ZeroMQ cuts the connection of whoever sends more."""
 
-REQUESTS_A_TURN = 8
+MAX_REQUESTS_PER_TURN = 8
 """Requests answered at each look, and kept for each client: a flood of them must not hold up the audio."""
 
 LINGER_MS = 1000
 """How long closing waits for the last answer to leave."""
 
-ANSWER_S = 20.0
+REPLY_TIMEOUT_S = 20.0
 """Longest wait for an answer: loading a SavedModel takes several seconds."""
 
 Command = Literal["status", "mute", "unmute", "reload", "stop", "thresholds"]
@@ -46,7 +46,7 @@ class Reply(msgspec.Struct, frozen=True):
     others: list[StatusEvent] = []
 
 
-class Control:
+class ControlServer:
     """Answers requests on a socket that only this user can reach.
 
     Parameters
@@ -68,19 +68,19 @@ class Control:
         self._socket = self._context.socket(zmq.ROUTER)
         self._socket.linger = LINGER_MS
         self._socket.maxmsgsize = MAX_REQUEST_BYTES
-        self._socket.rcvhwm = REQUESTS_A_TURN
+        self._socket.rcvhwm = MAX_REQUESTS_PER_TURN
         try:
-            self._guard = bind(self._socket, address)
+            self._guard = bind_socket(self._socket, address)
         except AddressError:
             self._context.destroy(linger=0)
             raise
 
     @property
     def descriptor(self) -> int:
-        """What becomes readable when there is a request; `serve` then says whether it was one."""
+        """What becomes readable when there is a request; `answer_requests` then says whether it was one."""
         return int(self._socket.get(zmq.FD))
 
-    def serve(self, fulfil: Callable[[Request], list[StatusEvent]]) -> bool:
+    def answer_requests(self, fulfil: Callable[[Request], list[StatusEvent]]) -> bool:
         """Answer what has been asked since the last call, without ever waiting.
 
         The frames before the first empty one say who has asked (rfc.zeromq.org/spec/28); what has none is no request.
@@ -95,13 +95,13 @@ class Control:
         bool
             Whether anything had been asked: then there may be more.
         """
-        for request in range(REQUESTS_A_TURN):
-            if not readable(self._socket):
+        for request in range(MAX_REQUESTS_PER_TURN):
+            if not is_readable(self._socket):
                 return request > 0
             frames = self._socket.recv_multipart()
             if b"" in frames:
                 end = frames.index(b"") + 1
-                reply = _answer(frames[end:], fulfil)
+                reply = _reply_to(frames[end:], fulfil)
                 self._socket.send_multipart([*frames[:end], msgspec.json.encode(reply)])
         return True
 
@@ -113,18 +113,20 @@ class Control:
             self._guard.release()
 
 
-def ask(command: Command, address: str | None = None, *, thresholds: Mapping[str, float] | None = None) -> StatusEvent:
-    """Send a request to a running daemon; see `ask_all`.
+def send_request(
+    command: Command, address: str | None = None, *, thresholds: Mapping[str, float] | None = None
+) -> StatusEvent:
+    """Send a request to a running daemon; see `send_request_to_all`.
 
     Returns
     -------
     StatusEvent
         The daemon's status when it has fulfilled the request; of several streams, that of the first.
     """
-    return ask_all(command, address, thresholds=thresholds)[0]
+    return send_request_to_all(command, address, thresholds=thresholds)[0]
 
 
-def ask_all(
+def send_request_to_all(
     command: Command, address: str | None = None, *, thresholds: Mapping[str, float] | None = None
 ) -> list[StatusEvent]:
     """Send a request to a running daemon.
@@ -156,12 +158,12 @@ def ask_all(
         socket.linger = 0
         socket.connect(address)
         socket.send(msgspec.json.encode(Request(command, dict(thresholds or {}))))
-        if not socket.poll(round(ANSWER_S * 1000)):
-            raise ControlError(f"the kwsd at {address} did not answer within {ANSWER_S:g} s")
-        return _statuses(socket.recv(), address)
+        if not socket.poll(round(REPLY_TIMEOUT_S * 1000)):
+            raise ControlError(f"the kwsd at {address} did not answer within {REPLY_TIMEOUT_S:g} s")
+        return _decode_reply(socket.recv(), address)
 
 
-def _answer(frames: list[bytes], fulfil: Callable[[Request], list[StatusEvent]]) -> Reply:
+def _reply_to(frames: list[bytes], fulfil: Callable[[Request], list[StatusEvent]]) -> Reply:
     try:
         request = msgspec.json.decode(b"".join(frames), type=Request)
         status, *others = fulfil(request)
@@ -183,7 +185,7 @@ def _check_running(address: str) -> None:
             raise ControlError(f"cannot ask the kwsd at {address}: {error.strerror}") from None
 
 
-def _statuses(body: bytes, address: str) -> list[StatusEvent]:
+def _decode_reply(body: bytes, address: str) -> list[StatusEvent]:
     try:
         reply = msgspec.json.decode(body, type=Reply)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

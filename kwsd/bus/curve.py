@@ -9,11 +9,11 @@ import zmq
 from zmq.auth import create_certificates, load_certificate
 from zmq.utils import z85
 
-from kwsd.config.schema import Curve
+from kwsd.config.schema import CurveConfig
 from kwsd.errors import ConfigError, OutputError
 
-ENDING = "key_secret"
-DOMAIN = "kwsd"
+SECRET_KEY_SUFFIX = "key_secret"  # noqa: S105  a file name, not a secret
+ZAP_DOMAIN = "kwsd"
 KEY_BYTES = 32
 
 
@@ -38,7 +38,7 @@ class ClientKeys(NamedTuple):
     server: bytes
 
 
-class Door:
+class ClientAuthenticator:
     """Lets only listed clients in; the handshakes are checked by a thread of pyzmq.
 
     Parameters
@@ -54,11 +54,11 @@ class Door:
         self.clients = keys.clients
         self._authenticator = ThreadAuthenticator(socket.context)
         self._authenticator.start()
-        self._authenticator.configure_curve_callback(DOMAIN, self)
+        self._authenticator.configure_curve_callback(ZAP_DOMAIN, self)
         socket.curve_server = True
         socket.curve_publickey, socket.curve_secretkey = keys.pair
         # Enforced: without an authenticator nobody would be let in, instead of everybody.
-        socket.zap_domain = DOMAIN.encode()
+        socket.zap_domain = ZAP_DOMAIN.encode()
         socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
 
     def callback(self, _domain: str, key: bytes) -> bool:
@@ -70,7 +70,7 @@ class Door:
         self._authenticator.stop()
 
 
-def server_keys(curve: Curve) -> ServerKeys:
+def read_server_keys(curve: CurveConfig) -> ServerKeys:
     """Read the daemon's keys and those of its clients.
 
     Raises
@@ -83,10 +83,10 @@ def server_keys(curve: Curve) -> ServerKeys:
         files = [path for path in folder.iterdir() if path.suffix == ".key"]
     except OSError as error:
         raise ConfigError(f"cannot read the clients' keys in {folder}: {error.strerror}") from None
-    return ServerKeys(key_pair(Path(curve.server_key)), frozenset(_load(path)[0] for path in files))
+    return ServerKeys(read_key_pair(Path(curve.server_key)), frozenset(_read_key_file(path)[0] for path in files))
 
 
-def client_keys(secret: Path, server: Path) -> ClientKeys:
+def read_client_keys(secret: Path, server: Path) -> ClientKeys:
     """Read a client's keys and the daemon's public key.
 
     Raises
@@ -94,10 +94,10 @@ def client_keys(secret: Path, server: Path) -> ClientKeys:
     ConfigError
         A file cannot be read, holds no key, or the secret key is open to others.
     """
-    return ClientKeys(key_pair(secret), _load(server.expanduser())[0])
+    return ClientKeys(read_key_pair(secret), _read_key_file(server.expanduser())[0])
 
 
-def key_pair(path: Path) -> KeyPair:
+def read_key_pair(path: Path) -> KeyPair:
     """Read a secret key, with the public key beside it.
 
     Raises
@@ -106,15 +106,15 @@ def key_pair(path: Path) -> KeyPair:
         The file cannot be read, holds no secret key, or is open to others.
     """
     path = path.expanduser()
-    public, secret = _load(path)
+    public, secret = _read_key_file(path)
     if secret is None:
-        raise ConfigError(f"{path} holds no secret key: name the file that ends in .{ENDING}")
+        raise ConfigError(f"{path} holds no secret key: name the file that ends in .{SECRET_KEY_SUFFIX}")
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
         raise ConfigError(f"the secret key {path} is open to other users: chmod 600 it")
     return KeyPair(public, secret)
 
 
-def new_keys(folder: Path, name: str) -> Path:
+def create_key_pair(folder: Path, name: str) -> Path:
     """Make a key pair for this user alone: ``NAME.key``, to be given away, and ``NAME.key_secret``.
 
     Returns
@@ -127,7 +127,7 @@ def new_keys(folder: Path, name: str) -> Path:
     OutputError
         The files exist or cannot be written.
     """
-    public, secret = folder / f"{name}.key", folder / f"{name}.{ENDING}"
+    public, secret = folder / f"{name}.key", folder / f"{name}.{SECRET_KEY_SUFFIX}"
     made = []
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -142,7 +142,7 @@ def new_keys(folder: Path, name: str) -> Path:
     return secret
 
 
-def _load(path: Path) -> tuple[bytes, bytes | None]:
+def _read_key_file(path: Path) -> tuple[bytes, bytes | None]:
     try:
         path.open("rb").close()  # pyzmq would not say why it cannot be read
         public, secret = load_certificate(path)

@@ -8,7 +8,7 @@ import msgspec
 
 from kwsd.errors import EventError
 
-VERSION: Literal[1] = 1
+EVENT_VERSION: Literal[1] = 1
 """Version of the event format: fields may be added within a version, other changes make a new one."""
 
 KEYWORD_TOPIC = "kwsd.keyword."
@@ -17,7 +17,7 @@ MONITOR_TOPIC = "kwsd.monitor"
 
 State = Literal["starting", "listening", "muted", "lost", "stopping"]
 Count = Annotated[int, msgspec.Meta(ge=0)]
-Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class SampleRange(msgspec.Struct, frozen=True):
@@ -30,13 +30,13 @@ class SampleRange(msgspec.Struct, frozen=True):
 class KeywordEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="keyword"):
     """A keyword was spoken."""
 
-    v: Annotated[Literal[1], msgspec.Meta(description="Version of the event format.")] = VERSION
+    v: Annotated[Literal[1], msgspec.Meta(description="Version of the event format.")] = EVENT_VERSION
     id: Annotated[str, msgspec.Meta(description="Unique to this event: the run and the sequence number.")]
     run: Annotated[str, msgspec.Meta(description="One run of the daemon.")]
     seq: Annotated[int, msgspec.Meta(ge=1, description="Counts the events of this topic in this run, without gaps.")]
     time: Annotated[datetime.datetime, msgspec.Meta(tz=True, description="When it was published, UTC.")]
     keyword: str
-    score: Annotated[Share, msgspec.Meta(description="Smoothed score at the decision.")]
+    score: Annotated[Fraction, msgspec.Meta(description="Smoothed score at the decision.")]
     sample: Annotated[Count, msgspec.Meta(description="Samples (16 kHz) that had arrived at the decision.")]
     window: SampleRange
     model: Annotated[str, msgspec.Meta(description="Name of the model.")]
@@ -57,7 +57,7 @@ class Quantiles(msgspec.Struct, frozen=True):
 class StatusEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="status"):
     """How a stream is: every five seconds, at each change of state, and when somebody subscribes or asks."""
 
-    v: Annotated[Literal[1], msgspec.Meta(description="Version of the event format.")] = VERSION
+    v: Annotated[Literal[1], msgspec.Meta(description="Version of the event format.")] = EVENT_VERSION
     run: Annotated[str, msgspec.Meta(description="One run of the daemon.")]
     seq: Annotated[int, msgspec.Meta(ge=1, description="Counts the status events of this run, without gaps.")]
     time: Annotated[datetime.datetime, msgspec.Meta(tz=True, description="When it was published, UTC.")]
@@ -88,7 +88,7 @@ class StatusEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
         Quantiles | None, msgspec.Meta(description="Time from samples to decision for one of the latest 750 windows.")
     ] = None
     thresholds: Annotated[
-        dict[str, Share], msgspec.Meta(description="Threshold of each keyword's smoothed score.")
+        dict[str, Fraction], msgspec.Meta(description="Threshold of each keyword's smoothed score.")
     ] = {}
     cpu_s: Annotated[float, msgspec.Meta(ge=0, description="Seconds of CPU time that the daemon has used.")] = 0.0
     clips_folder: Annotated[
@@ -102,13 +102,13 @@ class StatusEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
 class MonitorEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="monitor"):
     """What the daemon has just heard, in outline: only while somebody watches, and only on ipc."""
 
-    v: Annotated[Literal[1], msgspec.Meta(description="Version of the event format.")] = VERSION
+    v: Annotated[Literal[1], msgspec.Meta(description="Version of the event format.")] = EVENT_VERSION
     run: Annotated[str, msgspec.Meta(description="One run of the daemon.")]
     seq: Annotated[int, msgspec.Meta(ge=1, description="Counts the monitor events of this run, without gaps.")]
     sample: Annotated[Count, msgspec.Meta(description="Samples (16 kHz) that had arrived.")]
     level_db: Annotated[float, msgspec.Meta(le=0, description="Mean level since the event before; full scale is 0.")]
     peak_db: Annotated[float, msgspec.Meta(le=0, description="Loudest sample since the event before.")]
-    scores: Annotated[dict[str, Share], msgspec.Meta(description="Smoothed score of each keyword.")]
+    scores: Annotated[dict[str, Fraction], msgspec.Meta(description="Smoothed score of each keyword.")]
     bands_db: Annotated[
         list[int],
         msgspec.Meta(description="Loudest of the latest hop in each of 32 bands of 250 Hz, from low to high."),
@@ -121,17 +121,17 @@ Event = KeywordEvent | StatusEvent | MonitorEvent
 _FIXED_TOPICS = {StatusEvent: STATUS_TOPIC, MonitorEvent: MONITOR_TOPIC}
 
 
-def topic(event: Event) -> str:
+def event_topic(event: Event) -> str:
     """Topic under which an event is published."""
     return KEYWORD_TOPIC + event.keyword if isinstance(event, KeywordEvent) else _FIXED_TOPICS[type(event)]
 
 
-def encode(event: Event) -> bytes:
+def encode_event(event: Event) -> bytes:
     """An event as UTF-8 JSON."""
     return msgspec.json.encode(event)
 
 
-def decode(body: bytes) -> Event:
+def decode_event(body: bytes) -> Event:
     """The event in a JSON body; fields that this version does not know are left out.
 
     Raises
@@ -142,22 +142,22 @@ def decode(body: bytes) -> Event:
     try:
         event: Event = msgspec.json.decode(body, type=Event)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise EventError(f"what arrived is no event of version {VERSION}: {error}") from None
+        raise EventError(f"what arrived is no event of version {EVENT_VERSION}: {error}") from None
     return event
 
 
-def json_schema() -> str:
+def events_json_schema() -> str:
     """JSON Schema (draft 2020-12) of all events, as in ``docs/events.schema.json``."""
     (schema,), components = msgspec.json.schema_components([Event], ref_template="#/$defs/{name}")
     whole = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
-        "title": f"kwsd events, version {VERSION}",
+        "title": f"kwsd events, version {EVENT_VERSION}",
         **schema,
         "$defs": components,
     }
     return json.dumps(whole, indent=2) + "\n"
 
 
-def now() -> datetime.datetime:
+def utc_now() -> datetime.datetime:
     """Wall time for an event; nothing else in kwsd looks at the wall clock."""
     return datetime.datetime.now(datetime.UTC)

@@ -7,9 +7,9 @@ from typing import Self
 
 import zmq
 
-from kwsd.bus import address as addresses
 from kwsd.bus import events
-from kwsd.bus.curve import Door, ServerKeys
+from kwsd.bus.address import bind_socket, check_publish_address, is_ipv6, is_readable
+from kwsd.bus.curve import ClientAuthenticator, ServerKeys
 from kwsd.bus.events import Event
 from kwsd.errors import AddressError
 
@@ -19,7 +19,7 @@ LINGER_MS = 1000
 MAX_TOPIC_BYTES = 1024
 """ZeroMQ cuts the connection of whoever subscribes to a longer topic: there is none."""
 
-SUBSCRIPTIONS_A_TURN = 1000
+MAX_SUBSCRIPTIONS_PER_TURN = 1000
 """Subscriptions taken at each look: a flood of them must not hold up the audio."""
 
 
@@ -40,7 +40,7 @@ class Publisher:
     overruns : int
         Times that a subscriber's queue was full, so that it began to lose events. ZeroMQ does not tell how many it
         loses until it reads again; the subscriber sees that in the sequence numbers.
-    watched : bool
+    has_monitor_subscribers : bool
         Whether anybody subscribes to the monitor events. On tcp never: what they tell is for this user alone.
 
     Raises
@@ -50,8 +50,8 @@ class Publisher:
     """
 
     def __init__(self, address: str, keys: ServerKeys | None = None) -> None:
-        self.watched = False
-        addresses.check_address(address, curve=keys is not None)
+        self.has_monitor_subscribers = False
+        check_publish_address(address, curve=keys is not None)
         self.address = address
         self.run = uuid.uuid4().hex
         self._sequences: Counter[str] = Counter()
@@ -63,14 +63,14 @@ class Publisher:
         self._socket = self._context.socket(zmq.XPUB)
         self._socket.linger = LINGER_MS
         self._socket.maxmsgsize = MAX_TOPIC_BYTES
-        self._socket.ipv6 = addresses.is_ipv6(self.address)
+        self._socket.ipv6 = is_ipv6(self.address)
         # Without it a second subscriber to the same topic would go unnoticed and get no status at once.
         self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
-        self._door = Door(self._socket, keys) if keys else None
+        self._authenticator = ClientAuthenticator(self._socket, keys) if keys else None
         try:
-            self._guard = addresses.bind(self._socket, self.address)
+            self._guard = bind_socket(self._socket, self.address)
         except AddressError:
-            self._close_door()
+            self._close_authenticator()
             self._context.destroy(linger=0)
             raise
 
@@ -89,7 +89,7 @@ class Publisher:
 
     def publish(self, event: Event) -> None:
         """Hand an event to every subscriber; one that is too slow loses it."""
-        frames = [events.topic(event).encode(), events.encode(event)]
+        frames = [events.event_topic(event).encode(), events.encode_event(event)]
         # A send that must not drop anything fails when a queue is full, and then nobody has the event yet.
         self._socket.setsockopt(zmq.XPUB_NODROP, 1)
         try:
@@ -101,24 +101,24 @@ class Publisher:
 
     @property
     def descriptor(self) -> int:
-        """What becomes readable when somebody subscribes; another one after `admit`."""
+        """What becomes readable when somebody subscribes; another one after `set_client_keys`."""
         return int(self._socket.get(zmq.FD))
 
-    def new_subscribers(self) -> bool:
+    def has_new_subscribers(self) -> bool:
         """Whether anybody has subscribed to the status since the last call."""
         found = False
-        for _ in range(SUBSCRIPTIONS_A_TURN):
-            if not addresses.readable(self._socket):
+        for _ in range(MAX_SUBSCRIPTIONS_PER_TURN):
+            if not is_readable(self._socket):
                 break
             message = self._socket.recv()
             subscribed, topic = message[:1] == b"\x01", message[1:]
             found |= subscribed and events.STATUS_TOPIC.encode().startswith(topic)
             # ZeroMQ tells of every subscription, but only of the last one's end.
             if topic == events.MONITOR_TOPIC.encode() and self._guard:
-                self.watched = subscribed
+                self.has_monitor_subscribers = subscribed
         return found
 
-    def admit(self, keys: ServerKeys | None) -> None:
+    def set_client_keys(self, keys: ServerKeys | None) -> None:
         """From now on let these clients in, and nobody else.
 
         ZeroMQ cannot cut a single connection: when a key was taken away all are cut, and the others come again.
@@ -128,10 +128,10 @@ class Publisher:
         AddressError
             Another program took the address in that moment.
         """
-        if not (self._door and keys):
+        if not (self._authenticator and keys):
             return
-        taken_away = self._door.clients - keys.clients
-        self._door.clients = keys.clients
+        taken_away = self._authenticator.clients - keys.clients
+        self._authenticator.clients = keys.clients
         if taken_away:
             self.close()
             self._open(keys)
@@ -139,11 +139,11 @@ class Publisher:
     def close(self) -> None:
         """Let the last events leave, close the socket and give up the address."""
         self._socket.close()
-        self._close_door()
+        self._close_authenticator()
         self._context.term()
         if self._guard:
             self._guard.release()
 
-    def _close_door(self) -> None:
-        if self._door:
-            self._door.close()
+    def _close_authenticator(self) -> None:
+        if self._authenticator:
+            self._authenticator.close()

@@ -4,10 +4,10 @@ import shutil
 from contextlib import closing
 from datetime import timedelta
 
-from kwsd.bus.address import ADDRESS_OF_ONE_S_OWN, control_address, default_address
+from kwsd.bus.address import SET_ADDRESS_COMMAND, control_address, default_address
 from kwsd.bus.client import Subscription
-from kwsd.bus.control import Control, ask
-from kwsd.bus.curve import server_keys
+from kwsd.bus.control import ControlServer, send_request
+from kwsd.bus.curve import read_server_keys
 from kwsd.bus.events import StatusEvent
 from kwsd.bus.publisher import Publisher
 from kwsd.check.finding import Finding, as_root, failed, ok, skipped, warning
@@ -25,9 +25,9 @@ def bus(config: Config) -> tuple[list[Finding], StatusEvent | None]:
         control = config.control or control_address(address)
     except AddressError as error:
         lingering = as_root("loginctl enable-linger $USER")
-        return [failed("events", error, lingering if shutil.which("loginctl") else ADDRESS_OF_ONE_S_OWN)], None
+        return [failed("events", error, lingering if shutil.which("loginctl") else SET_ADDRESS_COMMAND)], None
     try:
-        status = ask("status", control)
+        status = send_request("status", control)
     except AddressError as error:
         return [failed("events", error, "kwsd config")], None
     except ControlError:
@@ -38,7 +38,10 @@ def bus(config: Config) -> tuple[list[Finding], StatusEvent | None]:
 def _free(config: Config, address: str, control: str) -> Finding:
     """Whether a daemon could publish there: for a moment, one does."""
     try:
-        with Publisher(address, server_keys(config.curve) if config.curve else None), closing(Control(control)):
+        with (
+            Publisher(address, read_server_keys(config.curve) if config.curve else None),
+            closing(ControlServer(control)),
+        ):
             return ok("events", f"{address} is free")
     except (AddressError, ConfigError) as error:
         return failed("events", error, "kwsd config")

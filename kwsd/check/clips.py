@@ -7,11 +7,11 @@ from pathlib import Path
 from kwsd.check.finding import Finding, failed, ok
 from kwsd.clips.clip import clips_in
 from kwsd.clips.writer import prepare
-from kwsd.config.schema import Clips
+from kwsd.config.schema import ClipsConfig
 from kwsd.errors import ConfigError
 
 
-def clips(wanted: Clips) -> Iterator[Finding]:
+def clips(wanted: ClipsConfig) -> Iterator[Finding]:
     """A finding, where clips are wanted."""
     if not wanted.folder:
         return

@@ -17,7 +17,7 @@ from kwsd.check.finding import Finding, as_root, failed, ok, skipped, warning
 from kwsd.check.server import Server, find_server, start_command
 from kwsd.errors import AudioLostError, AudioUnavailableError, KwsdError
 from kwsd.frontend import SAMPLE_RATE, Float32
-from kwsd.levels import mean_db, peak_db
+from kwsd.levels import peak_db, rms_db
 from kwsd.models.model import Model
 from kwsd.pipeline.spotter import Spotter
 
@@ -180,7 +180,7 @@ def _level(samples: Float32, model: Model | None, server: Server | None) -> Find
         silence = "the source delivers nothing but zeros: it is muted, or the wrong one"
         return failed("level", AudioUnavailableError(silence), _choose(server))
     peak = peak_db(samples)
-    text = f"{_curve(samples)} {mean_db(samples):.0f} dB, peak {peak:.0f} dB{_heard(samples, model)}"
+    text = f"{_curve(samples)} {rms_db(samples):.0f} dB, peak {peak:.0f} dB{_heard(samples, model)}"
     clipped = float(np.mean(np.abs(samples) >= CLIPPED))
     if clipped >= CLIPPED_SHARE:
         return warning(
@@ -193,7 +193,7 @@ def _level(samples: Float32, model: Model | None, server: Server | None) -> Find
 
 def _curve(samples: Float32) -> str:
     """Levels as a line of bars, a tenth of a second each."""
-    levels = [mean_db(part) for part in np.array_split(samples, max(1, round(len(samples) / SAMPLE_RATE / STEP_S)))]
+    levels = [rms_db(part) for part in np.array_split(samples, max(1, round(len(samples) / SAMPLE_RATE / STEP_S)))]
     heights = np.interp(levels, [LEVEL_DB, 0], [0, len(STEPS) - 1]).round()
     return "".join(STEPS[int(height)] for height in heights)
 

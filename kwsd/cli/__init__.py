@@ -3,7 +3,7 @@
 import signal
 import sys
 
-from kwsd.ending import run_to_its_end
+from kwsd.ending import run_and_exit
 
 
 def main() -> None:
@@ -11,7 +11,7 @@ def main() -> None:
     if sys.argv[1:2] == ["run"]:
         # A daemon reads its configuration anew on SIGHUP: one that comes before it has read any must not end it.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    run_to_its_end(_run)
+    run_and_exit(_run)
 
 
 def _run() -> None:

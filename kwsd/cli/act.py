@@ -10,7 +10,7 @@ from kwsd.cli.follow import Connect, Key, ServerKey, follow, line, subscription
 from kwsd.cli.options import ConfigFile
 
 if TYPE_CHECKING:
-    from kwsd.actions import Actions
+    from kwsd.actions import ActionRunner
     from kwsd.bus.events import StatusEvent
 
 
@@ -20,7 +20,7 @@ def act(connect: Connect = None, key: Key = None, server_key: ServerKey = None, 
     Prints the events that have one. A command that fails, hangs or is not there is said in one line on standard
     error, and the others run all the same. Stops on SIGTERM and SIGINT (Ctrl+C), and then ends what still runs.
     """
-    from kwsd.actions import Actions
+    from kwsd.actions import ActionRunner
     from kwsd.bus.events import KeywordEvent, StatusEvent
     from kwsd.config.load import load_config
     from kwsd.errors import ConfigError
@@ -32,7 +32,7 @@ def act(connect: Connect = None, key: Key = None, server_key: ServerKey = None, 
     with (
         suppress(KeyboardInterrupt),
         subscription(connect or chosen.address, None, key, server_key) as events,
-        Actions(chosen.commands()) as actions,
+        ActionRunner(chosen.actions_by_keyword()) as actions,
     ):
         unknown: set[str] = set()
         for event, _ in follow(events):
@@ -43,9 +43,9 @@ def act(connect: Connect = None, key: Key = None, server_key: ServerKey = None, 
                 actions.run(event, time.monotonic())
 
 
-def _name_unknown(actions: "Actions", status: "StatusEvent", named: set[str]) -> set[str]:
+def _name_unknown(actions: "ActionRunner", status: "StatusEvent", named: set[str]) -> set[str]:
     """Keywords of actions that the model does not know; those not named before are named."""
-    unknown = actions.unknown(status.keywords)
+    unknown = actions.unknown_keywords(status.keywords)
     for keyword in sorted(unknown - named):
         print(f"model {status.model} has no keyword {keyword!r}: its action never runs", file=sys.stderr)
     return unknown

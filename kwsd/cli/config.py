@@ -23,14 +23,14 @@ def config(
 
     from kwsd.bus.address import control_address, default_address
     from kwsd.config.load import load_config
-    from kwsd.config.show import default_file, file_in_force
+    from kwsd.config.show import format_default_config, format_loaded_config
     from kwsd.errors import UsageError
     from kwsd.models.find import configured_model
 
     if default:
         if json:
             raise UsageError("--default prints a TOML file: leave out --json")
-        print(default_file(), end="")
+        print(format_default_config(), end="")
         return
     found = load_config(file=config)
     events = found.config.address or default_address()
@@ -40,5 +40,5 @@ def config(
         values = msgspec.to_builtins(whole.config)
         print(jsonlib.dumps({key: {"value": values[key], "origin": whole.origins[key]} for key in values}))
     else:
-        print(file_in_force(whole), end="")
+        print(format_loaded_config(whole), end="")
     configured_model(found.config)

@@ -72,11 +72,11 @@ def _show(events: "Iterator[KeywordEvent]") -> int:
 
 def _keyword_events(subscription: "Subscription", daemon: "Popen[bytes]") -> "Iterator[KeywordEvent]":
     """Keyword events until the daemon says that it stops, or is gone."""
-    from kwsd.bus.events import KeywordEvent, StatusEvent, decode
+    from kwsd.bus.events import KeywordEvent, StatusEvent, decode_event
 
     while daemon.poll() is None:
         message = subscription.receive(timeout_s=0.2)
-        event = decode(message.body) if message else None
+        event = decode_event(message.body) if message else None
         if isinstance(event, KeywordEvent):
             yield event
         elif isinstance(event, StatusEvent) and event.state == "stopping":

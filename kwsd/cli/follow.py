@@ -38,24 +38,24 @@ def subscription(
         A key cannot be used.
     """
     from kwsd.bus.client import Subscription
-    from kwsd.bus.curve import client_keys
+    from kwsd.bus.curve import read_client_keys
     from kwsd.errors import UsageError
 
     if (key is None) != (server_key is None):
         raise UsageError("--key and --server-key go together")
-    keys = client_keys(key, server_key) if key and server_key else None
+    keys = read_client_keys(key, server_key) if key and server_key else None
     return Subscription(address, keywords, keys)
 
 
 def follow(subscription: "Subscription", timeout_s: float | None = None) -> "Iterator[tuple[Event, bytes]]":
     """Events and their JSON as they come; each change of the daemon's state is said."""
-    from kwsd.bus.events import StatusEvent, decode
+    from kwsd.bus.events import StatusEvent, decode_event
 
     print(f"waiting for kwsd at {subscription.address}", file=sys.stderr)
     said: dict[str, str] = {}
     end_s = math.inf if timeout_s is None else time.monotonic() + timeout_s
     while message := subscription.receive(end_s - time.monotonic()):
-        event = decode(message.body)
+        event = decode_event(message.body)
         if isinstance(event, StatusEvent) and said.get(event.stream) != _said(event):
             said[event.stream] = _said(event)
             print(said[event.stream], file=sys.stderr)

@@ -24,7 +24,7 @@ def new(
     The daemon needs server.key_secret and a folder with each client's NAME.key; a client its own NAME.key_secret and
     server.key.
     """
-    from kwsd.bus.curve import new_keys
+    from kwsd.bus.curve import create_key_pair
     from kwsd.errors import UsageError
 
     if server == (client is not None):
@@ -32,4 +32,4 @@ def new(
     name = "server" if client is None else client
     if not name or Path(name).name != name:
         raise UsageError(f"{name!r} is no name for a file")
-    print(new_keys(folder, name))
+    print(create_key_pair(folder, name))

@@ -9,7 +9,7 @@ import typer
 from kwsd.cli.follow import Connect, Key, ServerKey, follow, line, subscription
 
 if TYPE_CHECKING:
-    from kwsd.actions import Actions
+    from kwsd.actions import ActionRunner
 
 
 def listen(
@@ -53,16 +53,16 @@ def listen(
         raise NoEventError(f"{printed} of {count} events came within {timeout:g} s")
 
 
-def _actions(command: str | None) -> "Actions":
-    from kwsd.actions import Actions
-    from kwsd.config.schema import EVERY, Action
+def _actions(command: str | None) -> "ActionRunner":
+    from kwsd.actions import ActionRunner
+    from kwsd.config.schema import ANY_KEYWORD, ActionConfig
     from kwsd.errors import UsageError
 
     if command is None:
-        return Actions({})
+        return ActionRunner({})
     # What was started must not be left behind by whoever ends this process.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        return Actions({EVERY: Action(command)})
+        return ActionRunner({ANY_KEYWORD: ActionConfig(command)})
     except ValueError as error:
         raise UsageError(f"--exec: {error}") from None

@@ -11,7 +11,7 @@ def models(
 ) -> None:
     """List the installed models with their keywords; one that must not be used is named on standard error."""
     from kwsd.errors import ModelError
-    from kwsd.log import say_error
+    from kwsd.log import print_error
     from kwsd.models.bundle import read_bundle
     from kwsd.models.find import installed_models
 
@@ -19,7 +19,7 @@ def models(
         try:
             bundle = read_bundle(folder)
         except ModelError as error:
-            say_error(str(error))
+            print_error(str(error))
             continue
         if json:
             print(

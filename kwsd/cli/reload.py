@@ -10,7 +10,7 @@ def reload(connect: Connect = None) -> None:
 
     A configuration or model that is bad is refused with exit code 69, and the old one stays.
     """
-    from kwsd.bus.control import ask
+    from kwsd.bus.control import send_request
 
-    status = ask("reload", control_in_force(connect))
+    status = send_request("reload", control_in_force(connect))
     print(f"kwsd has reloaded (model {status.model}: {' '.join(status.keywords)})", file=sys.stderr)

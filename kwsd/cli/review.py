@@ -26,9 +26,9 @@ def review(
     from kwsd.clips.clip import Name
     from kwsd.clips.sorting import keep_as_no_keyword, keep_as_word
     from kwsd.errors import UsageError
-    from kwsd.log import keep_libraries_quiet
+    from kwsd.log import silence_libraries
 
-    keep_libraries_quiet()
+    silence_libraries()
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}")
     clips = _clips(folder)

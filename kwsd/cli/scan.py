@@ -36,7 +36,7 @@ def scan(
     long ones, end with a line on standard error that says how often there was a detection, and the speed.
     """
     from kwsd.errors import AudioDataError
-    from kwsd.log import say_error
+    from kwsd.log import print_error
 
     setting = Setting(model, labels, config)
     loaded = _load(setting)
@@ -50,7 +50,7 @@ def scan(
             _print(scanner.file, detection, as_json=json)
             found += 1
         if scanner.error:
-            say_error(scanner.error)
+            print_error(scanner.error)
             failed = True
         seconds += scanner.seconds
     if len(files) > 1 or seconds >= MINUTES_FOR_A_RATE * 60:

@@ -14,7 +14,7 @@ def install() -> None:
     """Install the unit, start it now and at every login."""
     from kwsd import service
 
-    print(f"kwsd runs as the service {service.install()}", file=sys.stderr)
+    print(f"kwsd runs as the service {service.install_service()}", file=sys.stderr)
 
 
 @service.command()
@@ -22,15 +22,15 @@ def uninstall() -> None:
     """Stop the service and remove its unit."""
     from kwsd import service
 
-    print(f"the service {service.uninstall()} is removed", file=sys.stderr)
+    print(f"the service {service.uninstall_service()} is removed", file=sys.stderr)
 
 
 @service.command()
 def status() -> None:
     """Print what systemd knows of the service; exit code 3 when it does not run."""
-    from kwsd.service import UNIT
+    from kwsd.service import UNIT_NAME
 
-    _show("systemctl", "--user", "--no-pager", "status", UNIT)
+    _show("systemctl", "--user", "--no-pager", "status", UNIT_NAME)
 
 
 @service.command()
@@ -38,9 +38,9 @@ def logs(
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new lines as they come.")] = False,
 ) -> None:
     """Print the log of the service."""
-    from kwsd.service import UNIT
+    from kwsd.service import UNIT_NAME
 
-    _show("journalctl", "--user", "--no-pager", "--unit", UNIT, *(["--follow"] if follow else []))
+    _show("journalctl", "--user", "--no-pager", "--unit", UNIT_NAME, *(["--follow"] if follow else []))
 
 
 def _show(*command: str) -> None:

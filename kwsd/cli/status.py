@@ -24,9 +24,9 @@ def status(
     """
     import msgspec
 
-    from kwsd.bus.control import ask_all
+    from kwsd.bus.control import send_request_to_all
 
-    found = ask_all("status", control_in_force(connect))
+    found = send_request_to_all("status", control_in_force(connect))
     if prometheus:
         from kwsd.bus.metrics import prometheus_text
 

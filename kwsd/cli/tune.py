@@ -120,7 +120,7 @@ def _files(model: "Model", files: list[Path]) -> "tuple[Scored, int]":
 
     from kwsd.audio.file import FileSource
     from kwsd.errors import AudioDataError
-    from kwsd.log import say_error
+    from kwsd.log import print_error
     from kwsd.tuning.scoring import Scorer
 
     scorer, code = Scorer(model), 0
@@ -130,7 +130,7 @@ def _files(model: "Model", files: list[Path]) -> "tuple[Scored, int]":
             for block in FileSource(file, paced=False).blocks():
                 scorer.feed(block.samples)
         except AudioDataError as error:
-            say_error(str(error))
+            print_error(str(error))
             code = error.exit_code
         scorer.end()
     if not scorer.seconds:
@@ -143,10 +143,10 @@ def _listen(model: "Model", device: str, seconds: float) -> "tuple[Scored, int]"
     from kwsd.audio.capture import Capture
     from kwsd.audio.opening import Opener
     from kwsd.errors import KwsdError
-    from kwsd.log import keep_libraries_quiet, say_error
+    from kwsd.log import print_error, silence_libraries
     from kwsd.tuning.scoring import Scorer
 
-    keep_libraries_quiet()
+    silence_libraries()
     scorer, code = Scorer(model), 0
     limit = "until Ctrl+C" if seconds == math.inf else f"for {seconds:g} s, or until Ctrl+C"
     with closing(Capture(Opener(device))) as capture, _ctrl_c() as pressed:
@@ -159,7 +159,7 @@ def _listen(model: "Model", device: str, seconds: float) -> "tuple[Scored, int]"
             if not scorer.seconds:
                 raise
             # What was heard before is worth a table.
-            say_error(str(error))
+            print_error(str(error))
             code = error.exit_code
     if not scorer.seconds:
         raise KeyboardInterrupt

@@ -3,10 +3,10 @@
 import logging
 from pathlib import Path
 
-from kwsd.bus.events import now
+from kwsd.bus.events import utc_now
 from kwsd.clips.picker import Picker
 from kwsd.clips.writer import Writer
-from kwsd.config.schema import Clips
+from kwsd.config.schema import ClipsConfig
 from kwsd.frontend import Float32
 from kwsd.pipeline.detector import Detection
 from kwsd.pipeline.spotter import Spotter
@@ -27,7 +27,7 @@ class Keeper:
         As `Writer`.
     """
 
-    def __init__(self, wanted: Clips) -> None:
+    def __init__(self, wanted: ClipsConfig) -> None:
         self._picker = Picker()
         self._writer = Writer(Path(wanted.folder).expanduser(), wanted.keep) if wanted.folder else None
         if self._writer:
@@ -58,7 +58,7 @@ class Keeper:
     def hear(self, samples: Float32, spotter: Spotter, detections: list[Detection]) -> None:
         """Take what a spotter has just been fed with; see `Picker.hear`."""
         if self._writer:
-            for clip in self._picker.hear(samples, spotter, detections, now()):
+            for clip in self._picker.hear(samples, spotter, detections, utc_now()):
                 self._writer.put(clip)
 
     def reset(self) -> None:

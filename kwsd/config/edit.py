@@ -5,9 +5,9 @@ from pathlib import Path
 
 import tomlkit
 
-from kwsd.config.load import CONFIG_VARIABLE, config_files, file_in_force
+from kwsd.config.load import CONFIG_VARIABLE, config_file_candidates, find_config_file
 from kwsd.errors import OutputError
-from kwsd.files import replace
+from kwsd.files import replace_file
 
 
 def write_thresholds(thresholds: Mapping[str, float], file: Path | None, environment: Mapping[str, str]) -> Path:
@@ -34,19 +34,19 @@ def write_thresholds(thresholds: Mapping[str, float], file: Path | None, environ
     OutputError
         It cannot be written.
     """
-    source = file_in_force(file, environment)
+    source = find_config_file(file, environment)
     named = file is not None or bool(environment.get(CONFIG_VARIABLE))
-    target = source if source and named else config_files()[0]
+    target = source if source and named else config_file_candidates()[0]
     text = source.read_bytes().decode() if source else ""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        replace(target, with_thresholds(text, thresholds).encode())
+        replace_file(target, set_thresholds_in_toml(text, thresholds).encode())
     except OSError as error:
         raise OutputError(f"cannot write {target}: {error.strerror}") from None
     return target
 
 
-def with_thresholds(text: str, thresholds: Mapping[str, float]) -> str:
+def set_thresholds_in_toml(text: str, thresholds: Mapping[str, float]) -> str:
     """A configuration, as TOML, with these thresholds in it."""
     document = tomlkit.parse(text)
     table = document.setdefault("thresholds", tomlkit.table())

@@ -13,10 +13,10 @@ import platformdirs
 from kwsd.config.schema import EVENT_FIELDS, Config
 from kwsd.errors import ConfigError
 
-PREFIX = "KWSD_"
+ENVIRONMENT_PREFIX = "KWSD_"
 CONFIG_VARIABLE = "KWSD_CONFIG"
 
-REWORDED = {
+MESSAGE_REPLACEMENTS = {
     r"^Object contains unknown field `(.+?)`": r"there is no setting '\1'",
     r"^Object missing required field `(.+?)`": r"the setting '\1' is missing",
     r"^Invalid enum value ('.*?')": r"\1 is none of its values, see  kwsd config --default",
@@ -25,7 +25,7 @@ REWORDED = {
 }
 """Beginnings of msgspec's messages."""
 
-TYPES = {
+TYPE_NAMES = {
     "str": "a text",
     "int": "a whole number",
     "float": "a number",
@@ -39,14 +39,14 @@ MERGED_TABLES = ("thresholds", "actions", "clips")
 """Tables that are merged key by key."""
 
 
-class Effective(NamedTuple):
+class LoadedConfig(NamedTuple):
     """A configuration and, for each key, where its value came from; in the merged tables, for each of their keys."""
 
     config: Config
     origins: dict[str, str | dict[str, str]]
 
 
-class Layer(NamedTuple):
+class ConfigLayer(NamedTuple):
     """Values that one place gives."""
 
     origin: str
@@ -55,7 +55,7 @@ class Layer(NamedTuple):
 
 def load_config(
     flags: Mapping[str, Any] | None = None, file: Path | None = None, environment: Mapping[str, str] = os.environ
-) -> Effective:
+) -> LoadedConfig:
     """The configuration in force.
 
     Parameters
@@ -76,8 +76,8 @@ def load_config(
         key: dict.fromkeys(value, "default") if key in MERGED_TABLES else "default" for key, value in values.items()
     }
     given = {key: value for key, value in (flags or {}).items() if value is not None}
-    for layer in (_file_layer(file, environment), _environment_layer(environment), Layer("command line", given)):
-        _convert(layer.values, layer.origin)
+    for layer in (_file_layer(file, environment), _environment_layer(environment), ConfigLayer("command line", given)):
+        _validate(layer.values, layer.origin)
         if "device" in layer.values and "stream" not in layer.values:
             # Of all that lower places say about what to listen to, nothing is left.
             values["stream"], origins["stream"] = [], "default"
@@ -87,10 +87,10 @@ def load_config(
                 origins[key] |= dict.fromkeys(value, layer.origin)
             else:
                 values[key], origins[key] = value, layer.origin
-    return Effective(_convert(values, "configuration"), origins)
+    return LoadedConfig(_validate(values, "configuration"), origins)
 
 
-def config_files() -> list[Path]:
+def config_file_candidates() -> list[Path]:
     """Where a configuration file is looked for; the first that exists is read."""
     return [
         platformdirs.user_config_path("kwsd") / "config.toml",
@@ -98,40 +98,42 @@ def config_files() -> list[Path]:
     ]
 
 
-def file_in_force(file: Path | None = None, environment: Mapping[str, str] = os.environ) -> Path | None:
+def find_config_file(file: Path | None = None, environment: Mapping[str, str] = os.environ) -> Path | None:
     """The configuration file that is read, if there is one; for the parameters see `load_config`."""
     if file is None and environment.get(CONFIG_VARIABLE):
         file = Path(environment[CONFIG_VARIABLE])
-    return file or next((path for path in config_files() if path.exists()), None)
+    return file or next((path for path in config_file_candidates() if path.exists()), None)
 
 
-def _file_layer(file: Path | None, environment: Mapping[str, str]) -> Layer:
-    file = file_in_force(file, environment)
+def _file_layer(file: Path | None, environment: Mapping[str, str]) -> ConfigLayer:
+    file = find_config_file(file, environment)
     if file is None:
-        return Layer("file", {})
+        return ConfigLayer("file", {})
     try:
-        return Layer(str(file), tomllib.loads(file.read_text("utf-8")))
+        return ConfigLayer(str(file), tomllib.loads(file.read_text("utf-8")))
     except OSError as error:
         raise ConfigError(f"cannot read {file}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{file} is not valid TOML: {error}") from None
 
 
-def _environment_layer(environment: Mapping[str, str]) -> Layer:
+def _environment_layer(environment: Mapping[str, str]) -> ConfigLayer:
     # An action may run kwsd, so what it is told of its event is no configuration.
-    others = {CONFIG_VARIABLE, *(PREFIX + field.upper() for field in EVENT_FIELDS)}
-    variables = {name: text for name, text in environment.items() if name.startswith(PREFIX) and name not in others}
-    values = {name.removeprefix(PREFIX).lower(): text for name, text in variables.items()}
-    parsed = {key: _parse(key, text) for key, text in values.items()}
-    return Layer(f"environment ({' '.join(sorted(variables))})", parsed)
+    others = {CONFIG_VARIABLE, *(ENVIRONMENT_PREFIX + field.upper() for field in EVENT_FIELDS)}
+    variables = {
+        name: text for name, text in environment.items() if name.startswith(ENVIRONMENT_PREFIX) and name not in others
+    }
+    values = {name.removeprefix(ENVIRONMENT_PREFIX).lower(): text for name, text in variables.items()}
+    parsed = {key: _parse_variable(key, text) for key, text in values.items()}
+    return ConfigLayer(f"environment ({' '.join(sorted(variables))})", parsed)
 
 
-def _parse(key: str, text: str) -> Any:  # noqa: ANN401  a text, a list or a table
+def _parse_variable(key: str, text: str) -> Any:  # noqa: ANN401  a text, a list or a table
     """Value of an environment variable: lists are ``a,b``, tables ``a=1,b=2``."""
     if key == "labels":
         return text.split(",")
     if key == "thresholds":
-        return parse_thresholds(text.split(","), f"{PREFIX}{key.upper()}")
+        return parse_thresholds(text.split(","), f"{ENVIRONMENT_PREFIX}{key.upper()}")
     return text
 
 
@@ -152,33 +154,33 @@ def parse_thresholds(pairs: list[str], origin: str) -> dict[str, float]:
             equals = ""
         if not (word and equals):
             raise ConfigError(f"{origin}: {pair!r} is not WORD=NUMBER")
-    _check_range(thresholds, origin)
+    _check_thresholds(thresholds, origin)
     return thresholds
 
 
-def _check_range(thresholds: object, origin: str) -> None:
+def _check_thresholds(thresholds: object, origin: str) -> None:
     """Refuse a threshold by its word, which msgspec leaves out; other faults are left to it."""
     for word, number in thresholds.items() if isinstance(thresholds, dict) else ():
         if isinstance(number, int | float) and not 0 < number <= 1:
             raise ConfigError(f"{origin}: the threshold of {word!r} is {number}, and must be above 0 and at most 1")
 
 
-def _convert(values: dict[str, Any], origin: str) -> Config:
-    _check_range(values.get("thresholds"), origin)
+def _validate(values: dict[str, Any], origin: str) -> Config:
+    _check_thresholds(values.get("thresholds"), origin)
     try:
         return msgspec.convert(values, Config)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{origin}: {in_words(str(error))}") from None
+        raise ConfigError(f"{origin}: {rephrase_validation_error(str(error))}") from None
 
 
-def in_words(reason: str) -> str:
+def rephrase_validation_error(reason: str) -> str:
     """A reason of msgspec's as a person would put it, the setting first."""
-    for pattern, words in REWORDED.items():
+    for pattern, words in MESSAGE_REPLACEMENTS.items():
         reason = re.sub(pattern, words, reason)
-    reason = re.sub(r"`([a-z |]+)`", _types_in_words, reason)
+    reason = re.sub(r"`([a-z |]+)`", _name_types, reason)
     what, _, where = reason.partition(" - at `$.")
     return f"{where.rstrip('`')}: {what}" if where else what
 
 
-def _types_in_words(types: re.Match[str]) -> str:
-    return " or ".join(TYPES.get(name, name) for name in types[1].split(" | "))
+def _name_types(types: re.Match[str]) -> str:
+    return " or ".join(TYPE_NAMES.get(name, name) for name in types[1].split(" | "))

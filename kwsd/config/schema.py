@@ -15,7 +15,7 @@ EVENT_FIELDS = ("keyword", "score", "time", "id", "event")
 
 PLACEHOLDER = re.compile(r"\{(" + "|".join(EVENT_FIELDS) + r")\}")
 
-EVERY = "*"
+ANY_KEYWORD = "*"
 """Stands for every keyword without an action of its own."""
 
 Text = Annotated[str, msgspec.Meta(pattern=r"\A[^\0]*\Z")]
@@ -24,7 +24,7 @@ Text = Annotated[str, msgspec.Meta(pattern=r"\A[^\0]*\Z")]
 Threshold = Annotated[float, msgspec.Meta(gt=0, le=1)]
 
 
-class Curve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class CurveConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Encryption of events over tcp, and the clients that may have them."""
 
     server_key: Annotated[Text, msgspec.Meta(description="File with the daemon's secret key.")]
@@ -33,7 +33,7 @@ class Curve(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ]
 
 
-class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ActionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A command that `kwsd act` runs when a keyword is spoken."""
 
     command: Annotated[
@@ -53,7 +53,7 @@ class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         float, msgspec.Meta(ge=0, le=86_400, description="Seconds from one start to the next, at least.")
     ] = 0.0
 
-    def words(self) -> list[str]:
+    def split_command(self) -> list[str]:
         """The program and its arguments, nothing filled in.
 
         Raises
@@ -72,7 +72,7 @@ class Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return ["/bin/sh", "-c", self.command]
 
 
-class Stream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class StreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One of several things to listen to at once."""
 
     name: Annotated[
@@ -82,7 +82,7 @@ class Stream(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     device: Annotated[Text, msgspec.Meta(description="As the key device.")]
 
 
-class Clips(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class ClipsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Where the daemon keeps the audio of detections and near misses, if at all."""
 
     folder: Annotated[
@@ -136,14 +136,14 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = ""
     stream: Annotated[
-        list[Stream],
+        list[StreamConfig],
         msgspec.Meta(
             description="Several things to listen to at once, in place of device: a table for each.",
             examples=[[{"name": "desk", "device": "USB Audio"}, {"name": "door", "device": "Webcam"}]],
         ),
     ] = []
     curve: Annotated[
-        Curve | None,
+        CurveConfig | None,
         msgspec.Meta(
             description="Encryption, needed on a tcp address that others than this machine can reach; see"
             " docs/security.md.",
@@ -153,7 +153,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = None
     actions: Annotated[
-        dict[str, Text | Action],
+        dict[str, Text | ActionConfig],
         msgspec.Meta(
             description='Keyword to the command that kwsd act runs when it is spoken; "*" is every keyword without a'
             " command of its own. See docs/actions.md.",
@@ -171,12 +171,12 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         ),
     ] = {}
     clips: Annotated[
-        Clips,
+        ClipsConfig,
         msgspec.Meta(
             description="Audio for kwsd review; the daemon keeps none without this. See docs/tuning.md.",
             examples=[{"folder": "~/.local/share/kwsd/clips", "keep": 1000}],
         ),
-    ] = Clips()
+    ] = ClipsConfig()
 
     def __post_init__(self) -> None:
         """Refuse streams that cannot be told apart, and an action that could never be run, by its keyword."""
@@ -184,18 +184,19 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             for name in names:
                 if names.count(name) > 1:
                     raise ValueError(f"there are two streams with {name!r}")
-        for keyword, action in self.commands().items():
+        for keyword, action in self.actions_by_keyword().items():
             try:
-                action.words()
+                action.split_command()
             except ValueError as error:
                 raise ValueError(f"action for {keyword!r}: {error}") from None
 
-    def streams(self) -> list[Stream]:
+    def streams(self) -> list[StreamConfig]:
         """What is listened to; the only stream has no name."""
-        return self.stream or [Stream("", self.device)]
+        return self.stream or [StreamConfig("", self.device)]
 
-    def commands(self) -> dict[str, Action]:
+    def actions_by_keyword(self) -> dict[str, ActionConfig]:
         """The actions, each in its long form."""
         return {
-            keyword: Action(action) if isinstance(action, str) else action for keyword, action in self.actions.items()
+            keyword: ActionConfig(action) if isinstance(action, str) else action
+            for keyword, action in self.actions.items()
         }

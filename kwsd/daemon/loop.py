@@ -13,7 +13,7 @@ from kwsd.audio.capture import Capture, End, Item
 from kwsd.audio.inbox import Inbox
 from kwsd.audio.opening import Opener
 from kwsd.bus.address import control_address, default_address
-from kwsd.bus.control import Control, Request
+from kwsd.bus.control import ControlServer, Request
 from kwsd.bus.events import StatusEvent
 from kwsd.bus.publisher import Publisher
 from kwsd.config.schema import Config
@@ -21,7 +21,7 @@ from kwsd.daemon.listener import DEAF_S, Listener
 from kwsd.daemon.notify import Notifier
 from kwsd.daemon.setup import MakeOpener, Setup, build_listeners
 from kwsd.errors import AudioLostError, KwsdError
-from kwsd.log import keep_libraries_quiet
+from kwsd.log import silence_libraries
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ class Daemon:
         listeners: dict[Capture, Listener],
         inbox: Inbox[tuple[Capture, Item]],
         publisher: Publisher,
-        control: Control,
+        control: ControlServer,
         notifier: Notifier,
     ) -> None:
         self._setup = setup
@@ -169,10 +169,10 @@ class Daemon:
         self._notifier.alive()
         called, subscribed = self._inbox.called or self._asked, False
         if called:
-            self._asked = self._control.serve(self._fulfil) or self._inbox.called
+            self._asked = self._control.answer_requests(self._fulfil) or self._inbox.called
         if called or now_s - self._admitted_s >= SUBSCRIBERS_S:
             self._admitted_s = now_s
-            subscribed = self._publisher.new_subscribers()
+            subscribed = self._publisher.has_new_subscribers()
         if self._reload_asked:
             self._reload_asked = False
             with suppress(KwsdError):  # the log has it
@@ -215,7 +215,7 @@ class Daemon:
             raise
         finally:
             self._notifier.ready()
-        self._publisher.admit(self._setup.keys)
+        self._publisher.set_client_keys(self._setup.keys)
         self._watch_sockets()
         model = self._setup.model
         for listener in self._listeners:
@@ -238,12 +238,12 @@ def run_daemon(read_config: Callable[[], Config], make_opener: MakeOpener = Open
     KwsdError
         Any reason why the daemon cannot listen; each error has its exit code.
     """
-    keep_libraries_quiet()
+    silence_libraries()
     _allow_many_connections()
     setup = Setup(read_config)
     events = setup.config.address or default_address()
     steered = setup.config.control or control_address(events)
-    with Publisher(events, setup.keys) as publisher, closing(Control(steered)) as control:
+    with Publisher(events, setup.keys) as publisher, closing(ControlServer(steered)) as control:
         notifier, inbox = Notifier(), Inbox[tuple[Capture, Item]]()
         listeners = build_listeners(setup, publisher, notifier, inbox, make_opener)
         daemon = Daemon(setup, listeners, inbox, publisher, control, notifier)

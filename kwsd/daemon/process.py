@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from kwsd.ending import run_to_its_end
+from kwsd.ending import run_and_exit
 
 
 def become_daemon(flags: dict[str, Any], file: Path | None) -> None:
@@ -45,4 +45,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_to_its_end(main)
+    run_and_exit(main)

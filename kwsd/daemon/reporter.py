@@ -12,7 +12,7 @@ from kwsd.clips.keeper import Keeper
 from kwsd.daemon.notify import Notifier
 from kwsd.daemon.state import StreamState
 from kwsd.frontend import Float32
-from kwsd.levels import bands_db, mean_db, peak_db
+from kwsd.levels import bands_db, peak_db, rms_db
 from kwsd.pipeline.detector import Detection
 from kwsd.pipeline.spotter import Spotter
 
@@ -95,7 +95,7 @@ class Reporter:
     @property
     def watched(self) -> bool:
         """Whether a subscriber wants monitor events."""
-        return self._publisher.watched
+        return self._publisher.has_monitor_subscribers
 
     def report_waiting(self) -> None:
         """Log that the stream waits for its first audio, and from which model it will get its scores."""
@@ -138,7 +138,7 @@ class Reporter:
         status = StatusEvent(
             run=self._publisher.run,
             seq=self._publisher.next_sequence(events.STATUS_TOPIC),
-            time=events.now(),
+            time=events.utc_now(),
             state=self._state.state,
             reason=self._state.reason,
             model=model.name,
@@ -184,7 +184,7 @@ class Reporter:
             id=f"{self._publisher.run}-{detection.keyword}-{sequence}",
             run=self._publisher.run,
             seq=sequence,
-            time=events.now(),
+            time=events.utc_now(),
             keyword=detection.keyword,
             score=detection.score,
             sample=detection.sample,
@@ -206,7 +206,7 @@ class Reporter:
                 seq=self._publisher.next_sequence(events.MONITOR_TOPIC),
                 stream=self._state.stream,
                 sample=self._spotter.sample,
-                level_db=round(mean_db(samples), 1),
+                level_db=round(rms_db(samples), 1),
                 peak_db=round(peak_db(samples), 1),
                 scores={word: round(score, 3) for word, score in self._spotter.scores.items()},
                 bands_db=bands_db(self._spotter.latest),

@@ -9,10 +9,10 @@ from kwsd.audio.capture import Capture, Item
 from kwsd.audio.inbox import Inbox
 from kwsd.audio.opening import Opener
 from kwsd.audio.source import Source, is_live
-from kwsd.bus.curve import ServerKeys, server_keys
+from kwsd.bus.curve import ServerKeys, read_server_keys
 from kwsd.bus.publisher import Publisher
 from kwsd.clips.keeper import Keeper
-from kwsd.config.schema import Clips, Config, Stream
+from kwsd.config.schema import ClipsConfig, Config, StreamConfig
 from kwsd.daemon.listener import Listener
 from kwsd.daemon.notify import Notifier
 from kwsd.daemon.reporter import Reporter
@@ -98,11 +98,11 @@ def build_listeners(
     return listeners
 
 
-def _clips_of_stream(clips: Clips, stream: Stream) -> Clips:
+def _clips_of_stream(clips: ClipsConfig, stream: StreamConfig) -> ClipsConfig:
     """Return the settings of clips with the folder of this stream: a stream with a name has a folder of that name."""
     folder = str(Path(clips.folder) / stream.name) if clips.folder else ""
     return msgspec.structs.replace(clips, folder=folder)
 
 
 def _keys(config: Config) -> ServerKeys | None:
-    return server_keys(config.curve) if config.curve else None
+    return read_server_keys(config.curve) if config.curve else None

@@ -18,7 +18,7 @@ from rich.text import Text
 
 from kwsd.bus.events import StatusEvent
 from kwsd.frontend import Float32
-from kwsd.levels import BANDS
+from kwsd.levels import BAND_COUNT
 from kwsd.monitor.view import View
 
 MIN_WIDTH, MIN_HEIGHT = 80, 24
@@ -161,11 +161,11 @@ class _Spectrogram:
 
 def _picture(columns: deque[list[int]], width: int, rows: int) -> Float32:
     """Brightness in [0, 1] of each cell: shape (rows, width), float32."""
-    newest = np.full((width, BANDS), DARK_DB, np.float32)
-    recent = np.array(list(columns)[-width:], np.float32).reshape(-1, BANDS)
+    newest = np.full((width, BAND_COUNT), DARK_DB, np.float32)
+    recent = np.array(list(columns)[-width:], np.float32).reshape(-1, BAND_COUNT)
     newest[width - len(recent) :] = recent
     # Where there are fewer rows than bands each shows the loudest of its own, where there are more, some are alike.
-    pooled = np.maximum.reduceat(newest, np.arange(rows) * BANDS // rows, axis=1)
+    pooled = np.maximum.reduceat(newest, np.arange(rows) * BAND_COUNT // rows, axis=1)
     brightness: Float32 = ((pooled - DARK_DB) / (BRIGHT_DB - DARK_DB)).clip(0, 1)
     return brightness.T[::-1]
 

@@ -10,8 +10,8 @@ from rich.live import Live
 from rich.text import Text
 
 from kwsd.bus.client import Subscription
-from kwsd.bus.control import Command, ask_all
-from kwsd.bus.events import decode
+from kwsd.bus.control import Command, send_request_to_all
+from kwsd.bus.events import decode_event
 from kwsd.errors import KwsdError, UsageError
 from kwsd.monitor.keyboard import Keyboard
 from kwsd.monitor.screen import draw, too_small
@@ -74,7 +74,7 @@ def _picture(console: Console, view: View) -> RenderableType:
 def _receive(subscription: Subscription, view: View) -> None:
     end_s = time.monotonic() + FRAME_S
     while message := subscription.receive(end_s - time.monotonic()):
-        view.take(decode(message.body), time.monotonic())
+        view.take(decode_event(message.body), time.monotonic())
 
 
 def _obey(key: str, view: View, control: str) -> bool:
@@ -100,7 +100,7 @@ def _change_threshold(view: View, step: float, control: str) -> None:
 def _ask(command: Command, view: View, control: str, thresholds: dict[str, float] | None = None) -> bool:
     """Send a request; a daemon that refuses is no reason to end, but to say so."""
     try:
-        for status in ask_all(command, control, thresholds=thresholds):
+        for status in send_request_to_all(command, control, thresholds=thresholds):
             view.take(status, time.monotonic())
     except KwsdError as error:
         view.notice = str(error)

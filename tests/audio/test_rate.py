@@ -9,7 +9,7 @@ import pytest
 
 from kwsd import StatusEvent
 from kwsd.bus.client import Subscription
-from kwsd.bus.events import decode
+from kwsd.bus.events import decode_event
 
 SERVER = "kwsd-tests"
 ASOUND_CONF = """\
@@ -56,6 +56,6 @@ def next_status(subscription: Subscription) -> StatusEvent:
     """The next status event."""
     message = subscription.receive(timeout_s=30)
     assert message
-    status = decode(message.body)
+    status = decode_event(message.body)
     assert isinstance(status, StatusEvent)
     return status

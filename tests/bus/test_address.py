@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kwsd.bus.address import IpcGuard, check_address, default_address
+from kwsd.bus.address import IpcGuard, check_publish_address, default_address
 from kwsd.errors import AddressError
 
 
@@ -22,7 +22,7 @@ from kwsd.errors import AddressError
     ],
 )
 def test_absolute_paths_and_loopback_ports_are_allowed(address: str) -> None:
-    check_address(address)
+    check_publish_address(address)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_absolute_paths_and_loopback_ports_are_allowed(address: str) -> None:
 )
 def test_any_other_address_is_refused(address: str, sentence: str) -> None:
     with pytest.raises(AddressError, match=sentence):
-        check_address(address)
+        check_publish_address(address)
 
 
 def test_the_default_address_is_in_the_user_s_runtime_folder(runtime: Path, monkeypatch: pytest.MonkeyPatch) -> None:

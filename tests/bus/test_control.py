@@ -20,14 +20,14 @@ from hypothesis import strategies as st
 from zmq.utils.monitor import parse_monitor_message
 
 from kwsd.bus import events
-from kwsd.bus.control import MAX_REQUEST_BYTES, Command, Control, Reply, Request, ask
+from kwsd.bus.control import MAX_REQUEST_BYTES, Command, ControlServer, Reply, Request, send_request
 from kwsd.bus.events import StatusEvent
 from kwsd.errors import AddressError, AudioLostError, ControlError
 
 STATUS = StatusEvent(
     run="r",
     seq=1,
-    time=events.now(),
+    time=events.utc_now(),
     state="listening",
     model="default",
     keywords=["go"],
@@ -52,7 +52,7 @@ def spoken(clips: Path, word: str) -> np.ndarray:
 
 
 def test_the_status_is_that_of_the_event(running: Running) -> None:
-    found = ask("status", running.control)
+    found = send_request("status", running.control)
     published = running.receive()
     assert found == published
     assert found.state == "listening"
@@ -60,18 +60,18 @@ def test_the_status_is_that_of_the_event(running: Running) -> None:
 
 def test_a_muted_daemon_runs_on_and_detects_nothing_until_it_is_unmuted(running: Running, clips: Path) -> None:
     running.speak(spoken(clips, "stop"))
-    assert ask("mute", running.control).state == "muted"
+    assert send_request("mute", running.control).state == "muted"
     running.speak(spoken(clips, "yes"))
-    assert ask("unmute", running.control).state == "listening"
+    assert send_request("unmute", running.control).state == "listening"
     running.speak(spoken(clips, "left"))
     assert running.heard() == ["stop", "left"]
 
 
 def test_a_threshold_that_is_set_holds_at_once_and_the_others_stay(running: Running, clips: Path) -> None:
     running.speak(spoken(clips, "stop"))
-    assert ask("thresholds", running.control, thresholds={"yes": 1}).thresholds["yes"] == 1
+    assert send_request("thresholds", running.control, thresholds={"yes": 1}).thresholds["yes"] == 1
     running.speak(spoken(clips, "yes"))
-    before = ask("status", running.control)
+    before = send_request("status", running.control)
     assert before.thresholds["stop"] == 0.6
     running.speak(spoken(clips, "left"))
     assert running.heard() == ["stop", "left"]
@@ -89,14 +89,14 @@ def test_a_threshold_that_is_set_holds_at_once_and_the_others_stay(running: Runn
 def test_a_threshold_that_cannot_be_is_refused_and_all_stay(
     running: Running, thresholds: dict[str, float], sentence: str
 ) -> None:
-    before = ask("status", running.control).thresholds
+    before = send_request("status", running.control).thresholds
     with pytest.raises(ControlError, match=sentence):
-        ask("thresholds", running.control, thresholds=thresholds)
-    assert ask("status", running.control).thresholds == before
+        send_request("thresholds", running.control, thresholds=thresholds)
+    assert send_request("status", running.control).thresholds == before
 
 
 def test_a_daemon_that_is_asked_to_stop_says_so_and_ends_without_error(running: Running) -> None:
-    ask("stop", running.control)
+    send_request("stop", running.control)
     running.wait_for("stopping")
     running.speak(np.zeros(1280))
     assert running.process.wait(timeout=30) == 0
@@ -109,7 +109,9 @@ def test_the_commands_print_the_status_and_say_what_they_did(running: Running, p
 
     assert kwsd("mute").stderr == "kwsd is muted\n"
     printed = kwsd("status", "--json").stdout
-    assert events.decode(printed.encode()) == next(e for e in iter(running.receive, None) if e.seq == seq(printed))
+    assert events.decode_event(printed.encode()) == next(
+        e for e in iter(running.receive, None) if e.seq == seq(printed)
+    )
     shown = kwsd("status").stdout
     assert "state              muted\n" in shown
     assert not re.search("^(type|seq|reason|stream) ", shown, re.MULTILINE)
@@ -131,7 +133,7 @@ def test_a_bad_configuration_keeps_nobody_from_muting(program: str, runtime: Pat
     (folder / "config.toml").write_text("devise = 1")
     with closing(Running(program, folder)) as running:
         assert kwsd.run("mute").stderr == "kwsd is muted\n"
-        assert ask("status", running.control).state == "muted"
+        assert send_request("status", running.control).state == "muted"
         elsewhere = {"XDG_RUNTIME_DIR": str(runtime / "elsewhere"), "KWSD_CONTROL": running.control}
         assert kwsd.run("unmute", **elsewhere).stderr == "kwsd is listening again\n"
         assert kwsd.run("mute", KWSD_DEVISE="x").stderr == "kwsd is muted\n"
@@ -159,15 +161,15 @@ def test_the_socket_of_a_daemon_that_was_killed_is_no_daemon(runtime: Path) -> N
     with socket.socket(socket.AF_UNIX) as stale:
         stale.bind(str(runtime / "control.sock"))
     with pytest.raises(ControlError, match="no kwsd is running"):
-        ask("status", f"ipc://{runtime}/control.sock")
+        send_request("status", f"ipc://{runtime}/control.sock")
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:5555", "ipc://relative", "ipc:///" + 107 * "x"])
 def test_a_daemon_is_steered_over_ipc_only(address: str) -> None:
     with pytest.raises(AddressError):
-        Control(address)
+        ControlServer(address)
     with pytest.raises(AddressError):
-        ask("status", address)
+        send_request("status", address)
 
 
 class Exchange:
@@ -175,7 +177,7 @@ class Exchange:
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "control.sock"
-        self.control = Control(f"ipc://{self.path}")
+        self.control = ControlServer(f"ipc://{self.path}")
         self.context = zmq.Context()
         self.commands: list[Command] = []
 
@@ -196,7 +198,7 @@ class Exchange:
     def answer(self, client: Any) -> Reply:  # noqa: ANN401
         """The next answer to a client."""
         while not client.poll(5):
-            self.control.serve(self.fulfil)
+            self.control.answer_requests(self.fulfil)
         return msgspec.json.decode(client.recv_multipart()[-1], type=Reply)
 
     def works(self) -> bool:
@@ -266,7 +268,7 @@ def test_a_client_that_never_reads_its_answers_costs_nothing(exchange: Exchange)
             # Not while its own queue is full: nobody would serve it.
             if client.poll(0, zmq.POLLOUT):
                 client.send_multipart([b"", b'{"command": "status"}'])
-            exchange.control.serve(exchange.fulfil)
+            exchange.control.answer_requests(exchange.fulfil)
         assert exchange.works()
 
 

@@ -15,11 +15,11 @@ from zmq.auth import load_certificate
 from zmq.utils.monitor import parse_monitor_message
 
 from kwsd.bus.client import Subscription
-from kwsd.bus.control import ask
-from kwsd.bus.curve import client_keys, key_pair, new_keys, server_keys
-from kwsd.bus.events import decode
+from kwsd.bus.control import send_request
+from kwsd.bus.curve import create_key_pair, read_client_keys, read_key_pair, read_server_keys
+from kwsd.bus.events import decode_event
 from kwsd.bus.publisher import Publisher
-from kwsd.config.schema import Curve
+from kwsd.config.schema import CurveConfig
 from kwsd.errors import AddressError, ConfigError, ControlError, OutputError
 
 REFUSED = zmq.EVENT_HANDSHAKE_FAILED_AUTH | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL | zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL
@@ -30,15 +30,15 @@ ANSWER = REFUSED | zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
 def keys(runtime: Path) -> Path:
     """A folder with the daemon's keys, a listed client, and one that is not."""
     folder = runtime / "keys"
-    new_keys(folder, "server")
-    new_keys(folder / "clients", "listed")
-    new_keys(folder / "others", "unlisted")
+    create_key_pair(folder, "server")
+    create_key_pair(folder / "clients", "listed")
+    create_key_pair(folder / "others", "unlisted")
     return folder
 
 
 @pytest.fixture
-def curve(keys: Path) -> Curve:
-    return Curve(server_key=str(keys / "server.key_secret"), clients=str(keys / "clients"))
+def curve(keys: Path) -> CurveConfig:
+    return CurveConfig(server_key=str(keys / "server.key_secret"), clients=str(keys / "clients"))
 
 
 @pytest.fixture
@@ -49,10 +49,10 @@ def address() -> str:
 
 
 @pytest.fixture
-def running(program: str, runtime: Path, keys: Path, curve: Curve, address: str) -> Iterator[Running]:
+def running(program: str, runtime: Path, keys: Path, curve: CurveConfig, address: str) -> Iterator[Running]:
     config = runtime / "config.toml"
     config.write_text(f'curve = {{server_key = "{curve.server_key}", clients = "{curve.clients}"}}\n')
-    listed = client_keys(keys / "clients" / "listed.key_secret", keys / "server.key")
+    listed = read_client_keys(keys / "clients" / "listed.key_secret", keys / "server.key")
     with closing(Running(program, runtime, "--config", str(config), address=address, keys=listed)) as daemon:
         yield daemon
 
@@ -77,7 +77,7 @@ def answer(address: str, **options: Any) -> int:  # noqa: ANN401  options of a Z
 
 
 def test_a_listed_client_gets_events(running: Running) -> None:
-    ask("mute", running.control)
+    send_request("mute", running.control)
     assert running.wait_for("muted")
 
 
@@ -88,41 +88,41 @@ def test_a_stranger_without_keys_gets_nothing(running: Running, address: str) ->
 
 def test_a_client_whose_key_is_not_listed_gets_nothing(running: Running, address: str, keys: Path) -> None:
     assert running.process.poll() is None
-    pair, server = client_keys(keys / "others" / "unlisted.key_secret", keys / "server.key")
+    pair, server = read_client_keys(keys / "others" / "unlisted.key_secret", keys / "server.key")
     event = answer(address, curve_publickey=pair.public, curve_secretkey=pair.secret, curve_serverkey=server)
     assert event == zmq.EVENT_HANDSHAKE_FAILED_AUTH
 
 
 def test_a_client_that_takes_another_for_the_server_gets_nothing(running: Running, address: str, keys: Path) -> None:
     assert running.process.poll() is None
-    pair, wrong = client_keys(keys / "clients" / "listed.key_secret", keys / "others" / "unlisted.key")
+    pair, wrong = read_client_keys(keys / "clients" / "listed.key_secret", keys / "others" / "unlisted.key")
     event = answer(address, curve_publickey=pair.public, curve_secretkey=pair.secret, curve_serverkey=wrong)
     assert event != zmq.EVENT_HANDSHAKE_SUCCEEDED
 
 
 def test_who_knows_a_listed_public_key_only_gets_nothing(running: Running, address: str, keys: Path) -> None:
     assert running.process.poll() is None
-    listed, server = client_keys(keys / "clients" / "listed.key_secret", keys / "server.key")
+    listed, server = read_client_keys(keys / "clients" / "listed.key_secret", keys / "server.key")
     stolen, _ = load_certificate(keys / "clients" / "listed.key")
     assert stolen == listed.public
-    own = key_pair(keys / "others" / "unlisted.key_secret")
+    own = read_key_pair(keys / "others" / "unlisted.key_secret")
     event = answer(address, curve_publickey=stolen, curve_secretkey=own.secret, curve_serverkey=server)
     assert event != zmq.EVENT_HANDSHAKE_SUCCEEDED
 
 
 def test_a_key_that_is_added_holds_from_the_reload_on(running: Running, address: str, keys: Path) -> None:
     (keys / "others" / "unlisted.key").rename(keys / "clients" / "unlisted.key")
-    ask("reload", running.control)
-    added = client_keys(keys / "others" / "unlisted.key_secret", keys / "server.key")
+    send_request("reload", running.control)
+    added = read_client_keys(keys / "others" / "unlisted.key_secret", keys / "server.key")
     with Subscription(local(address), keys=added) as subscription:
         assert subscription.receive(timeout_s=30)
 
 
 def test_a_key_that_is_removed_lets_nobody_in_after_the_signal(running: Running, address: str, keys: Path) -> None:
-    pair, server = client_keys(keys / "clients" / "listed.key_secret", keys / "server.key")
+    pair, server = read_client_keys(keys / "clients" / "listed.key_secret", keys / "server.key")
     (keys / "clients" / "listed.key").unlink()
     running.process.send_signal(signal.SIGHUP)
-    ask("reload", running.control)
+    send_request("reload", running.control)
     event = answer(address, curve_publickey=pair.public, curve_secretkey=pair.secret, curve_serverkey=server)
     assert event == zmq.EVENT_HANDSHAKE_FAILED_AUTH
 
@@ -131,25 +131,25 @@ def test_a_key_that_is_removed_cuts_its_client_off_at_the_reload_and_nobody_else
     running: Running, address: str, keys: Path
 ) -> None:
     (keys / "others" / "unlisted.key").rename(keys / "clients" / "other.key")
-    ask("reload", running.control)
-    other = client_keys(keys / "others" / "unlisted.key_secret", keys / "server.key")
+    send_request("reload", running.control)
+    other = read_client_keys(keys / "others" / "unlisted.key_secret", keys / "server.key")
     with Subscription(local(address), keys=other) as subscription:
         assert subscription.receive(timeout_s=30)
         (keys / "clients" / "other.key").unlink()
-        ask("reload", running.control)
-        ask("mute", running.control)
+        send_request("reload", running.control)
+        send_request("mute", running.control)
         running.wait_for("muted")
-        ask("unmute", running.control)
+        send_request("unmute", running.control)
         running.wait_for("listening")
         received = iter(lambda: subscription.receive(timeout_s=1), None)
-        assert "muted" not in [decode(message.body).state for message in received]
+        assert "muted" not in [decode_event(message.body).state for message in received]
 
 
 def test_a_missing_folder_of_keys_is_refused_at_the_reload(running: Running, keys: Path) -> None:
     (keys / "clients").rename(keys / "gone")
     with pytest.raises(ControlError, match="cannot read the clients' keys"):
-        ask("reload", running.control)
-    assert ask("status", running.control).state == "listening"
+        send_request("reload", running.control)
+    assert send_request("status", running.control).state == "listening"
 
 
 def test_kwsd_listen_uses_keys(kwsd: Program, running: Running, address: str, keys: Path) -> None:
@@ -163,9 +163,9 @@ def test_beyond_loopback_nothing_is_published_without_keys(address: str) -> None
         Publisher(address)
 
 
-def test_keys_for_an_ipc_address_are_refused(runtime: Path, curve: Curve) -> None:
+def test_keys_for_an_ipc_address_are_refused(runtime: Path, curve: CurveConfig) -> None:
     with pytest.raises(AddressError, match="CURVE is for addresses that begin with tcp"):
-        Publisher(f"ipc://{runtime}/events.sock", server_keys(curve))
+        Publisher(f"ipc://{runtime}/events.sock", read_server_keys(curve))
 
 
 def test_new_keys_are_for_this_user_alone_and_never_overwritten(kwsd: Program, runtime: Path) -> None:
@@ -178,7 +178,7 @@ def test_new_keys_are_for_this_user_alone_and_never_overwritten(kwsd: Program, r
     }
     assert folder.stat().st_mode & 0o777 == 0o700
     with pytest.raises(OutputError, match="File exists"):
-        new_keys(folder, "laptop")
+        create_key_pair(folder, "laptop")
 
 
 @pytest.mark.parametrize("arguments", [[], ["--server", "--client", "a"], ["--client", "../a"], ["--client", ""]])
@@ -189,7 +189,7 @@ def test_keys_without_a_proper_name_are_a_usage_error(kwsd: Program, runtime: Pa
 def test_a_secret_key_that_others_can_read_is_refused(keys: Path) -> None:
     (keys / "server.key_secret").chmod(0o640)
     with pytest.raises(ConfigError, match="is open to other users"):
-        key_pair(keys / "server.key_secret")
+        read_key_pair(keys / "server.key_secret")
 
 
 NO_KEYS = [b"", b"public-key", b"public-key = 'short'", b"public-key = '" + 40 * b"\xff" + b"'", b"\0"]
@@ -199,22 +199,22 @@ NO_KEYS = [b"", b"public-key", b"public-key = 'short'", b"public-key = '" + 40 *
 def test_a_file_that_holds_no_key_is_refused(runtime: Path, content: bytes) -> None:
     (runtime / "no.key").write_bytes(content)
     with pytest.raises(ConfigError, match=r"cannot read the key .*no\.key"):
-        key_pair(runtime / "no.key")
+        read_key_pair(runtime / "no.key")
 
 
 @pytest.mark.parametrize("content", NO_KEYS)
-def test_a_client_s_file_that_holds_no_key_is_refused_by_name(keys: Path, curve: Curve, content: bytes) -> None:
+def test_a_client_s_file_that_holds_no_key_is_refused_by_name(keys: Path, curve: CurveConfig, content: bytes) -> None:
     (keys / "clients" / "no.key").write_bytes(content)
     with pytest.raises(ConfigError, match=r"cannot read the key .*no\.key"):
-        server_keys(curve)
+        read_server_keys(curve)
 
 
 def test_a_public_key_is_no_secret_one(keys: Path) -> None:
     with pytest.raises(ConfigError, match="holds no secret key"):
-        key_pair(keys / "server.key")
+        read_key_pair(keys / "server.key")
 
 
 @pytest.mark.parametrize("anybody", ["*", "/none"])
-def test_no_folder_means_nobody_and_not_everybody(curve: Curve, anybody: str) -> None:
+def test_no_folder_means_nobody_and_not_everybody(curve: CurveConfig, anybody: str) -> None:
     with pytest.raises(ConfigError, match="cannot read the clients' keys"):
-        server_keys(Curve(curve.server_key, anybody))
+        read_server_keys(CurveConfig(curve.server_key, anybody))

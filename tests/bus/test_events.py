@@ -57,50 +57,50 @@ status_events = st.builds(
 
 def test_the_documented_schema_is_the_one_of_the_code() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
-    assert json.loads(events.json_schema()) == SCHEMA
+    assert json.loads(events.events_json_schema()) == SCHEMA
 
 
 @given(keyword_events | status_events)
 def test_an_event_survives_the_wire_and_obeys_the_schema(event: Event) -> None:
-    body = events.encode(event)
-    assert events.decode(body) == event
+    body = events.encode_event(event)
+    assert events.decode_event(body) == event
     VALIDATOR.validate(json.loads(body))
 
 
 @given(keyword_events)
 def test_a_keyword_is_its_event_s_topic(event: KeywordEvent) -> None:
-    assert events.topic(event) == f"kwsd.keyword.{event.keyword}"
+    assert events.event_topic(event) == f"kwsd.keyword.{event.keyword}"
 
 
 @given(keyword_events | status_events)
 def test_fields_of_a_later_kwsd_are_left_out(event: Event) -> None:
-    row = json.loads(events.encode(event)) | {"mood": "sunny"}
+    row = json.loads(events.encode_event(event)) | {"mood": "sunny"}
     VALIDATOR.validate(row)
-    assert events.decode(json.dumps(row).encode()) == event
+    assert events.decode_event(json.dumps(row).encode()) == event
 
 
 @given(keyword_events, st.sampled_from(["id", "run", "seq", "time", "keyword", "score", "sample", "window", "type"]))
 def test_an_event_without_one_of_its_fields_is_refused_by_code_and_schema_alike(event: Event, name: str) -> None:
-    row = json.loads(events.encode(event))
+    row = json.loads(events.encode_event(event))
     del row[name]
     assert not VALIDATOR.is_valid(row)
     with pytest.raises(EventError):
-        events.decode(json.dumps(row).encode())
+        events.decode_event(json.dumps(row).encode())
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"null", b"[]", b'{"type": "weather"}', b'{"type": "\xff"}'])
 def test_what_is_no_event_is_refused_in_one_sentence(body: bytes) -> None:
     with pytest.raises(EventError, match=r"what arrived is no event of version 1: .") as refused:
-        events.decode(body)
+        events.decode_event(body)
     assert "\n" not in str(refused.value)
 
 
 @given(keyword_events | status_events)
 def test_an_event_of_another_version_is_refused(event: Event) -> None:
-    row = json.loads(events.encode(event)) | {"v": 2}
+    row = json.loads(events.encode_event(event)) | {"v": 2}
     assert not VALIDATOR.is_valid(row)
     with pytest.raises(EventError, match="no event of version 1"):
-        events.decode(json.dumps(row).encode())
+        events.decode_event(json.dumps(row).encode())
 
 
 def test_all_that_a_daemon_publishes_obeys_the_schema_and_is_numbered_without_gaps(
@@ -115,7 +115,7 @@ def test_all_that_a_daemon_publishes_obeys_the_schema_and_is_numbered_without_ga
             assert message
             rows.append(json.loads(message.body))
             VALIDATOR.validate(rows[-1])
-            assert message.topic == events.topic(events.decode(message.body))
+            assert message.topic == events.event_topic(events.decode_event(message.body))
         assert daemon.wait() == 0
     assert len({row["run"] for row in rows}) == 1
     numbers = defaultdict(list)

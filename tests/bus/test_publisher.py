@@ -12,8 +12,8 @@ import zmq
 from helpers.command import Command
 
 from kwsd import subscribe
-from kwsd.bus.client import Message, Subscription
-from kwsd.bus.events import KEYWORD_TOPIC, STATUS_TOPIC, KeywordEvent, SampleRange, StatusEvent, decode
+from kwsd.bus.client import EventMessage, Subscription
+from kwsd.bus.events import KEYWORD_TOPIC, STATUS_TOPIC, KeywordEvent, SampleRange, StatusEvent, decode_event
 from kwsd.bus.publisher import Publisher
 from kwsd.errors import AddressError
 
@@ -53,11 +53,11 @@ def status(sequence: int = 1) -> StatusEvent:
 
 
 def wait_for_subscriber(publisher: Publisher) -> None:
-    while not publisher.new_subscribers():
+    while not publisher.has_new_subscribers():
         pass
 
 
-def received(subscription: Subscription, count: int) -> list[Message]:
+def received(subscription: Subscription, count: int) -> list[EventMessage]:
     messages = [subscription.receive(timeout_s=60) for _ in range(count)]
     return [message for message in messages if message]
 
@@ -93,8 +93,8 @@ def test_what_is_published_is_received_as_topic_and_json(address: str) -> None:
         for event in (status(), keyword("go")):
             publisher.publish(event)
         first, second = received(subscription, 2)
-    assert (first.topic, decode(first.body)) == (STATUS_TOPIC, status())
-    assert (second.topic, decode(second.body)) == (KEYWORD_TOPIC + "go", keyword("go"))
+    assert (first.topic, decode_event(first.body)) == (STATUS_TOPIC, status())
+    assert (second.topic, decode_event(second.body)) == (KEYWORD_TOPIC + "go", keyword("go"))
 
 
 def test_every_new_subscriber_is_noticed_also_one_that_asks_for_the_same_as_another(publisher: Publisher) -> None:
@@ -129,7 +129,7 @@ def test_a_subscriber_outlives_the_publisher(ipc: str) -> None:
             with Publisher(ipc) as publisher:
                 wait_for_subscriber(publisher)
                 publisher.publish(keyword("go", sequence))
-            assert [decode(message.body).seq for message in received(subscription, 1)] == [sequence]
+            assert [decode_event(message.body).seq for message in received(subscription, 1)] == [sequence]
 
 
 def test_sequence_numbers_count_each_topic_by_itself_from_one(publisher: Publisher) -> None:
@@ -143,7 +143,7 @@ def test_events_published_last_are_delivered_though_the_publisher_is_gone(ipc: s
             wait_for_subscriber(publisher)
             for sequence in range(1, 101):
                 publisher.publish(keyword("go", sequence))
-        assert [decode(message.body).seq for message in received(subscription, 100)] == list(range(1, 101))
+        assert [decode_event(message.body).seq for message in received(subscription, 100)] == list(range(1, 101))
 
 
 def test_a_second_publisher_on_the_same_address_is_refused(address: str) -> None:
@@ -215,7 +215,7 @@ def test_a_subscriber_that_never_reads_does_not_block_the_publisher(publisher: P
             assert received(other, 1)
         last = 0
         while message := deaf.receive(timeout_s=1):
-            last = decode(message.body).seq
+            last = decode_event(message.body).seq
         assert 0 < last < 20_000
 
 

@@ -12,7 +12,7 @@ import zmq
 from helpers.crowd import READ, STUCK, crowd
 from helpers.running import Running
 
-from kwsd.bus.control import Reply, ask
+from kwsd.bus.control import Reply, send_request
 from kwsd.bus.events import KeywordEvent
 
 THOUSAND = 1000
@@ -57,7 +57,7 @@ def files(running: Running) -> int:
 def test_a_thousand_that_read_nothing_take_no_more_memory_once_their_queues_are_full(running: Running) -> None:
     with crowd(running.subscription.address, THOUSAND, STUCK):
         publish(running)
-        assert ask("status", running.control).overruns > 0
+        assert send_request("status", running.control).overruns > 0
         full_kb = memory_kb(running)
         publish(running)
         # Kept for all of them, so many statuses would be more than 100 MB.
@@ -77,6 +77,6 @@ def test_with_a_thousand_and_after_they_have_vanished_a_word_is_an_event(
         while not isinstance(running.receive(), KeywordEvent):
             pass
     while files(running) > alone:
-        ask("status", running.control)
+        send_request("status", running.control)
     running.speak(spoken)
     assert running.heard() == ["stop"]

@@ -15,11 +15,11 @@ from helpers.machines import alsa, without_portaudio
 from helpers.running import Running
 
 from kwsd.bus.client import Subscription
-from kwsd.bus.control import ask
+from kwsd.bus.control import send_request
 from kwsd.check.server import Server
 from kwsd.check.sound import cards
 from kwsd.cli.demo import FOLDER
-from kwsd.service import UNIT
+from kwsd.service import UNIT_NAME
 
 DEMO = f"file:{FOLDER / 'demo.flac'}"
 
@@ -124,7 +124,7 @@ def test_a_daemon_that_runs_is_no_fault(kwsd: Command, runtime: Path) -> None:
         found = checked(kwsd, "--device", "-", code=0)
         assert found["events"]["text"] == f"come from {address}"
         assert found["daemon"]["text"].startswith("listening on stdin for 0:00:0")
-        ask("mute", daemon.control)
+        send_request("mute", daemon.control)
         found = checked(kwsd, "--device", "-", code=0)
         assert (found["daemon"]["state"], found["daemon"]["cure"]) == ("warning", "kwsd unmute")
 
@@ -158,7 +158,9 @@ def manager(folder: Path, **properties: str) -> str:
     program = folder / "systemctl"
     unit = {"LoadState": "loaded", "UnitFileState": "enabled", "ExecMainStatus": "0"} | properties
     lines = "\n".join(f"{name}={value}" for name, value in unit.items())
-    program.write_text(f'#!/bin/sh\n[ "$*" = "--user show --property={",".join(ALL)} {UNIT}" ] && echo \'{lines}\'\n')
+    program.write_text(
+        f'#!/bin/sh\n[ "$*" = "--user show --property={",".join(ALL)} {UNIT_NAME}" ] && echo \'{lines}\'\n'
+    )
     program.chmod(0o755)
     return f"{folder}:{os.environ['PATH']}"
 

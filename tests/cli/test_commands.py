@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 
 import kwsd as package
 from kwsd.bus.client import Subscription
-from kwsd.bus.events import KeywordEvent, SampleRange, StatusEvent, decode, encode
+from kwsd.bus.events import KeywordEvent, SampleRange, StatusEvent, decode_event, encode_event
 from kwsd.bus.publisher import Publisher
 from kwsd.cli.commands import app
 from kwsd.models.bundle import MANIFEST, read_bundle
@@ -265,7 +265,7 @@ def test_a_full_disk_under_the_output_is_said(kwsd: Command, two_words: Path) ->
 
 
 def test_a_fault_of_the_system_without_a_number_is_said_in_its_own_words(kwsd: Command) -> None:
-    program = "from kwsd.ending import run_to_its_end\ndef fail(): raise OSError('no pty left')\nrun_to_its_end(fail)"
+    program = "from kwsd.ending import run_and_exit\ndef fail(): raise OSError('no pty left')\nrun_and_exit(fail)"
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, env=kwsd.environment, capture_output=True, text=True, check=False)
     assert sentence(done, 74) == "cannot go on: no pty left"
@@ -365,7 +365,7 @@ def test_a_daemon_that_is_told_to_stop_delivers_its_last_events_and_says_that_it
         assert "Traceback" not in daemon.stderr.read()
         events = []
         while message := subscription.receive(timeout_s=1):
-            events.append(decode(message.body))
+            events.append(decode_event(message.body))
     keywords = [event.keyword for event in events if isinstance(event, KeywordEvent)]
     assert len(keywords) == 2
     assert all(word in line for word, line in zip(keywords, logged, strict=True))
@@ -469,7 +469,7 @@ def publisher(address: str) -> Iterator[Publisher]:
 
 def listening(kwsd: Command, publisher: Publisher, *arguments: str) -> subprocess.Popen[str]:
     process = kwsd.start("listen", *arguments, TZ="UTC")
-    while not publisher.new_subscribers():
+    while not publisher.has_new_subscribers():
         assert process.poll() is None
     assert process.stderr.readline() == f"waiting for kwsd at {publisher.address}\n"
     return process
@@ -482,7 +482,7 @@ def test_events_are_printed_as_they_were_published_until_there_are_enough(kwsd: 
         publisher.publish(event)
     stdout, stderr = process.communicate()
     assert (process.returncode, stderr) == (0, "")
-    assert stdout == f"{encode(events[0]).decode()}\n{encode(events[2]).decode()}\n"
+    assert stdout == f"{encode_event(events[0]).decode()}\n{encode_event(events[2]).decode()}\n"
 
 
 def test_people_see_time_keyword_and_score(kwsd: Command, publisher: Publisher) -> None:
@@ -547,7 +547,7 @@ def test_an_event_of_another_version_is_said_in_one_sentence(kwsd: Command, runt
         process = kwsd.start("listen", "--connect", address)
         while later.recv() != b"\x01kwsd.status":
             pass
-        later.send_multipart([b"kwsd.keyword.go", encode(keyword("go")).replace(b'"v":1', b'"v":2')])
+        later.send_multipart([b"kwsd.keyword.go", encode_event(keyword("go")).replace(b'"v":1', b'"v":2')])
         _, stderr = process.communicate()
     assert process.returncode == 76
     assert stderr.startswith(f"waiting for kwsd at {address}\nkwsd: what arrived is no event of version 1: ")

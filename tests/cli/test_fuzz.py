@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kwsd.audio.file import FileSource
-from kwsd.bus.curve import key_pair, new_keys
-from kwsd.bus.events import decode
+from kwsd.bus.curve import create_key_pair, read_key_pair
+from kwsd.bus.events import decode_event
 from kwsd.config.load import load_config
 from kwsd.config.schema import Config
 from kwsd.errors import AudioDataError, ConfigError, EventError, ModelError
@@ -106,14 +106,14 @@ def test_a_threshold_that_is_no_probability_is_refused(tmp_path: Path, number: s
 @pytest.fixture
 def key(tmp_path: Path) -> Path:
     """A file with a secret key."""
-    return new_keys(tmp_path, "server")
+    return create_key_pair(tmp_path, "server")
 
 
 @fuzzed
 @given(content=st.binary(max_size=200))
 def test_any_bytes_as_a_key(key: Path, content: bytes) -> None:
     key.write_bytes(content)
-    accepts(lambda: key_pair(key), ConfigError)
+    accepts(lambda: read_key_pair(key), ConfigError)
 
 
 @fuzzed
@@ -123,17 +123,17 @@ def test_any_change_of_a_key(key: Path, position: int, change: bytes, *, cut: bo
     rest = b"" if cut else content[position + len(change) :]
     key.with_name("other").touch(mode=0o600)
     key.with_name("other").write_bytes(content[:position] + change + rest)
-    accepts(lambda: key_pair(key.with_name("other")), ConfigError)
+    accepts(lambda: read_key_pair(key.with_name("other")), ConfigError)
 
 
 @given(content=st.binary(max_size=200) | values.map(lambda value: json.dumps(value).encode()))
 def test_any_bytes_as_an_event(content: bytes) -> None:
-    assert not accepts(lambda: decode(content), EventError)
+    assert not accepts(lambda: decode_event(content), EventError)
 
 
 @pytest.mark.parametrize("nested", [b"[", b'{"x":'])
 def test_an_event_that_nests_without_end_is_refused(nested: bytes) -> None:
-    assert not accepts(lambda: decode(b'{"type": "keyword", "x": ' + 100_000 * nested), EventError)
+    assert not accepts(lambda: decode_event(b'{"type": "keyword", "x": ' + 100_000 * nested), EventError)
 
 
 NETWORK = find_model("default")

@@ -19,7 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kwsd import Spotter, load_model
-from kwsd.bus.control import ask
+from kwsd.bus.control import send_request
 from kwsd.cli.demo import FOLDER
 from kwsd.clips.clip import Clip, Name, clips_in
 from kwsd.clips.picker import NEAR_SHARE, Picker
@@ -275,7 +275,7 @@ def test_a_daemon_keeps_nothing_unless_it_is_asked_to(program: str, runtime: Pat
 def test_a_daemon_announces_that_it_keeps_clips_and_keeps_them(program: str, runtime: Path) -> None:
     folder = runtime / "clips"
     with closing(Running(program, runtime, "--save-clips", str(folder))) as running:
-        assert ask("status", running.control).clips_folder == str(folder)
+        assert send_request("status", running.control).clips_folder == str(folder)
         running.speak(SAMPLES)
         heard = running.heard()
         assert any(f"audio of detections and near misses is kept in {folder}" in line for line in running.log())
@@ -328,10 +328,10 @@ def test_what_was_said_before_a_mute_is_in_no_clip_after_it(program: str, runtim
     first = first_word()
     with closing(Running(program, runtime, "--save-clips", str(folder))) as running:
         running.speak(NOISE)
-        while ask("status", running.control).windows < 1 + 16_000 // 1280:
+        while send_request("status", running.control).windows < 1 + 16_000 // 1280:
             pass
-        ask("mute", running.control)
-        ask("unmute", running.control)
+        send_request("mute", running.control)
+        send_request("unmute", running.control)
         # The word is over before the second is.
         running.speak(SAMPLES[first - 12_000 : first])
         assert running.heard() == ["go"]

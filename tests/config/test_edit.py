@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from kwsd.config.edit import with_thresholds, write_thresholds
+from kwsd.config.edit import set_thresholds_in_toml, write_thresholds
 from kwsd.errors import OutputError
 
 BEFORE = """\
@@ -36,7 +36,7 @@ def write(thresholds: dict[str, float], file: Path | None = None, **environment:
 
 
 def test_comments_and_all_else_stay_as_they_are() -> None:
-    assert with_thresholds(BEFORE, {"go": 0.95, "stop": 0.8}) == AFTER
+    assert set_thresholds_in_toml(BEFORE, {"go": 0.95, "stop": 0.8}) == AFTER
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_comments_and_all_else_stay_as_they_are() -> None:
 )
 def test_any_way_to_write_a_table_is_understood(text: str) -> None:
     before = tomllib.loads(text)
-    changed = with_thresholds(text, {"go": 0.95, "turn on": 0.8})
+    changed = set_thresholds_in_toml(text, {"go": 0.95, "turn on": 0.8})
     thresholds = before.get("thresholds", {}) | {"go": 0.95, "turn on": 0.8}
     assert tomllib.loads(changed) == before | {"thresholds": thresholds}
     assert "# loud" in changed or "# loud" not in text

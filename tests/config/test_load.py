@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from helpers.command import Command
 
-from kwsd.config.load import Effective, load_config
-from kwsd.config.schema import Action, Clips, Config, Stream
-from kwsd.config.show import default_file, settings
+from kwsd.config.load import LoadedConfig, load_config
+from kwsd.config.schema import ActionConfig, ClipsConfig, Config, StreamConfig
+from kwsd.config.show import format_default_config, list_settings
 from kwsd.errors import ConfigError
 
 
@@ -24,7 +24,7 @@ def file(tmp_path: Path) -> Callable[[str], Path]:
     return write
 
 
-def load(file: Path | None = None, flags: dict | None = None, **environment: str) -> Effective:
+def load(file: Path | None = None, flags: dict | None = None, **environment: str) -> LoadedConfig:
     return load_config(flags, file, environment)
 
 
@@ -63,7 +63,7 @@ def test_a_flag_goes_over_the_environment_over_the_file_over_the_default(file: C
 def test_a_flag_for_the_folder_of_clips_leaves_their_number_as_the_file_says(file: Callable[[str], Path]) -> None:
     path = file('[clips]\nfolder = "file"\nkeep = 5\n')
     effective = load(path, {"clips": {"folder": "flag"}})
-    assert effective.config.clips == Clips("flag", 5)
+    assert effective.config.clips == ClipsConfig("flag", 5)
     assert effective.origins["clips"] == {"folder": "command line", "keep": str(path)}
 
 
@@ -81,15 +81,15 @@ def test_thresholds_of_all_places_are_merged_word_by_word(file: Callable[[str], 
 def test_streams_are_listened_to_in_place_of_a_device(file: Callable[[str], Path]) -> None:
     path = file('[[stream]]\nname = "desk"\ndevice = "USB"\n[[stream]]\nname = "door"\ndevice = "Webcam"\n')
     effective = load(path)
-    assert effective.config.streams() == [Stream("desk", "USB"), Stream("door", "Webcam")]
+    assert effective.config.streams() == [StreamConfig("desk", "USB"), StreamConfig("door", "Webcam")]
     assert effective.origins["stream"] == str(path)
-    assert load().config.streams() == [Stream("", "default")]
+    assert load().config.streams() == [StreamConfig("", "default")]
 
 
 def test_a_device_in_a_higher_place_goes_over_streams(file: Callable[[str], Path]) -> None:
     path = file('[[stream]]\nname = "desk"\ndevice = "USB"\n')
-    assert load(path, {"device": "built-in"}).config.streams() == [Stream("", "built-in")]
-    assert load(path, KWSD_DEVICE="built-in").config.streams() == [Stream("", "built-in")]
+    assert load(path, {"device": "built-in"}).config.streams() == [StreamConfig("", "built-in")]
+    assert load(path, KWSD_DEVICE="built-in").config.streams() == [StreamConfig("", "built-in")]
 
 
 def test_lists_in_the_environment_are_separated_by_commas() -> None:
@@ -204,14 +204,14 @@ def test_what_kwsd_config_prints_is_a_configuration_with_the_same_values(
         address="ipc:///e.sock",
         thresholds={"two words": 0.5, "go": 1e-7},
         control="ipc:///control.sock",
-        actions={"no": "say no", "two words": Action("x", interval_s=2)},
+        actions={"no": "say no", "two words": ActionConfig("x", interval_s=2)},
     )
 
 
 def test_what_kwsd_config_prints_has_the_same_streams(kwsd: Command, file: Callable[[str], Path]) -> None:
     path = file('stream = [{name = "a", device = "x"}, {name = "b", device = "y"}]\n')
     printed = kwsd.run("config", "--config", path).stdout
-    assert load(file(printed)).config.streams() == [Stream("a", "x"), Stream("b", "y")]
+    assert load(file(printed)).config.streams() == [StreamConfig("a", "x"), StreamConfig("b", "y")]
 
 
 def test_kwsd_config_prints_the_default_addresses_in_full(kwsd: Command, runtime: Path) -> None:
@@ -240,7 +240,9 @@ def test_the_default_file_changes_nothing_as_it_is(kwsd: Command, file: Callable
 
 
 def test_every_setting_of_the_default_file_holds_once_its_mark_is_taken_away(file: Callable[[str], Path]) -> None:
-    text = "\n".join(line.removeprefix("#") if line[1:2] != " " else line for line in default_file().splitlines())
+    text = "\n".join(
+        line.removeprefix("#") if line[1:2] != " " else line for line in format_default_config().splitlines()
+    )
     effective = load(file(text))
     default = Config()
     for key in ("device", "model", "labels", "address", "log_level", "control"):
@@ -248,13 +250,13 @@ def test_every_setting_of_the_default_file_holds_once_its_mark_is_taken_away(fil
         assert getattr(effective.config, key) == getattr(default, key)
     assert effective.config.thresholds
     assert effective.config.curve
-    assert any(isinstance(action, Action) for action in effective.config.actions.values())
+    assert any(isinstance(action, ActionConfig) for action in effective.config.actions.values())
     assert set(effective.origins) == set(Config.__struct_fields__)
 
 
 def test_every_setting_has_its_meaning_above_it(kwsd: Command) -> None:
-    lines = default_file().splitlines()
-    for setting in settings():
+    lines = format_default_config().splitlines()
+    for setting in list_settings():
         place = next(
             number for number, line in enumerate(lines) if re.match(rf"#(\[+{setting.key}\]|{setting.key} = )", line)
         )

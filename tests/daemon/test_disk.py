@@ -10,7 +10,7 @@ import soundfile
 from helpers.command import Command
 
 from kwsd.bus.client import Subscription
-from kwsd.bus.events import KeywordEvent, StatusEvent, decode
+from kwsd.bus.events import KeywordEvent, StatusEvent, decode_event
 
 SCRIPT = """\
 mount -t tmpfs -o "size=64k,mode=700,nr_inodes=$1" kwsd-tests "$2" || exit 99
@@ -117,7 +117,7 @@ def test_a_daemon_whose_log_finds_no_room_goes_on(kwsd: Command, runtime: Path, 
         while not (events and isinstance(events[-1], StatusEvent) and events[-1].state == "stopping"):
             message = subscription.receive(timeout_s=30)
             assert message
-            events.append(decode(message.body))
+            events.append(decode_event(message.body))
         assert daemon.wait() == 0
     assert [event.keyword for event in events if isinstance(event, KeywordEvent)] == ["stop"]
 

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from kwsd.bus.client import Subscription
-from kwsd.bus.events import KeywordEvent, decode
+from kwsd.bus.events import KeywordEvent, decode_event
 
 TAPE = Path(__file__).parents[1] / "helpers" / "tape.py"
 SILENCE, HALF = 12, 6
@@ -33,6 +33,6 @@ def test_a_word_is_heard_when_the_gap_is_before_it_and_not_when_it_is_in_it(
         while not events or getattr(events[-1], "state", "") != "stopping":
             message = bus.receive(timeout_s=60)
             assert message
-            events.append(decode(message.body))
+            events.append(decode_event(message.body))
     assert events[-1].gaps == 1
     assert [event.keyword for event in events if isinstance(event, KeywordEvent)] == heard

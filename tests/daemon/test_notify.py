@@ -11,7 +11,7 @@ import pytest
 from helpers.command import Command
 from helpers.running import Running, messages
 
-from kwsd.bus.control import ask
+from kwsd.bus.control import send_request
 from kwsd.daemon.notify import Notifier
 
 
@@ -54,7 +54,7 @@ def test_the_service_manager_is_told_each_state_once_and_a_reload_changes_none(
         said = pool.submit(messages, listening)
         with closing(Running(program, runtime, NOTIFY_SOCKET=name)) as daemon:
             for command in ("mute", "reload", "unmute", "stop"):
-                ask(command, daemon.control)
+                send_request(command, daemon.control)
     assert [message.removeprefix("STATUS=") for message in said.result() if message.startswith("STATUS=")] == [
         "waiting for audio from stdin",
         "listening on stdin",

@@ -15,7 +15,7 @@ import pytest
 import soundfile
 from helpers.running import Running, messages
 
-from kwsd.bus.control import ask
+from kwsd.bus.control import send_request
 from kwsd.errors import ControlError
 from kwsd.models.bundle import MANIFEST, read_bundle, write_manifest
 from kwsd.models.find import find_model
@@ -52,7 +52,7 @@ def stop(clips: Path) -> np.ndarray:
 def test_new_thresholds_hold_from_the_reload_on(running: Running, config: Path, stop: np.ndarray) -> None:
     running.speak(stop)
     config.write_text("thresholds.stop = 1.0\n")
-    ask("reload", running.control)
+    send_request("reload", running.control)
     running.speak(stop)
     assert running.heard() == ["stop"]
 
@@ -67,7 +67,7 @@ def test_a_new_model_is_loaded_on_the_signal(running: Running, config: Path, oth
 
 def test_samples_and_windows_are_counted_on_across_a_reload(running: Running, stop: np.ndarray) -> None:
     running.speak(stop)
-    before = ask("reload", running.control)
+    before = send_request("reload", running.control)
     running.speak(stop)
     running.process.stdin.close()
     after = running.wait_for("stopping")
@@ -90,8 +90,8 @@ def test_a_bad_configuration_is_refused_in_one_line_and_the_old_one_stays(
 ) -> None:
     config.write_text(content)
     with pytest.raises(ControlError, match=sentence):
-        ask("reload", running.control)
-    assert ask("status", running.control).model == "default"
+        send_request("reload", running.control)
+    assert send_request("status", running.control).model == "default"
     lines = running.log()
     assert [bool(re.search(sentence, line)) for line in lines if "refused" in line] == [True]
 
@@ -101,8 +101,8 @@ def test_a_damaged_model_is_refused_and_the_old_one_stays(running: Running, conf
     (other_model / MANIFEST).write_text("{}")
     running.process.send_signal(signal.SIGHUP)
     with pytest.raises(ControlError, match="is not a bundle description"):
-        ask("reload", running.control)
-    assert ask("status", running.control).model == "default"
+        send_request("reload", running.control)
+    assert send_request("status", running.control).model == "default"
 
 
 def test_the_service_manager_is_told_when_a_reload_begins_and_ends(program: str, runtime: Path, config: Path) -> None:
@@ -112,8 +112,8 @@ def test_the_service_manager_is_told_when_a_reload_begins_and_ends(program: str,
         with closing(
             Running(program, runtime, "--config", str(config), NOTIFY_SOCKET=str(runtime / "notify"))
         ) as daemon:
-            ask("reload", daemon.control)
-            ask("stop", daemon.control)
+            send_request("reload", daemon.control)
+            send_request("stop", daemon.control)
         before, reloading, after, stopping = [
             message for message in said.result() if not message.startswith(("WATCHDOG=", "STATUS="))
         ]

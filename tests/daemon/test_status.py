@@ -17,7 +17,7 @@ from kwsd.audio.silence import Silence
 from kwsd.audio.source import Block
 from kwsd.bus import events
 from kwsd.bus.client import Subscription
-from kwsd.bus.control import ask
+from kwsd.bus.control import send_request
 from kwsd.bus.events import Quantiles, StatusEvent
 from kwsd.bus.metrics import prometheus_text
 from kwsd.bus.publisher import Publisher
@@ -25,7 +25,7 @@ from kwsd.bus.publisher import Publisher
 STATUS = StatusEvent(
     run="r",
     seq=1,
-    time=events.now(),
+    time=events.utc_now(),
     state="listening",
     model="default",
     keywords=["go", 'a "quoted" \\ word'],
@@ -93,7 +93,7 @@ def test_zeros_are_suspect_from_two_seconds_on(samples: int, *, suspect: bool) -
 
 def test_windows_events_and_times_are_counted(running: Running) -> None:
     running.speak(NOISE)
-    while (status := ask("status", running.control)).windows < 12:
+    while (status := send_request("status", running.control)).windows < 12:
         pass
     assert status.inference_ms
     assert 0 < status.inference_ms.p50 <= status.inference_ms.p99
@@ -147,7 +147,7 @@ def test_a_stuck_subscriber_is_counted_and_another_loses_nothing(runtime: Path) 
                 publisher.publish(msgspec.structs.replace(STATUS, seq=sent))
                 message = reader.receive(timeout_s=30)
                 assert message
-                assert events.decode(message.body).seq == sent
+                assert events.decode_event(message.body).seq == sent
     assert sent > 1000
 
 
@@ -166,7 +166,7 @@ def test_whoever_subscribes_to_a_monstrous_topic_is_cut_off_and_others_are_serve
 
 
 def wait_for_subscriber(publisher: Publisher) -> None:
-    while not publisher.new_subscribers():
+    while not publisher.has_new_subscribers():
         pass
 
 

@@ -45,7 +45,7 @@ class Listening:
         """The next event."""
         message = self.subscription.receive(timeout_s=60)
         assert message, self._log.read_text()
-        return events.decode(message.body)
+        return events.decode_event(message.body)
 
     def status(self, wanted: Callable[[StatusEvent], bool]) -> StatusEvent:
         """The next status that is as wanted."""

@@ -60,7 +60,7 @@ class Running:
         """The next event."""
         message = self.subscription.receive(timeout_s=30)
         assert message
-        return events.decode(message.body)
+        return events.decode_event(message.body)
 
     def wait_for(self, state: str) -> StatusEvent:
         """The next status with a state."""

@@ -24,7 +24,7 @@ from rich.console import Console
 
 from kwsd.bus import events
 from kwsd.bus.client import Subscription
-from kwsd.bus.control import ask
+from kwsd.bus.control import send_request
 from kwsd.bus.events import KeywordEvent, MonitorEvent, SampleRange, StatusEvent
 from kwsd.bus.publisher import Publisher
 from kwsd.monitor.screen import draw
@@ -46,7 +46,7 @@ def monitor_events(subscription: Subscription, count: int) -> list[MonitorEvent]
     while len(found) < count:
         message = subscription.receive(timeout_s=30)
         assert message
-        event = events.decode(message.body)
+        event = events.decode_event(message.body)
         if isinstance(event, MonitorEvent):
             assert message.topic == events.MONITOR_TOPIC
             jsonschema.validate(json.loads(message.body), SCHEMA)
@@ -82,7 +82,7 @@ def test_a_subscriber_to_everything_does_not_count_as_watching(running: Running)
         everything.connect(running.subscription.address)
         assert everything.recv_multipart()[0] == b"kwsd.status"
         running.speak(SECOND)
-        while (status := ask("status", running.control)).windows < 12:
+        while (status := send_request("status", running.control)).windows < 12:
             pass
         topics = set()
         while True:
@@ -97,11 +97,11 @@ def test_while_muted_nothing_is_told(running: Running) -> None:
     with watching(running) as subscription:
         running.speak(SECOND)
         before = monitor_events(subscription, 12)[-1]
-        ask("mute", running.control)
+        send_request("mute", running.control)
         running.speak(SECOND)
-        while ask("status", running.control).queued_blocks:
+        while send_request("status", running.control).queued_blocks:
             pass
-        ask("unmute", running.control)
+        send_request("unmute", running.control)
         running.speak(np.tile(SECOND, 3))
         after = monitor_events(subscription, 1)[0]
     assert after.seq == before.seq + 1
@@ -112,14 +112,14 @@ def test_the_publisher_knows_when_the_last_watcher_has_gone(runtime: Path) -> No
     with Publisher(f"ipc://{runtime}/events.sock") as publisher:
         with Subscription(publisher.address, monitor=True):
             take_subscriptions(publisher)
-            assert publisher.watched
+            assert publisher.has_monitor_subscribers
             with Subscription(publisher.address, monitor=True):
                 take_subscriptions(publisher)
             with Subscription(publisher.address):
                 take_subscriptions(publisher)
-            assert publisher.watched
-        while publisher.watched:
-            publisher.new_subscribers()
+            assert publisher.has_monitor_subscribers
+        while publisher.has_monitor_subscribers:
+            publisher.has_new_subscribers()
 
 
 def test_on_tcp_nobody_can_watch() -> None:
@@ -128,12 +128,12 @@ def test_on_tcp_nobody_can_watch() -> None:
     address = f"tcp://127.0.0.1:{port}"
     with Publisher(address) as publisher, Subscription(address, monitor=True):
         take_subscriptions(publisher)
-        assert not publisher.watched
+        assert not publisher.has_monitor_subscribers
 
 
 def take_subscriptions(publisher: Publisher) -> None:
     """Until the latest subscription to the status, which comes last of a subscriber's, has been taken."""
-    while not publisher.new_subscribers():
+    while not publisher.has_new_subscribers():
         pass
 
 
@@ -142,7 +142,7 @@ def take_subscriptions(publisher: Publisher) -> None:
 STATUS = StatusEvent(
     run="r",
     seq=1,
-    time=events.now(),
+    time=events.utc_now(),
     state="listening",
     model="default",
     keywords=["go", "stop", "yes"],
@@ -307,15 +307,15 @@ def test_the_monitor_shows_what_the_daemon_hears(terminal: Terminal, running: Ru
 def test_its_keys_mute_select_and_set_thresholds_and_at_its_end_those_are_told(
     terminal: Terminal, running: Running
 ) -> None:
-    before = ask("status", running.control).thresholds
+    before = send_request("status", running.control).thresholds
     terminal.wait_for(lambda screen: "kwsd listening" in screen)
     terminal.press("m")
     terminal.wait_for(lambda screen: "kwsd muted" in screen)
-    assert ask("status", running.control).state == "muted"
+    assert send_request("status", running.control).state == "muted"
     terminal.press("m", "\x1b[B", "\x1b[B", "\x1b[A", "-", "-", "-", "+")
     lower = round(before["go"], 3) - 2 * STEP
     terminal.wait_for(lambda screen: "kwsd listening" in screen and "▸ go" in screen and f"/{lower:.3f}" in screen)
-    assert ask("status", running.control).thresholds == before | {"go": pytest.approx(lower, abs=1e-9)}
+    assert send_request("status", running.control).thresholds == before | {"go": pytest.approx(lower, abs=1e-9)}
     terminal.press("q")
     code, said = terminal.ended()
     assert code == 0

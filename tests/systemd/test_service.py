@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from helpers.command import Command
 
-from kwsd.service import unit
+from kwsd.service import format_unit
 
 needs_systemd = pytest.mark.skipif(not shutil.which("systemctl"), reason="systemd is not installed")
 PROGRAM = Path(sys.executable).with_name("kwsd")
@@ -23,7 +23,7 @@ def test_the_installed_unit_starts_this_kwsd_wherever_it_is(tmp_path: Path, name
     program = folder / "kwsd"
     program.symlink_to(PROGRAM)
     path = tmp_path / "kwsd.service"
-    path.write_text(unit(program))
+    path.write_text(format_unit(program))
     checked = subprocess.run(
         ["systemd-analyze", "verify", "--user", "--man=no", path],
         env=os.environ | {"XDG_RUNTIME_DIR": str(tmp_path)},

@@ -16,7 +16,7 @@ from helpers.command import Command
 from helpers.running import Running
 
 from kwsd import load_model
-from kwsd.bus.control import ask
+from kwsd.bus.control import send_request
 from kwsd.cli.demo import FOLDER
 from kwsd.models.bundle import read_bundle, write_manifest
 from kwsd.models.find import find_model
@@ -233,6 +233,6 @@ def running(program: str, runtime: Path) -> Iterator[Running]:
 
 
 def test_a_running_daemon_takes_a_choice_when_it_reloads(kwsd: Command, running: Running) -> None:
-    assert ask("status", running.control).thresholds["go"] != 0.95
+    assert send_request("status", running.control).thresholds["go"] != 0.95
     kwsd.run("tune", "--set", "go=0.95")
-    assert ask("reload", running.control).thresholds["go"] == 0.95
+    assert send_request("reload", running.control).thresholds["go"] == 0.95

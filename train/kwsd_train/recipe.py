@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from kwsd.config.load import in_words
+from kwsd.config.load import rephrase_validation_error
 from kwsd.errors import ConfigError
 from kwsd.models.bundle import DetectorSettings
 
@@ -217,7 +217,7 @@ def read_recipe(name: str) -> Recipe:
     try:
         return msgspec.toml.decode(path.read_bytes(), type=Recipe)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: {in_words(str(error))}") from None
+        raise ConfigError(f"{path}: {rephrase_validation_error(str(error))}") from None
 
 
 def find_recipe(name: str) -> Path:

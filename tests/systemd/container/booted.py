@@ -200,7 +200,7 @@ class Ear:
         # Longer than the watchdog takes to find a daemon that hangs, and to end it.
         message = self._subscription.receive(timeout_s=90)
         assert message
-        return events.decode(message.body)
+        return events.decode_event(message.body)
 
 
 @contextmanager

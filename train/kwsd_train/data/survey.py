@@ -10,7 +10,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from kwsd.frontend import SAMPLE_RATE, Float32
-from kwsd.levels import mean_db, peak_db
+from kwsd.levels import peak_db, rms_db
 from kwsd_train.data.dataset import Clips
 from kwsd_train.data.features import as_float
 
@@ -61,7 +61,7 @@ def measure(clips: Clips) -> Measures:
     rows = [as_float(row) for row in clips.samples]
     return Measures(
         np.array([soundfile.info(path).frames for path in clips.paths]) / SAMPLE_RATE,
-        np.array([mean_db(row) for row in rows]),
+        np.array([rms_db(row) for row in rows]),
         np.array([peak_db(row) for row in rows]),
     )
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 from rich.console import Console
 
 from kwsd.errors import OutputError, UsageError
-from kwsd.files import replace
+from kwsd.files import replace_file
 from kwsd.frontend import Float32
 from kwsd.models.bundle import RESERVED_LABELS
 from kwsd_train import networks
@@ -224,7 +224,7 @@ class AfterEpoch(keras.callbacks.Callback):  # type: ignore[misc]
             )
         figures |= {"epoch": epoch + 1, "seconds": round(time.monotonic() - self._begun, 1)}
         self.history.append(figures)
-        replace(self.run / HISTORY, _json(self.history))
+        replace_file(self.run / HISTORY, _json(self.history))
         self._checkpoint(epoch + 1)
         said = ", ".join(f"{name} {value:.4g}" for name, value in figures.items() if name != "epoch")
         self.say(f"epoch {epoch + 1}/{self.params['epochs']}: {said}")
