@@ -23,14 +23,19 @@ not a daemon with 130.
 from typing import ClassVar
 
 
+def replace_unprintable(text: str) -> str:
+    """Text with a question mark in place of every control character, line break and lone surrogate."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
 class KwsdError(Exception):
     """An error whose message is one sentence for the person at the terminal."""
 
     exit_code: ClassVar[int] = 70
 
     def __str__(self) -> str:
-        """The message on one line, without what a file or a name in it could do to a log or a terminal."""
-        return "".join(character if character.isprintable() else "?" for character in super().__str__())
+        """The message on one line. Control characters are replaced because they could damage a log or a terminal."""
+        return replace_unprintable(super().__str__())
 
 
 class UsageError(KwsdError):

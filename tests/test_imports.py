@@ -20,6 +20,16 @@ print(json.dumps(sorted(sys.modules)))
 """
 
 
+COMMAND = """
+import json, sys
+from contextlib import suppress
+from kwsd.cli import main
+with suppress(SystemExit):
+    main()
+print(json.dumps(sorted(sys.modules)))
+"""
+
+
 def modules(program: str, runtime: Path, *arguments: str) -> set[str]:
     """Top-level modules that a program has loaded at its end, when it runs in a process of its own."""
     done = subprocess.run(
@@ -42,6 +52,13 @@ def test_a_daemon_on_a_file_loads_nothing_of_training_no_sound_card_and_no_comma
     loaded = modules(RUN, runtime, json.dumps({"flags": flags, "file": None}))
     assert {"ai_edge_litert", "zmq", "soundfile"} <= loaded
     assert not (HEAVY | {"sounddevice", "typer", "pydantic", "rich"}) & loaded
+
+
+@pytest.mark.parametrize("arguments", [["--help"], ["mute"], ["status"], ["stop"]], ids=" ".join)
+def test_a_short_command_loads_neither_numpy_nor_tomlkit(runtime: Path, arguments: list[str]) -> None:
+    loaded = modules(COMMAND, runtime, *arguments)
+    assert "typer" in loaded
+    assert not (HEAVY | {"numpy", "tomlkit", "ai_edge_litert"}) & loaded
 
 
 def test_all_names_what_the_package_exports_and_nothing_else() -> None:

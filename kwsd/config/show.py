@@ -1,30 +1,36 @@
-"""The configuration as a TOML file: what is in force, or everything that there is."""
+"""Formats the configuration as a TOML file: the loaded values with their origins, or every setting with its meaning."""
 
 import json
-import re
 import textwrap
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import msgspec
+import tomlkit
+from tomlkit.items import AoT, Item, Table
+from tomlkit.toml_document import TOMLDocument
 
 from kwsd.config.load import LoadedConfig, config_file_candidates
 from kwsd.config.schema import Config
+from kwsd.errors import replace_unprintable
 
 COMMENT_WIDTH = 98
-"""Of comments, in characters."""
+"""Maximum length of a comment line in characters."""
 
 
 class Setting(NamedTuple):
-    """One key of the configuration, described by `kwsd.config.schema.Config`.
+    """One key of the configuration, as `kwsd.config.schema.Config` describes it.
 
     Parameters
     ----------
     key : str
+        Name of the key in the TOML file.
     description : str
+        Meaning of the key, in one or two sentences.
     schema : dict
-        JSON Schema of its values.
+        JSON Schema of the values that the key accepts.
     inner : list of Setting
-        The keys of a table.
+        The keys of the table, if the value is a table; otherwise empty.
     """
 
     key: str
@@ -33,23 +39,23 @@ class Setting(NamedTuple):
     inner: "list[Setting]"
 
     @property
-    def example(self) -> Any:  # noqa: ANN401  whatever TOML can hold
-        """A value to show: of a table an example, of other keys the default."""
+    def example(self) -> Any:  # noqa: ANN401  any TOML value
+        """A value for documentation: an example for a table, the default for any other key."""
         return self.schema.get("examples", [self.schema.get("default")])[0]
 
 
 def list_settings() -> list[Setting]:
-    """All keys; those of tables are last, because in TOML what follows a table belongs to it."""
+    """All keys of the configuration. Tables come last because TOML assigns every later key to the table before it."""
     _, components = msgspec.json.schema_components([Config], ref_template="{name}")
     return sorted(_list_table_settings(Config.__name__, components), key=lambda setting: _is_table(setting.example))
 
 
-def _is_table(value: Any) -> bool:  # noqa: ANN401  whatever TOML can hold
-    """Whether a value is a table, or a list of them."""
-    return isinstance(value, dict) or (isinstance(value, list) and bool(value) and isinstance(value[0], dict))
+def _is_table(value: Any) -> bool:  # noqa: ANN401  any TOML value
+    """Whether TOML writes a value below a heading: a table or a list of tables, not empty."""
+    return bool(value) and isinstance(value[0] if isinstance(value, list) else value, dict)
 
 
-def _list_table_settings(kind: str, components: dict[str, Any]) -> list[Setting]:
+def _list_table_settings(table: str, components: dict[str, Any]) -> list[Setting]:
     return [
         Setting(
             key,
@@ -57,23 +63,23 @@ def _list_table_settings(kind: str, components: dict[str, Any]) -> list[Setting]
             schema,
             [setting for name in _table_names(schema) for setting in _list_table_settings(name, components)],
         )
-        for key, schema in components[kind]["properties"].items()
+        for key, schema in components[table]["properties"].items()
     ]
 
 
 def _table_names(schema: dict[str, Any]) -> list[str]:
-    """Names of the kinds of tables that a value may be or hold."""
+    """Names of the table types that a value can be or contain."""
     kinds = schema.get("additionalProperties", schema.get("items", schema))
     return [kind["$ref"] for kind in kinds.get("anyOf", [kinds]) if "$ref" in kind]
 
 
 def format_default_config() -> str:
-    """A configuration file in which every setting stands with its meaning, and is commented out."""
+    """A configuration file that lists every setting with its meaning. Each setting is commented out."""
     user, site = config_file_candidates()
     head = (
-        f"The configuration of kwsd. Of {user} and {site}, for all users, the first that exists is read. Environment"
-        " variables (KWSD_DEVICE and so on) go over the file, flags over both. A line that begins with # and no space"
-        " is a setting; it shows the default or, in a table, an example."
+        f"The configuration of kwsd. kwsd reads {user}, or {site} (for all users) if the first does not exist."
+        " Environment variables such as KWSD_DEVICE override the file. Command-line options override both."
+        " A line that starts with # and no space is a setting. It shows the default value or, for a table, an example."
     )
     return "\n".join([_format_comment(head), *map(_format_setting, list_settings())])
 
@@ -83,7 +89,7 @@ def _format_setting(setting: Setting) -> str:
     inner = "".join(
         _format_comment(f"  {key.key}: {key.description}{_format_default(key)}", "    ") for key in setting.inner
     )
-    lines = format_toml({setting.key: setting.example}).strip().splitlines()
+    lines = format_toml({setting.key: setting.example}).splitlines()
     commented = "".join(f"#{line}\n" if line else "\n" for line in lines)
     return _format_comment(setting.description) + inner + commented
 
@@ -92,47 +98,60 @@ def _format_default(setting: Setting) -> str:
     return f" Default: {json.dumps(setting.schema['default'])}." if "default" in setting.schema else ""
 
 
-def format_loaded_config(effective: LoadedConfig) -> str:
-    """A configuration file with all values, and where each came from."""
-    values = msgspec.to_builtins(effective.config)
+def format_loaded_config(loaded: LoadedConfig) -> str:
+    """A configuration file with all loaded values. A comment after each value names its origin."""
+    values = msgspec.to_builtins(loaded.config)
     missing = [f"# {key} is not set\n" for key, value in values.items() if value is None]
     return "".join(missing) + format_toml(
-        {key: value for key, value in values.items() if value is not None}, effective.origins
+        {key: value for key, value in values.items() if value is not None}, loaded.origins
     )
 
 
-def format_toml(values: dict[str, Any], origins: str | dict[str, Any] | None = None, name: str = "") -> str:
+def format_toml(values: Mapping[str, Any], origins: str | Mapping[str, Any] | None = None) -> str:
     """Values as TOML.
 
     Parameters
     ----------
-    values : dict
-        Keys to texts, numbers, booleans, lists of them, and such dicts.
-    origins : str or dict, optional
-        Where all values or each of them came from; becomes a comment.
-    name : str
-        Of the table.
+    values : mapping
+        Keys to strings, numbers, booleans, lists of them, and mappings of the same kind.
+    origins : str or mapping, optional
+        Origin of all values, or of each value by its key. Each value gets its origin as a comment.
     """
-    lines, tables = "", ""
-    for key, value in values.items():
-        origin = origins.get(key) if isinstance(origins, dict) else origins
-        if _is_table(value) and isinstance(value, list):
-            tables += "".join(f"\n[[{_quote_key(key)}]]\n{format_toml(each, origin)}" for each in value)
-            continue
-        if isinstance(value, dict) and value:
-            inner = f"{name}.{_quote_key(key)}" if name else _quote_key(key)
-            # A table that holds nothing but tables needs no heading of its own.
-            heading = "" if all(isinstance(item, dict) for item in value.values()) else f"\n[{inner}]\n"
-            tables += heading + format_toml(value, origin, inner)
-        else:
-            comment = f"  # {origin or 'default'}" if origins is not None else ""
-            # Texts and lists look the same in JSON, but TOML has no surrogate pairs, which JSON may escape with.
-            lines += f"{_quote_key(key)} = {json.dumps(value, ensure_ascii=False)}{comment}\n"
-    return lines + tables
+    document = tomlkit.document()
+    _fill_table(document, values, origins)
+    return tomlkit.dumps(document)
 
 
-def _quote_key(key: str) -> str:
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else json.dumps(key, ensure_ascii=False)
+def _fill_table(
+    table: TOMLDocument | Table, values: Mapping[str, Any], origins: str | Mapping[str, Any] | None
+) -> None:
+    # TOML assigns every later key to the table before it, so plain values must come first.
+    for key, value in sorted(values.items(), key=lambda pair: _is_table(pair[1])):
+        origin = origins.get(key) if isinstance(origins, Mapping) else origins
+        table.append(key, _to_toml_item(value, origin))
+
+
+def _to_toml_item(value: Any, origin: Any) -> Item:  # noqa: ANN401  any TOML value; the origins of a table are a mapping
+    if not _is_table(value):
+        item = tomlkit.item(value) if value != {} else tomlkit.inline_table()
+        if origin is not None:
+            # A table without keys has a mapping without origins: no layer has set a key of it.
+            item.comment(replace_unprintable(origin or "default"))
+            item.trivia.comment_ws = "  "
+        return item
+    if isinstance(value, list):
+        tables = AoT([])
+        for each in value:
+            tables.append(_to_toml_table(each, origin))
+        return tables
+    return _to_toml_table(value, origin)
+
+
+def _to_toml_table(values: Mapping[str, Any], origins: str | Mapping[str, Any] | None) -> Table:
+    # A table that holds only tables needs no heading of its own.
+    table = tomlkit.table(is_super_table=all(isinstance(value, dict) for value in values.values()))
+    _fill_table(table, values, origins)
+    return table
 
 
 def _format_comment(text: str, indent: str = "") -> str:

@@ -2,15 +2,18 @@
 
 import json
 import re
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from helpers.command import Command
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kwsd.config.load import LoadedConfig, load_config
-from kwsd.config.schema import ActionConfig, ClipsConfig, Config, StreamConfig
-from kwsd.config.show import format_default_config, list_settings
+from kwsd.config.schema import ActionConfig, ClipsConfig, Config, CurveConfig, StreamConfig
+from kwsd.config.show import format_default_config, format_loaded_config, list_settings
 from kwsd.errors import ConfigError
 
 
@@ -212,6 +215,44 @@ def test_what_kwsd_config_prints_has_the_same_streams(kwsd: Command, file: Calla
     path = file('stream = [{name = "a", device = "x"}, {name = "b", device = "y"}]\n')
     printed = kwsd.run("config", "--config", path).stdout
     assert load(file(printed)).config.streams() == [StreamConfig("a", "x"), StreamConfig("b", "y")]
+
+
+def test_kwsd_config_escapes_the_delete_character(kwsd: Command, file: Callable[[str], Path]) -> None:
+    printed = kwsd.run("config", KWSD_DEVICE="a\x7fb").stdout
+    assert load(file(printed)).config.device == "a\x7fb"
+
+
+texts = st.text().map(lambda text: text.replace("\0", ""))
+words = st.lists(texts, min_size=1).map(shlex.join)
+numbers = st.floats(0, 86_400, exclude_min=True)
+fractions = st.floats(0, 1, exclude_min=True)
+configurations = st.builds(
+    Config,
+    device=texts,
+    labels=st.lists(st.text()),
+    log_level=st.sampled_from(["debug", "info", "warning", "error"]),
+    thresholds=st.dictionaries(st.text(), fractions),
+    stream=st.lists(
+        st.builds(StreamConfig, st.from_regex(r"\A[^\x00-\x1f/.][^\x00-\x1f/]{0,9}\Z"), texts),
+        max_size=3,
+        unique_by=(lambda stream: stream.name, lambda stream: stream.device),
+    ),
+    curve=st.none() | st.builds(CurveConfig, texts, texts),
+    actions=st.dictionaries(
+        st.text(), words | st.builds(ActionConfig, words, timeout_s=numbers, interval_s=numbers), max_size=3
+    ),
+    clips=st.builds(ClipsConfig, texts, st.integers(1, 1_000_000)),
+)
+
+
+@given(config=configurations, origin=st.text(min_size=1))
+def test_every_configuration_is_printed_as_toml_that_loads_to_the_same(
+    tmp_path_factory: pytest.TempPathFactory, config: Config, origin: str
+) -> None:
+    path = tmp_path_factory.mktemp("config") / "kwsd.toml"
+    origins = dict.fromkeys(Config.__struct_fields__, origin)
+    path.write_bytes(format_loaded_config(LoadedConfig(config, origins)).encode())
+    assert load(path).config == config
 
 
 def test_kwsd_config_prints_the_default_addresses_in_full(kwsd: Command, runtime: Path) -> None:
