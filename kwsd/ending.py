@@ -1,35 +1,39 @@
-"""How a process of kwsd ends: with the exit code of what happened, and at most one sentence."""
+"""Runs a program and ends its process with the right exit code and at most one error message."""
 
 import io
+import logging
 import os
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 
 from kwsd.errors import KwsdError, OutputError
-from kwsd.log import print_error
+from kwsd.log import open_closed_streams, print_error
 
 INTERRUPT_EXIT_CODE = 130
-"""Exit code of a program that Ctrl+C ended, by the convention of shells: 128 and the number of the signal."""
+"""Exit code after Ctrl+C. Shells use 128 plus the number of the signal."""
 
 
 def run_and_exit(program: Callable[[], object]) -> None:
-    """Run a program, and end the process as it should: an error of ours is one sentence and its exit code."""
+    """Run a program and end the process. An expected error prints one sentence and sets its exit code."""
+    open_closed_streams()
     try:
         _run_program(program)
     except SystemExit as end:
-        # Looked up, not imported: commands that capture nothing need not load it.
+        # Looked up, not imported: commands that do not capture audio need not load the module.
         capture = sys.modules.get("kwsd.audio.capture")
         if capture and capture.left_behind():
-            # A thread still reads from a device; the sound libraries' exit handlers would crash under it.
+            # A thread still reads from a device. The exit handlers of the sound libraries would crash because of it.
+            code = _exit_code(end)
             sys.stdout.flush()
-            os._exit(end.code if isinstance(end.code, int) else 0)
+            os._exit(code)
         raise
 
 
 def _run_program(program: Callable[[], object]) -> None:
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # A reader has each line at once, and a disk that is full is noticed while there is still somebody to say so.
+        # A reader gets each line at once, and a full disk is noticed while an error can still be reported.
         sys.stdout.reconfigure(line_buffering=True)
     try:
         program()
@@ -40,7 +44,29 @@ def _run_program(program: Callable[[], object]) -> None:
         print_error(str(error))
         sys.exit(error.exit_code)
     except OSError as error:
-        print_error(f"cannot go on: {error.strerror or error}")
-        # At its end Python would try once more to write what could not be written.
+        if _is_debugging():
+            traceback.print_exc()
+        print_error(str(OutputError(f"cannot go on: {_describe_os_error(error)}")))
+        # At exit Python would try again to write the output that could not be written.
         sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  open until the process ends
         sys.exit(OutputError.exit_code)
+
+
+def _describe_os_error(error: OSError) -> str:
+    reason = error.strerror or str(error)
+    return f"{reason}: {os.fsdecode(error.filename)}" if isinstance(error.filename, str | bytes) else reason
+
+
+def _is_debugging() -> bool:
+    """Whether the daemon or the environment asks for the log level debug; only the daemon sets up logging."""
+    return logging.getLogger().isEnabledFor(logging.DEBUG) or os.environ.get("KWSD_LOG_LEVEL") == "debug"
+
+
+def _exit_code(end: SystemExit) -> int:
+    """The exit code that Python would use. It prints any value that is neither an integer nor None, and returns 1."""
+    if isinstance(end.code, int):
+        return end.code
+    if end.code is None:
+        return 0
+    sys.stderr.write(f"{end.code}\n")
+    return 1

@@ -1,8 +1,5 @@
 """The network of a bundle, run by LiteRT on one thread."""
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +7,7 @@ import numpy as np
 
 from kwsd.errors import ModelError
 from kwsd.frontend import BINS, FRAMES, Float32
+from kwsd.log import silence_stderr
 from kwsd.models.bundle import NETWORK, read_bundle
 from kwsd.models.model import Model, Window
 
@@ -59,7 +57,8 @@ def _interpreter(path: Path) -> Any:  # noqa: ANN401  LiteRT has no type informa
     from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415  takes 0.1 s, which `kwsd --help` need not pay
 
     try:
-        with _quiet():
+        # LiteRT announces its delegate on standard error and has no option against it.
+        with silence_stderr():
             interpreter = Interpreter(str(path), num_threads=1)
             interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
@@ -74,16 +73,3 @@ def _tensor_index(details: dict[str, Any], shape: tuple[int, ...], path: Path) -
         name, dtype = details["name"], np.dtype(details["dtype"])
         raise ModelError(f"{path}: tensor {name} is {dtype} {found}, kwsd needs float32 {shape}")
     return int(details["index"])
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Close standard error to LiteRT, which announces its delegate there and has no switch for it."""
-    stderr = os.dup(2)
-    with Path(os.devnull).open("wb") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(stderr, 2)
-        os.close(stderr)

@@ -1,10 +1,9 @@
 """TensorFlow without what it says of processors and drivers, in which a reader of ours would look for a fault."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from importlib import import_module
-from pathlib import Path
+
+from kwsd.log import silence_stderr
 
 LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 """TensorFlow's own variable: 0 says all, 3 nothing. What fails is an exception at every level."""
@@ -15,19 +14,7 @@ def import_tensorflow() -> None:
     if LEVEL in os.environ:
         return
     os.environ[LEVEL] = "3"
-    with _without_standard_error():
+    # TensorFlow prints its first lines from C++, before it reads the variable.
+    with silence_stderr():
         import_module("keras")
         import_module("tensorflow")
-
-
-@contextmanager
-def _without_standard_error() -> Iterator[None]:
-    # The first lines come from C++, before it has read its variable.
-    kept = os.dup(2)
-    try:
-        with Path(os.devnull).open("wb") as nothing:
-            os.dup2(nothing.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
