@@ -1,4 +1,4 @@
-"""Faults of sound server, microphone and computer, and how long the daemon takes; the table in ``docs/reliability.md``.
+"""Measures faults of sound server, microphone and computer: the first table of ``docs/internals/reliability.md``.
 
 ``python benchmarks/faults.py`` runs each fault five times with a real PulseAudio of its own and prints Markdown.
 """

@@ -1,6 +1,6 @@
-"""Measures everything, and writes the tables into ``docs/performance.md``: ``python benchmarks/page.py --data FOLDER``.
+"""Measures everything and writes the tables of ``docs/internals/performance.md``.
 
-Takes about 25 minutes; leave the machine alone meanwhile.
+Run ``python benchmarks/page.py --data FOLDER``. It takes about 25 minutes; leave the machine alone meanwhile.
 """
 
 import datetime
@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 from audio import ROOT
 
-PAGE = ROOT / "docs" / "performance.md"
+PAGE = ROOT / "docs" / "internals" / "performance.md"
 
 
 def main(

@@ -1,4 +1,4 @@
-"""What the daemon refuses, and how soon; a table in ``docs/reliability.md``.
+"""What the daemon refuses, and how soon; a table in ``docs/internals/reliability.md``.
 
 ``python benchmarks/refusals.py`` lets each be refused five times and prints Markdown. It needs root, who alone can give
 a folder away.

@@ -1,4 +1,4 @@
-"""Times of the services under a real systemd: `docs/reliability.md` has the figures.
+"""Times of the services under a real systemd: `docs/internals/reliability.md` has the figures.
 
 Usage, as root, after `make test-systemd`:  .venv/bin/python benchmarks/services.py
 """

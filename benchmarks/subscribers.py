@@ -1,4 +1,4 @@
-"""What subscribers and requests cost the daemon; the second table of faults in ``docs/reliability.md``.
+"""What subscribers and requests cost the daemon; the second table of faults in ``docs/internals/reliability.md``.
 
 ``python benchmarks/subscribers.py`` speaks to a daemon on a PulseAudio of its own while others use its sockets, and
 prints Markdown.

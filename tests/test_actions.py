@@ -226,12 +226,13 @@ def test_a_keyword_that_no_program_can_be_told_is_said(capfd: pytest.CaptureFixt
     assert "cannot run echo: the event is malformed" in capfd.readouterr().err
 
 
-# The examples of docs/actions.md, with other servers
+# The examples of the pages, with other servers
 
 
 def example(heading: str) -> str:
     """The first configuration under a heading."""
-    page = (Path(__file__).parents[1] / "docs/actions.md").read_text("utf-8")
+    docs = Path(__file__).parents[1] / "docs"
+    page = "".join((docs / name).read_text("utf-8") for name in ("actions.md", "home-assistant.md"))
     return page.partition(f"## {heading}\n")[2].partition("```toml\n")[2].partition("```")[0]
 
 
@@ -272,9 +273,7 @@ def home() -> Iterator[HTTPServer]:
 def test_the_http_example_posts_the_event_and_says_a_refusal(
     tmp_path: Path, home: HTTPServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    actions = documented(
-        tmp_path, "Home automation by HTTP", "homeassistant.local:8123", f"127.0.0.1:{home.server_port}"
-    )
+    actions = documented(tmp_path, "Webhook", "homeassistant.local:8123", f"127.0.0.1:{home.server_port}")
     with actions:
         actions.run(spoken("go"), 0.0)
     assert Home.got["path"] == "/api/webhook/desk-6f1c"
@@ -298,7 +297,7 @@ def test_the_mqtt_example_publishes_the_event_under_its_keyword(tmp_path: Path) 
             listen = ["mosquitto_sub", *f"-h {here} -v -C 1 -t kwsd/#".split()]
             with subprocess.Popen(listen, stdout=subprocess.PIPE, text=True) as subscriber:
                 next(line for line in broker.stdout if b"Sending SUBACK" in line)
-                with documented(tmp_path, "Home automation by MQTT", "homeassistant.local", here) as actions:
+                with documented(tmp_path, "MQTT", "homeassistant.local", here) as actions:
                     actions.run(spoken("go"), 0.0)
                 topic, _, message = subscriber.stdout.read().partition(" ")
         finally:

@@ -25,7 +25,7 @@ from kwsd.config.show import list_settings
 PAGES = pages()
 SHARE = ROOT / "share"
 MAN_PAGES = sorted(SHARE.glob("man/man1/*.1"))
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/*.md"))]
+DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md"))]
 
 
 def command_lines() -> Iterator[tuple[str, Any, typer.Context]]:
@@ -110,11 +110,11 @@ def test_every_exit_code_stands_in_the_tree_of_errors_with_what_it_means() -> No
 
 def code(document: Path) -> Iterator[str]:
     """Lines of a document's blocks of code, and what stands in backticks elsewhere."""
-    for number, part in enumerate(re.split(r"^```.*$", document.read_text("utf-8"), flags=re.MULTILINE)):
+    for number, part in enumerate(re.split(r"^ *```.*$", document.read_text("utf-8"), flags=re.MULTILINE)):
         yield from part.splitlines() if number % 2 else re.findall(r"`([^`]+)`", part.replace("\n", " "))
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document.relative_to(ROOT)))
 def test_every_command_and_option_in_a_document_exists(document: Path) -> None:
     for line in code(document):
         for found in re.finditer(r"(?:^|[$|&;(] ?|bin/)(kwsd(?:-train)?) ([a-z][^|&;()#]*)", line):
@@ -127,9 +127,9 @@ def test_every_command_and_option_in_a_document_exists(document: Path) -> None:
                 assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", found[2])) <= known | {"--help"}, line
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: document.name)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document.relative_to(ROOT)))
 def test_every_configuration_in_a_document_is_one(document: Path, tmp_path: Path) -> None:
-    for block in re.findall(r"^```toml\n(.*?)^```", document.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL):
+    for block in re.findall(r"^ *```toml\n(.*?)^ *```", document.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL):
         # The other files in TOML are recipes.
         if "[network]" not in block and "[data]" not in block:
             path = tmp_path / "config.toml"

@@ -1,4 +1,4 @@
-"""Endurance of the daemon; the figures in ``docs/reliability.md`` are from here.
+"""Endurance of the daemon; the figures in ``docs/internals/reliability.md`` are from here.
 
 ``python benchmarks/endurance live --hours 2`` takes two hours, ``python benchmarks/endurance day`` about half an hour.
 """
