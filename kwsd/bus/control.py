@@ -76,9 +76,9 @@ class ControlServer:
             raise
 
     @property
-    def descriptor(self) -> int:
-        """What becomes readable when there is a request; `answer_requests` then says whether it was one."""
-        return int(self._socket.get(zmq.FD))
+    def socket(self) -> "zmq.Socket[bytes]":
+        """Socket to wait on: it has a message when a client has sent a request."""
+        return self._socket
 
     def answer_requests(self, fulfil: Callable[[Request], list[StatusEvent]]) -> bool:
         """Answer what has been asked since the last call, without ever waiting.

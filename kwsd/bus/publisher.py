@@ -100,9 +100,9 @@ class Publisher:
             self._socket.send_multipart(frames)
 
     @property
-    def descriptor(self) -> int:
-        """What becomes readable when somebody subscribes; another one after `set_client_keys`."""
-        return int(self._socket.get(zmq.FD))
+    def socket(self) -> "zmq.Socket[bytes]":
+        """Socket to wait on: it has a message when a client subscribes. `set_client_keys` may replace it."""
+        return self._socket
 
     def has_new_subscribers(self) -> bool:
         """Whether anybody has subscribed to the status since the last call."""

@@ -29,10 +29,6 @@ LOOK_S = 0.1
 """Minimum seconds between two rounds of work other than audio. One request is served at once, more requests wait for
 the next round: a flood of requests must not hold up the audio."""
 
-SUBSCRIBERS_S = 0.5
-"""Seconds after which the daemon looks for new subscribers although their socket did not wake it. A wake-up is lost if
-an event is published before it is answered (zmq_getsockopt(3), ZMQ_FD)."""
-
 WAIT_S = 1.0
 """Longest wait while all streams deliver audio."""
 
@@ -70,7 +66,7 @@ class Daemon:
         self._control = control
         self._notifier = notifier
         self._error: Exception | None = None
-        self._looked_s = self._admitted_s = 0.0
+        self._looked_s = 0.0
         self._asked = False
         self._reload_asked = False
         self._stopping = False
@@ -167,11 +163,10 @@ class Daemon:
         if since_s < DEAF_S:  # otherwise the process itself was stopped, and its captures could not run either
             self._look_for_stuck_devices()
         self._notifier.alive()
-        called, subscribed = self._inbox.called or self._asked, False
-        if called:
+        subscribed = False
+        if self._inbox.called or self._asked:
+            # After a wake-up by a socket, the sockets have to wait for the next round.
             self._asked = self._control.answer_requests(self._fulfil) or self._inbox.called
-        if called or now_s - self._admitted_s >= SUBSCRIBERS_S:
-            self._admitted_s = now_s
             subscribed = self._publisher.has_new_subscribers()
         if self._reload_asked:
             self._reload_asked = False
@@ -187,7 +182,7 @@ class Daemon:
             raise AudioLostError(f"{' and '.join(stuck)} hangs and cannot be opened again by this process")
 
     def _watch_sockets(self) -> None:
-        self._inbox.watch([self._control.descriptor, self._publisher.descriptor])
+        self._inbox.watch([self._control.socket, self._publisher.socket])
 
     def _publish_statuses(self) -> list[StatusEvent]:
         return [listener.publish_status() for listener in self._listeners]

@@ -1,12 +1,11 @@
 """The inbox: what ends a wait, and what does not."""
 
-import socket
 import threading
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
+import zmq
 
 from kwsd.audio.inbox import Inbox
 
@@ -17,11 +16,12 @@ def inbox() -> Inbox[int]:
 
 
 @pytest.fixture
-def caller(inbox: Inbox[int]) -> Iterator[socket.socket]:
-    """Makes the socket readable that the inbox watches."""
-    here, there = socket.socketpair()
-    with closing(here), closing(there):
-        inbox.watch([here.fileno()])
+def caller(inbox: Inbox[int]) -> Iterator["zmq.Socket[bytes]"]:
+    """A socket whose messages reach the socket that the inbox watches."""
+    with zmq.Context() as context, context.socket(zmq.PAIR) as here, context.socket(zmq.PAIR) as there:
+        here.bind("inproc://inbox")
+        there.connect("inproc://inbox")
+        inbox.watch([here])
         yield there
 
 
@@ -50,21 +50,21 @@ def test_ringing_ends_one_wait(inbox: Inbox[int], *, waits: bool) -> None:
     assert inbox.next(60) == 1
 
 
-def test_a_socket_ends_the_wait_and_is_said_to_have_called(inbox: Inbox[int], caller: socket.socket) -> None:
+def test_a_socket_ends_the_wait_and_is_said_to_have_called(inbox: Inbox[int], caller: "zmq.Socket[bytes]") -> None:
     caller.send(b"!")
     assert (inbox.next(60), inbox.called) == (None, True)
     inbox.put(1)
     assert (inbox.next(60), inbox.called) == (1, False)
 
 
-def test_a_socket_that_nobody_asks_about_ends_no_wait(inbox: Inbox[int], caller: socket.socket) -> None:
+def test_a_socket_that_nobody_asks_about_ends_no_wait(inbox: Inbox[int], caller: "zmq.Socket[bytes]") -> None:
     caller.send(b"!")
     assert (inbox.next(0, sockets=False), inbox.called) == (None, False)
     threading.Timer(0.1, inbox.put, [1]).start()
     assert (inbox.next(60, sockets=False), inbox.called) == (1, False)
 
 
-def test_a_socket_that_is_watched_no_longer_ends_no_wait(inbox: Inbox[int], caller: socket.socket) -> None:
+def test_a_socket_that_is_watched_no_longer_ends_no_wait(inbox: Inbox[int], caller: "zmq.Socket[bytes]") -> None:
     caller.send(b"!")
     inbox.watch([])
     assert (inbox.next(0), inbox.called) == (None, False)
