@@ -33,6 +33,7 @@ sys.path.append(str(ROOT / "tests"))
 from helpers.pulse import PulseAudio, running_pulse
 
 KWSD = Path(sys.executable).with_name("kwsd")
+KWSD_DAEMON = Path(sys.executable).with_name("kwsd-daemon")
 
 STARTS = 10
 """Times to start anything whose start is timed."""
@@ -182,20 +183,20 @@ def _streams(pulse: PulseAudio, audio: Path, count: int) -> Use:
     config = pulse.folder / "streams.toml"
     config.write_text("".join(f'[[stream]]\nname = "{name}"\ndevice = "{name}"\n' for name in names))
     with (
-        _daemon(pulse, "--config", config) as daemon,
+        _daemon(pulse, KWSD_CONFIG=str(config)) as daemon,
         Subscription(f"ipc://{pulse.folder}/kwsd/events.sock") as bus,
     ):
         return Listening(daemon.pid, bus).while_played(pulse, audio)
 
 
 @contextmanager
-def _daemon(pulse: PulseAudio, *options: str | Path) -> Iterator[subprocess.Popen[bytes]]:
+def _daemon(pulse: PulseAudio, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
     """A daemon that has said that it is ready."""
     path = pulse.folder / "notify-kwsd"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
         notify.bind(str(path))
         environment = pulse.environment | {"NOTIFY_SOCKET": str(path)}
-        with subprocess.Popen([KWSD, "run", "--log-level", "error", *options], env=environment) as daemon:
+        with subprocess.Popen([KWSD_DAEMON], env=environment | {"KWSD_LOG_LEVEL": "error"} | settings) as daemon:
             try:
                 while b"READY=1" not in notify.recv(4096):
                     pass

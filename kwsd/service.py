@@ -78,8 +78,10 @@ def format_unit(program: Path) -> str:
     shelves = [package.parent / "systemd", package / "systemd"]
     text = next(shelf / UNIT_NAME for shelf in shelves if (shelf / UNIT_NAME).exists()).read_text("utf-8")
     # A percent sign begins a specifier, and quotes keep spaces together (systemd.service(5), "Command lines").
-    quoted = f'"{program}"'.replace("%", "%%")
-    return text.replace("%h/.local/bin/kwsd", quoted)
+    for path in (program.with_name("kwsd-daemon"), program):
+        quoted = f'"{path}"'.replace("%", "%%")
+        text = text.replace(f"%h/.local/bin/{path.name}", quoted)
+    return text
 
 
 def read_unit_properties() -> dict[str, str]:

@@ -1,6 +1,7 @@
 """What comes with ``import kwsd``, and what does not."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +13,12 @@ import kwsd
 
 HEAVY = {"tensorflow", "keras", "kwsd_train", "matplotlib", "audiomentations", "pooch"}
 
-RUN = """
+DAEMON = """
 import json, sys
+from contextlib import suppress
 from kwsd.daemon.process import main
-main()
+with suppress(SystemExit):
+    main()
 print(json.dumps(sorted(sys.modules)))
 """
 
@@ -30,10 +33,15 @@ print(json.dumps(sorted(sys.modules)))
 """
 
 
-def modules(program: str, runtime: Path, *arguments: str) -> set[str]:
+def modules(program: str, runtime: Path, *arguments: str, **environment: str) -> set[str]:
     """Top-level modules that a program has loaded at its end, when it runs in a process of its own."""
     done = subprocess.run(
-        [sys.executable, "-c", program, *arguments], cwd=runtime, capture_output=True, text=True, check=True
+        [sys.executable, "-c", program, *arguments],
+        cwd=runtime,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return {name.partition(".")[0] for name in json.loads(done.stdout.splitlines()[-1])}
 
@@ -48,8 +56,7 @@ def test_a_daemon_on_a_file_loads_nothing_of_training_no_sound_card_and_no_comma
     runtime: Path, two_words: Path
 ) -> None:
     address = f"ipc://{runtime}/events.sock"
-    flags = {"device": f"file:{two_words}", "address": address}
-    loaded = modules(RUN, runtime, json.dumps({"flags": flags, "file": None}))
+    loaded = modules(DAEMON, runtime, KWSD_DEVICE=f"file:{two_words}", KWSD_ADDRESS=address)
     assert {"ai_edge_litert", "zmq", "soundfile"} <= loaded
     assert not (HEAVY | {"sounddevice", "typer", "pydantic", "rich"}) & loaded
 

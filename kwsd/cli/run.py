@@ -40,7 +40,8 @@ def run(
 
     Stops on SIGTERM and SIGINT (Ctrl+C), and at the end of a file or pipe. Reads its configuration anew on SIGHUP.
     """
-    from kwsd.daemon.process import become_daemon
+    from kwsd.config.load import load_config, parse_thresholds
+    from kwsd.daemon.loop import run_daemon
 
     flags = {
         "device": device,
@@ -48,8 +49,8 @@ def run(
         "labels": labels.split(",") if labels else None,
         "address": address,
         "control": control,
-        "thresholds": threshold or None,
+        "thresholds": parse_thresholds(threshold, "--threshold") if threshold else None,
         "clips": {"folder": str(save_clips)} if save_clips else None,
         "log_level": log_level,
     }
-    become_daemon(flags, config)
+    run_daemon(lambda: load_config(flags, config).config)

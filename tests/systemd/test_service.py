@@ -21,7 +21,8 @@ def test_the_installed_unit_starts_this_kwsd_wherever_it_is(tmp_path: Path, name
     folder = tmp_path / name
     folder.mkdir()
     program = folder / "kwsd"
-    program.symlink_to(PROGRAM)
+    for name_of_program in ("kwsd", "kwsd-daemon"):
+        (folder / name_of_program).symlink_to(PROGRAM)
     path = tmp_path / "kwsd.service"
     path.write_text(format_unit(program))
     checked = subprocess.run(

@@ -17,12 +17,10 @@ UNITS = Path(__file__).parents[2] / "systemd"
     [("kwsd.service", "--user"), ("kwsd-act.service", "--user"), ("kwsd-system.service", "--system")],
 )
 def test_systemd_finds_nothing_to_say_against_the_unit(unit: str, manager: str, tmp_path: Path) -> None:
-    lines = (UNITS / unit).read_text().splitlines()
-    # The program is where this test's Python is, not where a user will have installed it.
-    command = next(line for line in lines if line.startswith("ExecStart="))
-    program = command.removeprefix("ExecStart=").split()[0]
-    installed = str(Path(sys.executable).with_name("kwsd"))
-    (tmp_path / unit).write_text("\n".join(lines).replace(program, installed))
+    # The programs are where this test's Python is, not where a user will have installed them.
+    here = str(Path(sys.executable).parent)
+    text = (UNITS / unit).read_text().replace("%h/.local/bin", here).replace("/usr/local/bin", here)
+    (tmp_path / unit).write_text(text)
 
     checked = subprocess.run(
         ["systemd-analyze", "verify", manager, "--man=no", tmp_path / unit],

@@ -78,7 +78,8 @@ class Container:
         self.files = Path(f"/proc/{self._leader}/root")
         self.root("systemctl", "is-system-running", "--wait")
         self.root(f"{VENV}/bin/pip", "install", "--quiet", "--no-index", "--no-deps", f"/srv/wheel/{wheel.name}")
-        self.root("ln", "--symbolic", f"{VENV}/bin/kwsd", "/usr/local/bin/kwsd")
+        for program in ("kwsd", "kwsd-daemon"):
+            self.root("ln", "--symbolic", f"{VENV}/bin/{program}", f"/usr/local/bin/{program}")
         package = self.root(f"{VENV}/bin/python", "-c", "import kwsd; print(kwsd.__path__[0])").stdout.strip()
         self.units = Path(package) / "systemd"
         self.anna("systemctl", "--user", "is-system-running", "--wait")

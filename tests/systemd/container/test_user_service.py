@@ -204,9 +204,10 @@ def test_the_unit_installed_by_hand_starts_the_kwsd_in_the_users_own_folder(
 ) -> None:
     first = ear.status("listening")
     container.anna("mkdir", "--parents", f"/home/{USER}/.local/bin")
-    container.anna("ln", "--symbolic", "--force", "/usr/local/bin/kwsd", f"/home/{USER}/.local/bin/kwsd")
+    for program in ("kwsd", "kwsd-daemon"):
+        container.anna("ln", "--symbolic", "--force", f"/usr/local/bin/{program}", f"/home/{USER}/.local/bin/{program}")
     container.anna("install", "-D", "-t", f"/home/{USER}/.config/systemd/user", str(container.units / "kwsd.service"))
     container.anna("systemctl", "--user", "daemon-reload")
     service.systemctl("restart")
-    assert f"/home/{USER}/.local/bin/kwsd run" in service.show("ExecStart")
+    assert f"/home/{USER}/.local/bin/kwsd-daemon" in service.show("ExecStart")
     ear.status("listening", after_run=first.run)
