@@ -49,3 +49,11 @@ def test_an_index_has_every_page_of_its_folder(folder: Path) -> None:
     linked = re.findall(r"\]\(([^)#]+)", (folder / "index.md").read_text("utf-8"))
     pages = {page for page in folder.glob("*.md") if page.name != "index.md"}
     assert pages <= {(folder / link).resolve() for link in linked}
+
+
+def test_the_table_of_rooms_has_every_room_and_only_modules_that_exist() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    rooms = {match[1]: match[2] for match in re.finditer(r"^\| `(kwsd/\w+)/` \| ([^\n]*)", page, re.MULTILINE)}
+    assert set(rooms) == {str(path.parent.relative_to(ROOT)) for path in ROOT.glob("kwsd/*/__init__.py")}
+    for room, row in rooms.items():
+        assert [name for name in re.findall(r"`(\w+\.py)`", row) if not (ROOT / room / name).exists()] == []
