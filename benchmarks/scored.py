@@ -17,7 +17,7 @@ from kwsd import Spotter, load_model
 from kwsd.frontend import SAMPLE_RATE
 from kwsd.models.model import Model
 from kwsd.pipeline.detector import MIN_SHARE
-from kwsd.tuning import scoring
+from kwsd.tuning.scoring import RecordingNetwork, RecordingScores, replay_detector, score_recordings
 
 
 def main(
@@ -26,7 +26,7 @@ def main(
 ) -> None:
     """Print the share of the windows that are scored."""
     loaded = load_model(model)
-    network = scoring.RecordingNetwork(loaded.network)
+    network = RecordingNetwork(loaded.network)
     loaded = replace(loaded, network=network)
     files = sorted(path for folder in folders for path in folder.rglob("*") if path.suffix in {".wav", ".flac"})
     counts, differing, seconds = {False: 0, True: 0}, [], 0.0
@@ -36,12 +36,12 @@ def main(
         seconds += len(samples) / SAMPLE_RATE
         found = []
         for attentive in counts:
-            before, spotter = len(network.answers), Spotter(loaded, attentive=attentive)
+            before, spotter = len(network.kept), Spotter(loaded, attentive=attentive)
             found.append(spotter.feed(samples) + spotter.flush())
-            counts[attentive] += len(network.answers) - before
+            counts[attentive] += len(network.kept) - before
         if found[0] != found[1]:
             differing.append(file)
-        kept = scoring.score(loaded, [samples])
+        kept = score_recordings(loaded, [samples])
         by_both, by_mean = (_detected(kept, loaded, share) for share in (MIN_SHARE, np.float32(0)))
         detections, otherwise = detections + len(by_both), otherwise + len(by_both ^ by_mean)
     print(f"{counts[False] / counts[True]:.1%} of {counts[True]:,} windows scored, in {seconds / 3600:.2f} h")
@@ -50,9 +50,9 @@ def main(
     sys.exit(bool(differing))
 
 
-def _detected(kept: scoring.Scored, model: Model, min_share: np.float32) -> set[tuple[str, int]]:
+def _detected(kept: RecordingScores, model: Model, min_share: np.float32) -> set[tuple[str, int]]:
     """Return keyword and sample of each detection, with another share of the threshold that each window must reach."""
-    return {(found.keyword, found.sample) for found in scoring.replay(kept, model.detector, min_share)}
+    return {(found.keyword, found.sample) for found in replay_detector(kept, model.detector, min_share)}
 
 
 if __name__ == "__main__":

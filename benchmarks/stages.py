@@ -33,7 +33,7 @@ from kwsd.audio.source import BLOCK_SAMPLES, Block
 from kwsd.bus.control import ControlServer
 from kwsd.bus.publisher import Publisher
 from kwsd.cli.demo import FOLDER
-from kwsd.clips.keeper import Keeper
+from kwsd.clips.saver import ClipSaver
 from kwsd.config.schema import ClipsConfig
 from kwsd.daemon.notify import Notifier
 from kwsd.daemon.reporter import Reporter
@@ -135,7 +135,7 @@ def _around() -> dict[str, float]:
             closing(ControlServer(f"ipc://{folder}/control.sock")) as control,
         ):
             state, spotter = StreamState("", "endless"), Spotter(load_model())
-            reporter = Reporter(publisher, notifier, state, capture, spotter, Keeper(ClipsConfig()))
+            reporter = Reporter(publisher, notifier, state, capture, spotter, ClipSaver(ClipsConfig()))
             reporter.publish_status()
 
             def look() -> None:

@@ -15,7 +15,7 @@ from rich.console import Console
 from kwsd.bus.client import Subscription
 from kwsd.bus.events import decode_event
 from kwsd.cli.demo import FOLDER
-from kwsd.monitor.own import own_daemon
+from kwsd.daemon.child import run_child_daemon
 from kwsd.monitor.screen import draw
 from kwsd.monitor.view import View
 
@@ -31,7 +31,10 @@ FORMAT = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTA
 def watch(view: View) -> None:
     """Let a daemon hear the recording, until there is something to see."""
     os.chdir(FOLDER)  # so that the picture tells no path of the machine
-    with own_daemon("file:demo.flac") as daemon, Subscription(daemon.address, monitor=True) as events:
+    with (
+        run_child_daemon("file:demo.flac", configured=True) as daemon,
+        Subscription(daemon.address, monitor=True) as events,
+    ):
         while len(view.keywords) < KEYWORDS and (message := events.receive(timeout_s=30)):
             view.take(decode_event(message.body), time.monotonic())
 

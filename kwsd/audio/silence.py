@@ -6,6 +6,9 @@ SILENT_S = 2.0
 """Seconds of zeros after which the source is suspect. A microphone with a noise gate is so in every pause: it is in the
 status, which costs nothing, and in the log once a minute at most."""
 
+ONLY_ZEROS = "the source delivers nothing but zeros: it is muted, or the wrong one"
+"""What is probably wrong when all samples are zero, for people."""
+
 
 class Silence:
     """Counts how long a stream has held nothing but zeros; its clock is the stream itself."""
@@ -31,4 +34,4 @@ class Silence:
         """What is probably wrong, in one sentence; empty when nothing is."""
         if self.seconds < SILENT_S:
             return ""
-        return "the source delivers nothing but zeros: it is muted, or the wrong one"
+        return ONLY_ZEROS

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kwsd.check.finding import Finding, failed, ok
-from kwsd.clips.clip import clips_in
-from kwsd.clips.writer import prepare
+from kwsd.clips.clip import list_clips
+from kwsd.clips.writer import prepare_clips_folder
 from kwsd.config.schema import ClipsConfig
 from kwsd.errors import ConfigError
 
@@ -17,9 +17,9 @@ def clips(wanted: ClipsConfig) -> Iterator[Finding]:
         return
     folder = Path(wanted.folder).expanduser()
     try:
-        prepare(folder)
+        prepare_clips_folder(folder)
     except ConfigError as error:
         yield failed("clips", error, f"chmod 700 {shlex.quote(str(folder))}" if folder.is_dir() else "kwsd config")
     else:
-        kept = len(clips_in(folder)) if folder.is_dir() else 0
+        kept = len(list_clips(folder)) if folder.is_dir() else 0
         yield ok("clips", f"detections and near misses are recorded: {kept} of at most {wanted.keep} in {folder}")

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from kwsd.audio.capture import Arrival, Capture, End, Lost
+from kwsd.audio.capture import Arrival, Capture, Lost
 from kwsd.audio.devices import input_devices, portaudio
 from kwsd.audio.microphone import Microphone
 from kwsd.audio.opening import open_source
+from kwsd.audio.recording import take_audio
+from kwsd.audio.silence import ONLY_ZEROS
 from kwsd.audio.source import Source
 from kwsd.check.finding import Finding, as_root, failed, ok, skipped, warning
 from kwsd.check.server import Server, find_server, start_command
@@ -24,9 +26,6 @@ from kwsd.pipeline.spotter import Spotter
 CARDS = Path("/dev/snd")
 
 RECORD_S = 3
-
-FIRST_BLOCK_S = 5.0
-"""Longest wait for a block: a device that works has been seen to need 2.2 seconds for its first."""
 
 CLIPPED, CLIPPED_SHARE = 0.999, 0.001
 """A sample of at least so much of full scale has hit the end, and so many of all are no accident."""
@@ -160,25 +159,19 @@ def _record(source: Source) -> Float32:
     """
     blocks: list[Float32] = []
     with closing(Capture(lambda: source)) as capture:
-        while sum(map(len, blocks)) < RECORD_S * SAMPLE_RATE:
-            item = capture.next(FIRST_BLOCK_S)
-            if item is None:
-                raise AudioLostError(f"{source.name} delivers nothing, though it is open")
+        for item in take_audio(capture, live=source.live):
             if isinstance(item, Lost):
                 raise AudioLostError(item.reason)
-            if isinstance(item, End):
-                if item.error:
-                    raise item.error
-                break
             if isinstance(item, Arrival):
                 blocks.append(item.block.samples)
+            if sum(map(len, blocks)) >= RECORD_S * SAMPLE_RATE:
+                break
     return np.concatenate(blocks)
 
 
 def _level(samples: Float32, model: Model | None, server: Server | None) -> Finding:
     if not samples.any():
-        silence = "the source delivers nothing but zeros: it is muted, or the wrong one"
-        return failed("level", AudioUnavailableError(silence), _choose(server))
+        return failed("level", AudioUnavailableError(ONLY_ZEROS), _choose(server))
     peak = peak_db(samples)
     text = f"{_curve(samples)} {rms_db(samples):.0f} dB, peak {peak:.0f} dB{_heard(samples, model)}"
     clipped = float(np.mean(np.abs(samples) >= CLIPPED))

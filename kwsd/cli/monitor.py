@@ -81,17 +81,17 @@ def _stream(states: dict[str, str], wanted: str | None) -> str:
 
 
 def _run_own(device: str) -> "View":
-    from kwsd.monitor.own import own_daemon
+    from kwsd.daemon.child import run_child_daemon
     from kwsd.monitor.view import View
     from kwsd.monitor.watch import watch
 
     view = View()
-    with own_daemon(device) as daemon:
-        watch(view, daemon.address, daemon.control, daemon.running)
-        ended = not daemon.running()
-        exit_code = daemon.end()
+    with run_child_daemon(device, configured=True) as daemon:
+        watch(view, daemon.address, daemon.control, daemon.is_running)
+        ended = not daemon.is_running()
+        exit_code = daemon.terminate()
         if ended:
-            sys.stderr.write(daemon.said() or f"{device} has ended\n")
+            sys.stderr.write(daemon.read_log() or f"{device} has ended\n")
     if exit_code:
         raise typer.Exit(exit_code)
     return view

@@ -13,6 +13,10 @@ Connect = Annotated[
         "--connect", metavar="ADDRESS", help="The daemon's control address, if not that of the configuration."
     ),
 ]
+Device = Annotated[
+    str | None,
+    typer.Option(help="Overrides the device of the configuration; the same values as for `kwsd run`."),
+]
 ModelName = Annotated[
     str | None,
     typer.Option("--model", help="A bundle folder, an installed model's name, or a SavedModel folder."),
@@ -26,6 +30,11 @@ ConfigFile = Annotated[
     # A file that is closed to the user is named by whoever reads it, like one that is not there.
     typer.Option("--config", readable=False, help="Configuration file, instead of the usual places."),
 ]
+
+
+def split_labels(labels: str | None) -> tuple[str, ...] | None:
+    """The labels of ``--labels``; None without this option."""
+    return tuple(labels.split(",")) if labels else None
 
 
 def control_in_force(connect: str | None) -> str:

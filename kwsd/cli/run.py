@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kwsd.cli.options import ConfigFile, Labels, ModelName
+from kwsd.cli.options import ConfigFile, Labels, ModelName, split_labels
 from kwsd.log import LogLevel
 
 
@@ -46,7 +46,7 @@ def run(
     flags = {
         "device": device,
         "model": model,
-        "labels": labels.split(",") if labels else None,
+        "labels": split_labels(labels),
         "address": address,
         "control": control,
         "thresholds": parse_thresholds(threshold, "--threshold") if threshold else None,

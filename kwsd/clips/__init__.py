@@ -1,1 +1,1 @@
-"""Clips that a daemon keeps when it is asked to, and what becomes of them: docs/tuning.md."""
+"""Clips: short recordings of detections and near misses, which the daemon saves and ``kwsd review`` sorts."""

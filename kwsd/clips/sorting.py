@@ -1,4 +1,4 @@
-"""Sorting of clips into a folder that `kwsd-train` takes as data: docs/training.md."""
+"""Moves clips into a data folder of ``kwsd-train``: see docs/training.md."""
 
 import shutil
 from pathlib import Path
@@ -6,55 +6,61 @@ from pathlib import Path
 from kwsd.errors import OutputError
 
 SPEAKER = "reviewed"
-"""Who speaks in all sorted clips. The official rule puts this speaker's clips into the training part: the people who
-live with a daemon are few, and a figure is worth something only on people whom a model has not heard."""
+"""The speaker in the names of all sorted clips. Speech Commands' rule assigns this speaker to the training part.
+
+The people in a household are few, and a measurement is meaningful only for speakers that the model does not know."""
 
 WORDS, NO_KEYWORD = "speech_commands", "mined"
 
 NO_WORDS = frozenset({"speech", "noise", "rir", NO_KEYWORD})
-"""Folders of a data folder that hold no words."""
+"""Folders of a data folder that do not contain words."""
 
 
-def is_word(text: str) -> bool:
-    """Whether a word can name a folder of clips."""
-    return bool(text) and text[0] not in "._" and "/" not in text and text.isprintable() and text not in NO_WORDS
+def is_folder_name(word: str) -> bool:
+    """Whether a word can be the name of a folder of clips."""
+    return bool(word) and word[0] not in "._" and "/" not in word and word.isprintable() and word not in NO_WORDS
 
 
-def keep_as_word(clip: Path, word: str, data: Path) -> Path:
-    """Move a clip to the clips of a word, for which `is_word` holds; gives where it is.
+def move_to_word(clip: Path, word: str, data: Path) -> Path:
+    """Move a clip to the clips of a word, and return its new path.
+
+    Parameters
+    ----------
+    word : str
+        `is_folder_name` must be True for it.
 
     Raises
     ------
     OutputError
-        It cannot be moved.
+        The clip cannot be moved.
     """
     return _move(clip, _words_folder(data) / word / f"{SPEAKER}_nohash_{clip.name}")
 
 
-def keep_as_no_keyword(clip: Path, data: Path) -> Path:
-    """Move a clip to what a model took for a keyword; gives where it is.
+def move_to_no_keyword(clip: Path, data: Path) -> Path:
+    """Move a clip to the false alarms, from which training learns what is not a keyword; return its new path.
 
     Raises
     ------
     OutputError
-        It cannot be moved.
+        The clip cannot be moved.
     """
     return _move(clip, data / NO_KEYWORD / SPEAKER / clip.name)
 
 
 def _words_folder(data: Path) -> Path:
-    """The tree of word folders, which some data folders are themselves."""
+    """The folder that contains the word folders: a folder in the data folder, or the data folder itself."""
     inside = data / WORDS
     if inside.is_dir() or not data.is_dir():
         return inside
-    return data if any(path.is_dir() and is_word(path.name) for path in data.iterdir()) else inside
+    return data if any(path.is_dir() and is_folder_name(path.name) for path in data.iterdir()) else inside
 
 
 def _move(clip: Path, target: Path) -> Path:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists():
-            raise OutputError(f"{target} is there already: {clip} stays where it is")
+            raise OutputError(f"{target} already exists: {clip} was not moved")
         shutil.move(clip, target)
     except OSError as error:
         raise OutputError(f"cannot move {clip} to {target}: {error.strerror}") from None

@@ -1,4 +1,4 @@
-"""The writer: clips become files, in a thread of its own, so that a slow disk never holds up the audio."""
+"""Writes clips to files in a separate thread, so that a slow disk never delays the audio."""
 
 import errno
 import logging
@@ -9,42 +9,42 @@ import wave
 from pathlib import Path
 from queue import Full, Queue
 
-from kwsd.clips.clip import Clip, Name, clips_in
+from kwsd.clips.clip import Clip, ClipName, list_clips
 from kwsd.errors import ConfigError
 from kwsd.frontend import SAMPLE_RATE
 
 log = logging.getLogger(__name__)
 
 WAITING_CLIPS = 16
-"""Clips that wait for the disk: more are lost."""
+"""Queue limit. When the queue is full, new clips are dropped and counted."""
 
 CLOSE_S = 2.0
-"""Longest wait for the disk at the end."""
+"""Longest wait, in seconds, for the clips in the queue when the daemon ends."""
 
 SAMPLE_BYTES = 2
 
 NO_ROOM = {errno.ENOSPC, errno.EDQUOT}
 
 
-class Writer:
-    """Writes clips as 16-bit WAV files that only this user can read, and removes the oldest.
+class ClipWriter:
+    """Writes clips as 16-bit WAV files that only this user can read, and deletes the oldest clips.
 
     Parameters
     ----------
     folder : Path
-        It is made, for this user alone, if it is not there.
+        Created, for this user only, if it does not exist.
     keep : int
-        Clips that are left in it, the newest.
+        Number of clips to keep in the folder: the newest.
 
     Attributes
     ----------
     written, lost : int
-        Clips that were written, and that could not be.
+        Number of clips that were written, and that could not be written.
 
     Raises
     ------
     ConfigError
-        The folder cannot be made or written to, or is open to others.
+        The folder cannot be created or written to, or other users can open it.
     """
 
     def __init__(self, folder: Path, keep: int) -> None:
@@ -52,21 +52,21 @@ class Writer:
         self.written = 0
         self.lost = 0
         self._keep = keep
-        self._said = False
-        prepare(folder)
+        self._warned = False
+        prepare_clips_folder(folder)
         self._queue: Queue[Clip | None] = Queue(WAITING_CLIPS)
         self._thread = threading.Thread(target=self._run, name="kwsd-clips", daemon=True)
         self._thread.start()
 
     def put(self, clip: Clip) -> None:
-        """Write a clip soon; it is lost when too many wait already."""
+        """Put a clip into the queue; drop it if the queue is full."""
         try:
             self._queue.put_nowait(clip)
         except Full:
             self._lose("the disk is too slow")
 
     def close(self) -> None:
-        """Write what waits, unless the disk hangs."""
+        """Write the clips in the queue, unless the disk hangs, and stop the thread."""
         try:
             self._queue.put(None, timeout=CLOSE_S)
         except Full:
@@ -76,9 +76,9 @@ class Writer:
     def _run(self) -> None:
         while clip := self._queue.get():
             try:
-                _make(self.folder)
-                _write(self.folder / str(Name.of(clip)), clip)
-                for old in clips_in(self.folder)[: -self._keep]:
+                _create_folder(self.folder)
+                _write_file(self.folder / str(ClipName.from_clip(clip)), clip)
+                for old in list_clips(self.folder)[: -self._keep]:
                     old.unlink(missing_ok=True)
                 self.written += 1
             except OSError as error:
@@ -86,41 +86,45 @@ class Writer:
 
     def _lose(self, reason: str) -> None:
         self.lost += 1
-        if not self._said:
-            self._said = True
-            log.warning("a clip could not be kept in %s: %s; the status counts those that follow", self.folder, reason)
+        if not self._warned:
+            self._warned = True
+            log.warning(
+                "cannot save a clip in %s: %s; further lost clips are only counted in the status", self.folder, reason
+            )
 
 
-def prepare(folder: Path) -> None:
-    """Make a folder for clips if it is not there.
+def prepare_clips_folder(folder: Path) -> None:
+    """Create a folder for clips if it does not exist, and check that it is private.
 
     Raises
     ------
     ConfigError
-        It cannot be made or written to, or is open to others.
+        The folder cannot be created or written to, or other users can open it.
     """
     try:
-        _make(folder)
+        _create_folder(folder)
         found = folder.stat()
     except OSError as error:
-        # A disk that is full at the moment is no reason to hear nothing.
+        # The disk may have room later, and a full disk must not stop the detection of keywords.
         if error.errno in NO_ROOM:
             return
-        raise ConfigError(f"cannot keep clips in {folder}: {error.strerror}") from None
+        raise ConfigError(f"cannot save clips in {folder}: {error.strerror}") from None
     if found.st_uid != os.geteuid():
-        raise ConfigError(f"cannot keep clips in {folder}: the folder belongs to another user")
+        raise ConfigError(f"cannot save clips in {folder}: the folder belongs to another user")
     if stat.S_IMODE(found.st_mode) & 0o077:
-        raise ConfigError(f"cannot keep clips in {folder}: it is open to other users: name a new one, or chmod 700 it")
+        raise ConfigError(
+            f"cannot save clips in {folder}: other users can open it: choose a new folder, or run chmod 700 on it"
+        )
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise ConfigError(f"cannot keep clips in {folder}: the folder cannot be written to")
+        raise ConfigError(f"cannot save clips in {folder}: the folder cannot be written to")
 
 
-def _make(folder: Path) -> None:
+def _create_folder(folder: Path) -> None:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
 
-def _write(path: Path, clip: Clip) -> None:
-    """Write a clip under another name first, so that nobody finds half of one."""
+def _write_file(path: Path, clip: Clip) -> None:
+    """Write a clip under a temporary name first, so that other programs never see an incomplete file."""
     fresh = path.with_suffix(".new")
     samples = (clip.samples * 32768).round().clip(-32768, 32767).astype("<i2")
     try:

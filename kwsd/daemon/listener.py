@@ -10,7 +10,7 @@ from kwsd.audio.capture import Arrival, Capture, End, Item, Lost, Opened
 from kwsd.audio.silence import Silence
 from kwsd.audio.source import BLOCK_SAMPLES, MAX_BATCH
 from kwsd.bus.events import State, StatusEvent
-from kwsd.clips.keeper import Keeper
+from kwsd.clips.saver import ClipSaver
 from kwsd.daemon.reporter import Reporter
 from kwsd.daemon.state import StreamState
 from kwsd.errors import KwsdError
@@ -39,7 +39,7 @@ class Listener:
     spotter : Spotter
     reporter : Reporter
         Publishes what the listener finds.
-    keeper : Keeper
+    clip_saver : ClipSaver
         Saves clips, if the user wants them.
     live : bool
         Whether the source is a microphone: then silence from the capture thread is a fault.
@@ -51,7 +51,7 @@ class Listener:
         capture: Capture,
         spotter: Spotter,
         reporter: Reporter,
-        keeper: Keeper,
+        clip_saver: ClipSaver,
         *,
         live: bool,
     ) -> None:
@@ -59,7 +59,7 @@ class Listener:
         self._capture = capture
         self._spotter = spotter
         self._reporter = reporter
-        self._keeper = keeper
+        self._clip_saver = clip_saver
         self._live = live
         self._silence = Silence()
         self._muted = False
@@ -142,7 +142,7 @@ class Listener:
     def mute(self, *, on: bool) -> None:
         """Throw the audio away unprocessed, or stop doing so."""
         self._muted = on
-        self._keeper.reset()
+        self._clip_saver.reset()
         if self._state.hears:
             self._enter("muted" if on else "listening", self._silence.reason)
 
@@ -153,7 +153,7 @@ class Listener:
     def use_model(self, model: Model) -> None:
         """Continue with another model, in a new window."""
         self._spotter.use(model)
-        self._keeper.reset()
+        self._clip_saver.reset()
 
     def stop(self) -> None:
         """Stop the capture soon, without waiting for it."""
@@ -162,7 +162,7 @@ class Listener:
     def close(self) -> None:
         """Stop the capture, write the last clips, and publish the last status."""
         self._capture.close()
-        self._keeper.close()
+        self._clip_saver.close()
         if self._state.state != "stopping":
             self._enter("stopping")
 
@@ -178,7 +178,7 @@ class Listener:
         self._silence.feed(samples)
         self._state.silent_s = self._silence.seconds
         self._enter("muted" if self._muted else "listening", self._silence.reason)
-        attentive = self._reporter.watched or self._keeper.on
+        attentive = self._reporter.watched or self._clip_saver.on
         # A muted source delivers zeros for hours. Windows that hold only zeros contain no keyword.
         only_zeros = self._silence.seconds > silent_before_s >= self._spotter.memory_s
         if self._muted:
@@ -194,7 +194,7 @@ class Listener:
         self._state.gaps += 1
         self._reporter.report_gap()
         self._spotter.reset()
-        self._keeper.reset()
+        self._clip_saver.reset()
         self._silence.reset()
 
     def _spot(self, samples: Float32, arrived_s: float, *, attentive: bool) -> None:
@@ -205,7 +205,7 @@ class Listener:
         self._reporter.count_windows(self._spotter.windows - windows, time.perf_counter() - started_s)
         for detection in detections:
             self._reporter.publish_keyword(detection, arrived_s)
-        self._keeper.hear(samples, self._spotter, detections)
+        self._clip_saver.feed(samples, self._spotter, detections)
         if self._reporter.watched and self._spotter.windows > windows:
             self._reporter.publish_monitor(samples)
 
@@ -216,4 +216,4 @@ class Listener:
         detections = self._spotter.flush()
         for detection in detections:
             self._reporter.publish_keyword(detection, time.monotonic())
-        self._keeper.hear(np.zeros(FLUSH_SAMPLES, np.float32), self._spotter, detections)
+        self._clip_saver.feed(np.zeros(FLUSH_SAMPLES, np.float32), self._spotter, detections)

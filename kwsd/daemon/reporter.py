@@ -8,7 +8,7 @@ from kwsd.audio.capture import Capture
 from kwsd.bus import events
 from kwsd.bus.events import KeywordEvent, MonitorEvent, Quantiles, SampleRange, StatusEvent
 from kwsd.bus.publisher import Publisher
-from kwsd.clips.keeper import Keeper
+from kwsd.clips.saver import ClipSaver
 from kwsd.daemon.notify import Notifier
 from kwsd.daemon.state import StreamState
 from kwsd.frontend import Float32
@@ -54,7 +54,7 @@ class Reporter:
         Passes each state on to the service manager.
     state : StreamState
         Owned by the listener; the reporter only reads it.
-    capture, spotter, keeper
+    capture, spotter, clip_saver
         Read for the counts, the model and the thresholds in the status event.
 
     Attributes
@@ -74,14 +74,14 @@ class Reporter:
         state: StreamState,
         capture: Capture,
         spotter: Spotter,
-        keeper: Keeper,
+        clip_saver: ClipSaver,
     ) -> None:
         self._publisher = publisher
         self._notifier = notifier
         self._state = state
         self._capture = capture
         self._spotter = spotter
-        self._keeper = keeper
+        self._clip_saver = clip_saver
         self._started_s = time.monotonic()
         self._gap_line = RateLimit()
         self._reason_line = RateLimit()
@@ -158,9 +158,9 @@ class Reporter:
             inference_ms=self._quantiles(),
             thresholds=self._spotter.thresholds,
             cpu_s=round(time.process_time(), 3),
-            clips_folder=self._keeper.folder,
-            clips_written=self._keeper.written,
-            clips_lost=self._keeper.lost,
+            clips_folder=self._clip_saver.folder,
+            clips_written=self._clip_saver.written,
+            clips_lost=self._clip_saver.lost,
         )
         self._publisher.publish(status)
         return status

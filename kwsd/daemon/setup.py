@@ -11,7 +11,7 @@ from kwsd.audio.opening import Opener
 from kwsd.audio.source import Source, is_live
 from kwsd.bus.curve import ServerKeys, read_server_keys
 from kwsd.bus.publisher import Publisher
-from kwsd.clips.keeper import Keeper
+from kwsd.clips.saver import ClipSaver
 from kwsd.config.schema import ClipsConfig, Config, StreamConfig
 from kwsd.daemon.listener import Listener
 from kwsd.daemon.notify import Notifier
@@ -89,12 +89,12 @@ def build_listeners(
     listeners = {}
     for stream in setup.config.streams():
         live = is_live(stream.device)
-        keeper = Keeper(_clips_of_stream(setup.config.clips, stream))
+        clip_saver = ClipSaver(_clips_of_stream(setup.config.clips, stream))
         state = StreamState(stream.name, stream.device)
-        spotter = Spotter(setup.model, attentive=keeper.on)
+        spotter = Spotter(setup.model, attentive=clip_saver.on)
         capture = Capture(make_opener(stream.device), patient=live and notifier.managed, inbox=inbox)
-        reporter = Reporter(publisher, notifier, state, capture, spotter, keeper)
-        listeners[capture] = Listener(state, capture, spotter, reporter, keeper, live=live)
+        reporter = Reporter(publisher, notifier, state, capture, spotter, clip_saver)
+        listeners[capture] = Listener(state, capture, spotter, reporter, clip_saver, live=live)
     return listeners
 
 

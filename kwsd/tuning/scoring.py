@@ -1,4 +1,4 @@
-"""A model's scores of whole recordings, kept, so that any detector settings can be tried on them in no time."""
+"""A model's scores of whole recordings, kept so that many detector settings can be tried without running the model."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -14,37 +14,41 @@ from kwsd.pipeline.spotter import Spotter
 
 
 class RecordingNetwork:
-    """A network that keeps every answer of another network.
+    """A network that passes each window to another network and keeps the scores.
 
     Attributes
     ----------
-    answers : list of ndarray, shape (labels,), float32
+    kept : list of ndarray, shape (labels,), float32
+        The scores of all windows so far, in order.
     """
 
     def __init__(self, network: Network) -> None:
         self._network = network
-        self.answers: list[Float32] = []
+        self.kept: list[Float32] = []
 
     def scores(self, window: Window) -> Float32:
         """Return the scores of the other network."""
-        self.answers.append(self._network.scores(window))
-        return self.answers[-1]
+        self.kept.append(self._network.scores(window))
+        return self.kept[-1]
 
 
 @dataclass(frozen=True)
-class Scored:
-    """The scores of recordings that follow one another on one time line.
+class RecordingScores:
+    """The scores of recordings, one after the other on one time line.
 
     Parameters
     ----------
     labels : tuple of str
+        Meaning of the columns of `scores`.
     scores : ndarray, shape (windows, labels), float32
+        Probability of each label in each window.
     ends : ndarray, shape (windows,), int64
         End of each window, in samples from the start of the first recording.
     starts : ndarray, shape (recordings,), int64
-        Start of each recording, in samples likewise.
+        Start of each recording, in samples from the start of the first recording.
     seconds : float
-        Length of the recordings, without the silence after each in which its latest word is decided.
+        Total length of the recordings. It excludes the silence that is added after each recording to decide on its
+        last word.
     """
 
     labels: tuple[str, ...]
@@ -55,31 +59,27 @@ class Scored:
 
     @property
     def hours(self) -> float:
-        """Length of the recordings."""
+        """Total length of the recordings in hours."""
         return self.seconds / 3600
 
     def locate(self, sample: int) -> tuple[int, int]:
-        """Recording that a window's end on the time line lies in, and its place in that recording."""
+        """Return the index of the recording that contains a window's end, and the position of that end in it."""
         recording = int(np.searchsorted(self.starts, sample)) - 1
         return recording, sample - int(self.starts[recording])
 
 
 class Scorer:
-    """Runs the daemon's pipeline over recordings as they come, and keeps the scores.
-
-    Parameters
-    ----------
-    model : Model
+    """Runs the daemon's pipeline over recordings, block by block, and keeps the scores.
 
     Attributes
     ----------
     seconds : float
-        Length of the recordings so far.
+        Total length of the audio so far.
     """
 
     def __init__(self, model: Model) -> None:
-        self._recorder = RecordingNetwork(model.network)
-        self._model = replace(model, network=self._recorder)
+        self._network = RecordingNetwork(model.network)
+        self._model = replace(model, network=self._network)
         self._spotter = Spotter(self._model, attentive=True)
         self._ends: list[NDArray[np.int64]] = []
         self._starts: list[int] = []
@@ -87,36 +87,39 @@ class Scorer:
         self.seconds = 0.0
 
     def feed(self, samples: Float32) -> list[Detection]:
-        """Take the next samples of a recording; gives what the model's own settings detect in them.
+        """Score the next samples of a recording, and return what the model's own settings detect in them.
 
         Parameters
         ----------
         samples : ndarray, shape (n,), float32 in [-1, 1], 16 kHz mono
+            Any number of samples.
         """
         self.seconds += len(samples) / SAMPLE_RATE
         return self._spotter.feed(samples)
 
     def end(self) -> None:
-        """The recording has ended: its latest word is decided, and the next begins anew."""
+        """End a recording: decide on its last word, and start the next recording with an empty window."""
         self._spotter.flush()
         self._starts.append(self._start)
         self._ends.append(self._start + self._model.hop_samples * np.arange(1, self._spotter.windows + 1))
         self._start += self._model.hop_samples * self._spotter.windows
         self._spotter = Spotter(self._model, attentive=True)
 
-    def scored(self) -> Scored:
-        """The scores of all recordings that have ended, of which there is at least one."""
-        scores, ends = np.stack(self._recorder.answers), np.concatenate(self._ends)
-        return Scored(self._model.labels, scores, ends, np.array(self._starts), self.seconds)
+    def scored(self) -> RecordingScores:
+        """Return the scores of all recordings that have ended. At least one recording must have ended."""
+        scores, ends = np.stack(self._network.kept), np.concatenate(self._ends)
+        return RecordingScores(self._model.labels, scores, ends, np.array(self._starts), self.seconds)
 
 
-def score(model: Model, recordings: Iterable[Float32]) -> Scored:
-    """Run the daemon's pipeline over whole recordings, and keep the scores.
+def score_recordings(model: Model, recordings: Iterable[Float32]) -> RecordingScores:
+    """Run the daemon's pipeline over whole recordings, and return the scores.
 
     Parameters
     ----------
     model : Model
+        Its detector settings have no influence on the scores.
     recordings : iterable of ndarray, shape (any,), float32 in [-1, 1], 16 kHz mono
+        At least one.
     """
     scorer = Scorer(model)
     for samples in recordings:
@@ -125,11 +128,18 @@ def score(model: Model, recordings: Iterable[Float32]) -> Scored:
     return scorer.scored()
 
 
-def replay(scored: Scored, settings: DetectorSettings, min_share: np.float32 = MIN_SHARE) -> list[Detection]:
-    """What a new `kwsd.pipeline.detector.Detector` for each recording makes of the scores, a thousand times faster.
+def replay_detector(
+    scored: RecordingScores, settings: DetectorSettings, min_share: np.float32 = MIN_SHARE
+) -> list[Detection]:
+    """Return the detections in kept scores: those of a new `kwsd.pipeline.detector.Detector` for each recording.
 
-    Smoothing, hits and re-arming are computed for all windows at once; only the windows in which a keyword is due are
-    then gone through in order.
+    This is about a thousand times faster than the detector. Smoothing, hits and re-arming are computed for all windows
+    at once. Only the windows in which a detection is possible are then processed in order.
+
+    Parameters
+    ----------
+    min_share : float
+        As `kwsd.pipeline.detector.MIN_SHARE`.
     """
     columns = keyword_columns(scored.labels)
     keywords = [scored.labels[index] for index in columns]
@@ -149,7 +159,7 @@ def replay(scored: Scored, settings: DetectorSettings, min_share: np.float32 = M
     for row, its_recording in zip(rows, np.searchsorted(firsts, rows, "right"), strict=True):
         if its_recording != recording:
             recording, blocked_until = its_recording, 0
-            disarmed = np.full(len(keywords), -1)  # by keyword: how often it was low when it was last detected
+            disarmed = np.full(len(keywords), -1)  # for each keyword: its value of low_so_far at its last detection
         sample = int(scored.ends[row])
         ready = due[row] & (low_so_far[row] > disarmed)
         if sample >= blocked_until and ready.any():
@@ -161,14 +171,14 @@ def replay(scored: Scored, settings: DetectorSettings, min_share: np.float32 = M
 
 
 def _moving_mean(scores: Float32, windows: int, firsts: NDArray[np.intp]) -> Float32:
-    """Mean of each row and the `windows` - 1 before it, as if zeros had gone before each recording's first row."""
+    """Mean of each row and the `windows` - 1 rows before it; the rows before each recording count as zeros."""
     before = windows - 1
     padded = np.insert(scores, np.repeat(firsts, before), 0, axis=0)
     total = padded[: len(padded) - before].copy()
-    for first in range(1, windows):  # in the detector's order, for the same rounding
+    for first in range(1, windows):  # in the detector's order, because the order changes the rounding
         total += padded[first : first + len(total)]
     total /= np.float32(windows)
-    # A recording's first means are those of windows that begin in the recording before it, and are no row's.
+    # The padding adds rows before each recording: leave them out.
     lengths = np.diff(firsts, append=len(scores))
     rows = np.arange(len(scores)) + before * np.repeat(np.arange(len(firsts)), lengths)
     mean: Float32 = total[rows]
@@ -176,7 +186,7 @@ def _moving_mean(scores: Float32, windows: int, firsts: NDArray[np.intp]) -> Flo
 
 
 def _runs(hit: NDArray[np.bool_], length: int, firsts: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """Whether each row ends a run of `length` hits in its recording."""
+    """Whether each row ends a run of `length` hits within its recording; shape of `hit`."""
     due = hit.copy()
     for earlier in range(1, length):
         due[earlier:] &= hit[:-earlier]

@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 from kwsd import Spotter, load_model
 from kwsd.bus.control import send_request
 from kwsd.cli.demo import FOLDER
-from kwsd.clips.clip import Clip, Name, clips_in
-from kwsd.clips.picker import NEAR_SHARE, Picker
-from kwsd.clips.writer import WAITING_CLIPS, Writer
+from kwsd.clips.clip import Clip, ClipName, list_clips
+from kwsd.clips.selector import NEAR_SHARE, ClipSelector
+from kwsd.clips.writer import WAITING_CLIPS, ClipWriter
 from kwsd.errors import ConfigError
 from kwsd.pipeline.detector import Detection
 
@@ -37,20 +37,20 @@ def clip(number: int = 0) -> Clip:
     return Clip(NOON + datetime.timedelta(seconds=number), "go", 0.97, "fired", SECOND)
 
 
-def picked(samples: np.ndarray, block: int = 1280, hits: int | None = None) -> tuple[list[Clip], list[Detection]]:
+def select_clips(samples: np.ndarray, block: int = 1280, hits: int | None = None) -> tuple[list[Clip], list[Detection]]:
     """Clips of a stream that begins at noon, and its detections."""
     model = load_model()
     if hits:
         model = dataclasses.replace(model, detector=msgspec.structs.replace(model.detector, hits=hits))
-    spotter, picker = Spotter(model, attentive=True), Picker()
+    spotter, selector = Spotter(model, attentive=True), ClipSelector()
     clips, detections = [], []
     for start in range(0, len(samples), block):
         part = samples[start : start + block]
         found = spotter.feed(part)
         detections += found
         now = NOON + datetime.timedelta(seconds=spotter.sample / 16_000)
-        clips += picker.hear(part, spotter, found, now)
-    return clips + picker.reset(), detections
+        clips += selector.feed(part, spotter, found, now)
+    return clips + selector.reset(), detections
 
 
 # What is kept
@@ -58,7 +58,7 @@ def picked(samples: np.ndarray, block: int = 1280, hits: int | None = None) -> t
 
 @pytest.mark.parametrize("block", [1280, 1000, 5000])
 def test_a_detection_gives_the_second_that_decided(block: int) -> None:
-    clips, detections = picked(SAMPLES, block)
+    clips, detections = select_clips(SAMPLES, block)
     fired = [clip for clip in clips if clip.kind == "fired"]
     assert detections
     for found, kept in zip(detections, fired, strict=True):
@@ -69,7 +69,7 @@ def test_a_detection_gives_the_second_that_decided(block: int) -> None:
 
 def test_a_near_miss_gives_one_clip_where_it_came_nearest() -> None:
     samples = SAMPLES[: 3 * 16_000]
-    clips, detections = picked(samples, hits=1000)  # which no word lasts for
+    clips, detections = select_clips(samples, hits=1000)  # which no word lasts for
     assert detections == []
     (near,) = clips
     spotter, scores = Spotter(load_model(), attentive=True), []
@@ -90,36 +90,36 @@ def test_a_score_that_stays_below_seven_tenths_of_its_threshold_is_no_near_miss(
         spotter.feed(samples[start : start + 1280])
         nearness.append(max(score / spotter.thresholds[word] for word, score in spotter.scores.items()))
     before = next(number for number, near in enumerate(nearness) if near >= NEAR_SHARE)
-    assert picked(samples[: 1280 * before], hits=1000)[0] == []
-    assert len(picked(samples[: 1280 * (before + 1)], hits=1000)[0]) == 1
+    assert select_clips(samples[: 1280 * before], hits=1000)[0] == []
+    assert len(select_clips(samples[: 1280 * (before + 1)], hits=1000)[0]) == 1
 
 
 def test_what_overlaps_with_a_detection_is_no_near_miss() -> None:
-    clips, detections = picked(SAMPLES)
+    clips, detections = select_clips(SAMPLES)
     ends = [NOON + datetime.timedelta(seconds=found.time_s) for found in detections]
     second = datetime.timedelta(seconds=1)
     assert not [near for near in clips if near.kind == "near" for end in ends if end <= near.time < end + second]
 
 
 def test_silence_and_other_words_far_from_a_threshold_give_nothing() -> None:
-    assert picked(np.zeros(48_000, np.float32)) == ([], [])
+    assert select_clips(np.zeros(48_000, np.float32)) == ([], [])
 
 
 def first_word() -> int:
     """Where the first word of the recording is detected."""
-    return picked(SAMPLES[: 3 * 16_000])[1][0].sample
+    return select_clips(SAMPLES[: 3 * 16_000])[1][0].sample
 
 
 def test_nothing_from_before_a_gap_is_in_a_clip_after_it() -> None:
-    spotter, picker = Spotter(load_model(), attentive=True), Picker()
-    picker.hear(NOISE, spotter, spotter.feed(NOISE), NOON)
+    spotter, selector = Spotter(load_model(), attentive=True), ClipSelector()
+    selector.feed(NOISE, spotter, spotter.feed(NOISE), NOON)
     spotter.reset()
-    picker.reset()
+    selector.reset()
     clips = []
     # The word is over before the second after the gap is.
     for start in range(first_word() - 12_000, first_word() + 2560, 1280):
         part = SAMPLES[start : start + 1280]
-        clips += picker.hear(part, spotter, spotter.feed(part), NOON)
+        clips += selector.feed(part, spotter, spotter.feed(part), NOON)
     (kept,) = clips
     assert not kept.samples[:1_000].any()
 
@@ -133,28 +133,28 @@ def test_nothing_from_before_a_gap_is_in_a_clip_after_it() -> None:
     kind=st.sampled_from(["fired", "near"]),
 )
 def test_a_name_says_when_what_and_how(word: str, score: float, kind: str) -> None:
-    name = Name(NOON.replace(microsecond=123_000), word, score, kind)
+    name = ClipName(NOON.replace(microsecond=123_000), word, score, kind)
     path = Path("clips") / str(name)
     assert path.parent.name == "clips"
-    assert Name.parse(path) == name._replace(score=round(score, 2))
+    assert ClipName.parse(path) == name._replace(score=round(score, 2))
 
 
 @pytest.mark.parametrize(
     "name", ["notes.txt", "a.wav", "20260304T120000.000Z_go_0.97_fired.flac", "20260304T120000.000Z_go_0.97_else.wav"]
 )
 def test_other_files_are_no_clips(name: str) -> None:
-    assert Name.parse(Path(name)) is None
+    assert ClipName.parse(Path(name)) is None
 
 
 def test_names_are_short_and_sorted_by_time() -> None:
-    assert str(Name.of(clip())) == "20260304T120000.000Z_go_0.97_fired.wav"
+    assert str(ClipName.from_clip(clip())) == "20260304T120000.000Z_go_0.97_fired.wav"
 
 
 # How it is written
 
 
-def written(folder: Path, clips: list[Clip], keep: int = 1000) -> Writer:
-    with closing(Writer(folder, keep)) as writer:
+def written(folder: Path, clips: list[Clip], keep: int = 1000) -> ClipWriter:
+    with closing(ClipWriter(folder, keep)) as writer:
         for each in clips:
             writer.put(each)
     return writer
@@ -178,7 +178,7 @@ def test_the_newest_are_kept_and_other_files_left_alone(tmp_path: Path) -> None:
     (folder / "notes.txt").write_text("mine")
     (folder / "0.wav").write_text("mine")
     assert written(folder, [clip(number) for number in range(5)], keep=3).written == 5
-    assert clips_in(folder) == [folder / str(Name.of(clip(number))) for number in (2, 3, 4)]
+    assert list_clips(folder) == [folder / str(ClipName.from_clip(clip(number))) for number in (2, 3, 4)]
     assert len(list(folder.iterdir())) == 5
 
 
@@ -186,15 +186,15 @@ def test_a_disk_that_hangs_holds_up_nobody(tmp_path: Path, caplog: pytest.LogCap
     folder = tmp_path / "clips"
     folder.mkdir(0o700)
     # Opening a pipe that nobody reads hangs, like a disk that has gone.
-    hanging = (folder / str(Name.of(clip()))).with_suffix(".new")
+    hanging = (folder / str(ClipName.from_clip(clip()))).with_suffix(".new")
     os.mkfifo(hanging)
     number = WAITING_CLIPS + 10
-    writer = Writer(folder, 1000)
+    writer = ClipWriter(folder, 1000)
     for each in range(number):
         writer.put(clip(each))
     assert 9 <= writer.lost <= 10
     assert [record.message for record in caplog.records] == [
-        f"a clip could not be kept in {folder}: the disk is too slow; the status counts those that follow"
+        f"cannot save a clip in {folder}: the disk is too slow; further lost clips are only counted in the status"
     ]
     with hanging.open("rb") as released:
         while released.read(1 << 16):
@@ -205,18 +205,18 @@ def test_a_disk_that_hangs_holds_up_nobody(tmp_path: Path, caplog: pytest.LogCap
 
 def test_a_folder_that_is_gone_is_made_again(tmp_path: Path) -> None:
     folder = tmp_path / "clips"
-    writer = Writer(folder, 1000)
+    writer = ClipWriter(folder, 1000)
     folder.rmdir()
     writer.put(clip())
     writer.close()
-    assert len(clips_in(folder)) == writer.written == 1
+    assert len(list_clips(folder)) == writer.written == 1
 
 
 def test_a_clip_that_cannot_be_written_is_counted_and_said_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = tmp_path / "clips"
-    writer = Writer(folder, 1000)
+    writer = ClipWriter(folder, 1000)
     folder.rmdir()
     folder.write_text("in the way")
     for each in range(3):
@@ -224,7 +224,7 @@ def test_a_clip_that_cannot_be_written_is_counted_and_said_once(
     writer.close()
     assert (writer.written, writer.lost) == (0, 3)
     assert [record.message for record in caplog.records] == [
-        f"a clip could not be kept in {folder}: File exists; the status counts those that follow"
+        f"cannot save a clip in {folder}: File exists; further lost clips are only counted in the status"
     ]
 
 
@@ -246,7 +246,7 @@ def _of_another_user(folder: Path) -> None:
     ("spoil", "reason"),
     [
         (_file, "File exists"),
-        (_open_to_others, "it is open to other users: name a new one, or chmod 700 it"),
+        (_open_to_others, "other users can open it: choose a new folder, or run chmod 700 on it"),
         pytest.param(
             _of_another_user,
             "the folder belongs to another user",
@@ -257,8 +257,8 @@ def _of_another_user(folder: Path) -> None:
 def test_a_folder_that_is_not_private_is_refused(tmp_path: Path, spoil: Callable[[Path], None], reason: str) -> None:
     folder = tmp_path / "clips"
     spoil(folder)
-    with pytest.raises(ConfigError, match=f"^cannot keep clips in {folder}: {reason}$"):
-        Writer(folder, 1000)
+    with pytest.raises(ConfigError, match=f"^cannot save clips in {folder}: {reason}$"):
+        ClipWriter(folder, 1000)
 
 
 # The daemon
@@ -268,7 +268,7 @@ def test_a_daemon_keeps_nothing_unless_it_is_asked_to(program: str, runtime: Pat
     with closing(Running(program, runtime)) as running:
         running.speak(SAMPLES[: 5 * 16_000])
         running.heard()
-        assert not any("kept in" in line for line in running.log())
+        assert not any("saving audio" in line for line in running.log())
     assert not list(runtime.rglob("*.wav"))
 
 
@@ -278,10 +278,10 @@ def test_a_daemon_announces_that_it_keeps_clips_and_keeps_them(program: str, run
         assert send_request("status", running.control).clips_folder == str(folder)
         running.speak(SAMPLES)
         heard = running.heard()
-        assert any(f"audio of detections and near misses is kept in {folder}" in line for line in running.log())
-    names = [Name.parse(path) for path in clips_in(folder)]
+        assert any(f"saving audio of detections and near misses in {folder}" in line for line in running.log())
+    names = [ClipName.parse(path) for path in list_clips(folder)]
     assert [name.keyword for name in names if name.kind == "fired"] == heard
-    near = [clip.keyword for clip in picked(SAMPLES)[0] if clip.kind == "near"]
+    near = [clip.keyword for clip in select_clips(SAMPLES)[0] if clip.kind == "near"]
     assert [name.keyword for name in names if name.kind == "near"] == near
     today = datetime.datetime.now(datetime.UTC)
     assert all(today - name.time < datetime.timedelta(minutes=5) for name in names)
@@ -294,7 +294,7 @@ def test_the_last_word_of_a_file_is_kept_too(kwsd: Command, tmp_path: Path) -> N
     (last,) = spotter.flush()
     soundfile.write(tmp_path / "short.wav", short, 16_000)
     kwsd.run("run", "--device", f"file:{tmp_path}/short.wav", "--save-clips", tmp_path / "clips")
-    (path,) = clips_in(tmp_path / "clips")
+    (path,) = list_clips(tmp_path / "clips")
     assert path.name.endswith(f"_go_{last.score:.2f}_fired.wav")
     expected = np.concatenate([short, np.zeros(16_000, np.float32)])[slice(*last.window)]
     np.testing.assert_allclose(soundfile.read(path)[0], expected, atol=1e-4)
@@ -303,7 +303,7 @@ def test_the_last_word_of_a_file_is_kept_too(kwsd: Command, tmp_path: Path) -> N
 def test_a_pipe_without_audio_leaves_no_clip(kwsd: Command, tmp_path: Path) -> None:
     done = kwsd.run("run", "--device", "-", "--save-clips", tmp_path / "clips")
     assert done.returncode == 65
-    assert clips_in(tmp_path / "clips") == []
+    assert list_clips(tmp_path / "clips") == []
 
 
 def test_the_status_counts_clips_and_kwsd_status_says_where_they_are(kwsd: Command, runtime: Path) -> None:
@@ -316,7 +316,7 @@ def test_the_status_counts_clips_and_kwsd_status_says_where_they_are(kwsd: Comma
         lines = kwsd.run("status", "--connect", running.control).stdout.splitlines()
         assert f"clips_folder       {runtime}/clips" in lines
         assert "clips_lost         0" in lines
-        assert len(clips_in(runtime / "clips")) == 2
+        assert len(list_clips(runtime / "clips")) == 2
         changed = '[clips]\nfolder = ""\n'
         (runtime / "kwsd" / "config.toml").write_text(changed)
         refused = kwsd.run("reload", "--connect", running.control)
@@ -335,7 +335,7 @@ def test_what_was_said_before_a_mute_is_in_no_clip_after_it(program: str, runtim
         # The word is over before the second is.
         running.speak(SAMPLES[first - 12_000 : first])
         assert running.heard() == ["go"]
-    (path,) = clips_in(folder)
+    (path,) = list_clips(folder)
     samples, _ = soundfile.read(path)
     assert not samples[:1_000].any()
     assert samples[4_000:].any()
@@ -349,5 +349,7 @@ def test_a_daemon_refuses_a_folder_that_others_can_read(kwsd: Command, tmp_path:
     config.write_text(f'[clips]\nfolder = "{folder}"\n' if place == "[clips]" else "")
     flags = ["--save-clips", folder] if place == "--save-clips" else []
     done = kwsd.run("run", "--device", "-", "--config", config, *flags)
-    reason = f"kwsd: cannot keep clips in {folder}: it is open to other users: name a new one, or chmod 700 it\n"
+    reason = (
+        f"kwsd: cannot save clips in {folder}: other users can open it: choose a new folder, or run chmod 700 on it\n"
+    )
     assert (done.returncode, done.stderr) == (78, reason)

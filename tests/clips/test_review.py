@@ -6,7 +6,7 @@ import pytest
 import soundfile
 from helpers.command import Command
 
-from kwsd.clips.sorting import is_word
+from kwsd.clips.sorting import is_folder_name
 
 NAMES = {
     "go": "20260304T120000.000Z_go_0.97_fired.wav",
@@ -48,7 +48,7 @@ def test_each_answer_has_its_place_in_the_data_folder(kwsd: Command, kept: Path,
     assert files(kept) == {"notes.txt"}
     assert lines == [
         f"sorted 3 into {data}: 2 as words, 1 as no keyword; 0 left in {kept}",
-        f"to train, {data} needs words, speech, noise and rooms beside these: see docs/training.md",
+        f"for training, {data} also needs words, speech, noise and rooms: see docs/training.md",
         f"next: kwsd-train fit --recipe default-round-1 --data '{data}'",
     ]
 
@@ -88,7 +88,7 @@ def test_a_clip_that_is_there_already_is_not_overwritten(kwsd: Command, kept: Pa
     there.write_text("before")
     done = kwsd.run("review", "--no-play", kept, "--into", tmp_path / "data", stdin=b"n\n")
     assert done.returncode == 74
-    assert done.stderr.endswith(f"kwsd: {there} is there already: {kept / NAMES['go']} stays where it is\n")
+    assert done.stderr.endswith(f"kwsd: {there} already exists: {kept / NAMES['go']} was not moved\n")
     assert there.read_text() == "before"
 
 
@@ -119,15 +119,15 @@ def test_the_end_of_the_answers_ends_the_line_of_the_question(kwsd: Command, kep
 def test_without_clips_it_says_where_they_come_from(kwsd: Command, tmp_path: Path) -> None:
     done = kwsd.run("review", tmp_path, "--into", tmp_path / "data")
     assert (done.returncode, done.stdout) == (0, "")
-    assert done.stderr == f"there are no clips in {tmp_path}: kwsd run --save-clips {tmp_path} keeps some\n"
+    assert done.stderr == f"there are no clips in {tmp_path}; to save some:  kwsd run --save-clips {tmp_path}\n"
     missing = kwsd.run("review", tmp_path / "none", "--into", tmp_path / "data")
     assert (missing.returncode, missing.stderr) == (2, f"kwsd: there is no folder {tmp_path / 'none'}\n")
 
 
 @pytest.mark.parametrize("text", ["", ".", "..", ".hidden", "_silence_", "a/b", "speech", "rir", "a\nb"])
 def test_some_texts_name_no_folder_of_clips(text: str) -> None:
-    assert not is_word(text)
+    assert not is_folder_name(text)
 
 
 def test_words_of_all_languages_do() -> None:
-    assert all(map(is_word, ("go", "turn on", "Straße", "はい", "it's")))
+    assert all(map(is_folder_name, ("go", "turn on", "Straße", "はい", "it's")))

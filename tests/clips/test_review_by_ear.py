@@ -62,6 +62,6 @@ def test_without_sound_it_says_what_there_is(kwsd: Command, stop: Path, tmp_path
     kwsd.environment["ALSA_CONFIG_PATH"] = alsa(tmp_path)
     done = kwsd.run("review", folder, "--into", tmp_path / "data", stdin=b"y\n")
     assert done.returncode == 69
-    assert done.stderr.splitlines()[-1].endswith("; without sound there is  kwsd review --no-play")
+    assert done.stderr.splitlines()[-1].endswith("; to review without sound:  kwsd review --no-play")
     assert done.stderr.splitlines()[-1].startswith("kwsd: cannot play through the default device: ")
     assert not (tmp_path / "data").exists()

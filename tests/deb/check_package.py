@@ -75,7 +75,7 @@ def test_the_demo_hears_its_words(machine: Machine) -> None:
         first = next(csv.DictReader(table))["word"]
     shown = machine.run("kwsd", "demo", user="anna").stdout
     assert f"  {first} " in shown
-    assert "words were heard" in shown
+    assert "words were detected" in shown
 
 
 def test_portaudio_is_there_and_finds_no_device(machine: Machine) -> None:

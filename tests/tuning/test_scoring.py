@@ -10,7 +10,7 @@ from kwsd import Detection, Spotter, load_model
 from kwsd.cli.demo import FOLDER
 from kwsd.models.bundle import DetectorSettings
 from kwsd.pipeline.lazy import LazyDetector
-from kwsd.tuning.scoring import Scored, replay, score
+from kwsd.tuning.scoring import RecordingScores, replay_detector, score_recordings
 
 MODEL = load_model()
 MODEL = MODEL.with_thresholds(dict.fromkeys(MODEL.keywords, 0.3))
@@ -25,7 +25,7 @@ def spotted(samples: np.ndarray) -> list[Detection]:
 
 
 def test_a_replay_of_kept_scores_finds_what_the_spotter_finds() -> None:
-    found = replay(score(MODEL, [SAMPLES]), MODEL.detector)
+    found = replay_detector(score_recordings(MODEL, [SAMPLES]), MODEL.detector)
     assert found
     assert found == spotted(SAMPLES)
 
@@ -34,14 +34,14 @@ def test_a_replay_of_short_recordings_finds_what_a_new_spotter_finds_in_each() -
     # Each ends within the refractory period, with its keyword disarmed.
     end = spotted(SAMPLES)[0].sample
     word = SAMPLES[end - 6400 : end]
-    kept = score(MODEL, [word] * 6)
-    found = [kept.locate(detection.sample) for detection in replay(kept, MODEL.detector)]
+    kept = score_recordings(MODEL, [word] * 6)
+    found = [kept.locate(detection.sample) for detection in replay_detector(kept, MODEL.detector)]
     assert found == [(number, detection.sample) for number in range(6) for detection in spotted(word)]
     assert len(found) == 6
 
 
 def test_recordings_follow_one_another_and_each_is_scored_from_its_own_start() -> None:
-    alone, both = score(MODEL, [SAMPLES]), score(MODEL, [SAMPLES, SAMPLES])
+    alone, both = score_recordings(MODEL, [SAMPLES]), score_recordings(MODEL, [SAMPLES, SAMPLES])
     assert both.seconds == 2 * alone.seconds == 2 * len(SAMPLES) / 16_000
     np.testing.assert_array_equal(both.scores, np.concatenate([alone.scores, alone.scores]))
     second = int(both.starts[1])
@@ -79,5 +79,5 @@ def test_a_replay_equals_a_new_detector_for_each_recording_window_by_window(  # 
             detector = LazyDetector(LABELS, chosen)
         if found := detector.update(lambda _age, answer=answer: answer, int(end), attentive=True):
             expected.append(found)
-    scored = Scored(LABELS, scores, ends, HOP * np.array(firsts), len(scores) * HOP / 16_000)
-    assert replay(scored, chosen) == expected
+    scored = RecordingScores(LABELS, scores, ends, HOP * np.array(firsts), len(scores) * HOP / 16_000)
+    assert replay_detector(scored, chosen) == expected

@@ -20,30 +20,30 @@ from kwsd.bus.control import send_request
 from kwsd.cli.demo import FOLDER
 from kwsd.models.bundle import read_bundle, write_manifest
 from kwsd.models.find import find_model
-from kwsd.tuning.scoring import Scored, score
-from kwsd.tuning.thresholds import choice
+from kwsd.tuning.scoring import RecordingScores, score_recordings
+from kwsd.tuning.thresholds import count_detections
 
 DEMO = FOLDER / "demo.flac"
 IN_FORCE = load_model().detector.thresholds
 
 
 @pytest.fixture(scope="module")
-def scored() -> Scored:
+def scored() -> RecordingScores:
     samples, _ = soundfile.read(DEMO, dtype="float32")
-    return score(load_model(), [samples])
+    return score_recordings(load_model(), [samples])
 
 
 def file_of(kwsd: Command) -> Path:
     return kwsd.home / "kwsd" / "config.toml"
 
 
-def counts(scored: Scored, **changed: float) -> list[int]:
+def counts(scored: RecordingScores, **changed: float) -> list[int]:
     """Detections of each keyword with these thresholds, and of all."""
-    found = choice(scored, load_model().detector, IN_FORCE | changed)
+    found = count_detections(scored, load_model().detector, IN_FORCE | changed)
     return [*found.detections.values(), found.total]
 
 
-def test_a_recording_makes_a_table_in_which_the_thresholds_in_force_are_marked(kwsd: Command, scored: Scored) -> None:
+def test_the_table_of_a_recording_marks_the_thresholds_in_force(kwsd: Command, scored: RecordingScores) -> None:
     done = kwsd.run("tune", DEMO)
     assert (done.returncode, done.stderr) == (0, "to choose:  kwsd tune --set WORD=NUMBER\n")
     rows = {row[0]: row[1:] for line in done.stdout.splitlines() if (row := line.split())}
@@ -59,14 +59,14 @@ def test_a_recording_makes_a_table_in_which_the_thresholds_in_force_are_marked(k
     assert not file_of(kwsd).exists()
 
 
-def test_a_rate_that_only_deafness_keeps_to_is_refused_and_nothing_is_written(kwsd: Command) -> None:
+def test_a_rate_that_no_usable_thresholds_reach_is_refused_and_nothing_is_written(kwsd: Command) -> None:
     done = kwsd.run("tune", DEMO, "--false-alarms-per-hour", "1")
     assert done.returncode == 2
-    assert done.stderr.splitlines()[-1].endswith("a rate of 1 an hour here: did somebody say one?")
+    assert done.stderr.splitlines()[-1].startswith("kwsd: no usable thresholds stay below 1 false alarm per hour")
     assert not file_of(kwsd).exists()
 
 
-def test_a_word_that_is_switched_off_keeps_nobody_from_thresholds_for_a_rate(kwsd: Command) -> None:
+def test_thresholds_for_a_rate_are_found_though_one_word_is_switched_off(kwsd: Command) -> None:
     kwsd.run("tune", "--set", "go=1")
     done = kwsd.run("tune", "--json", DEMO, "--false-alarms-per-hour", "1000")
     chosen = json.loads(done.stdout)["chosen"]
@@ -85,7 +85,7 @@ def test_from_six_minutes_on_there_are_rates_and_the_table_fits_into_eighty_char
     assert max(len(line.rstrip()) for line in done.stdout.splitlines() if line.startswith(" ")) <= 80
 
 
-def test_for_programs_it_is_one_object(kwsd: Command, scored: Scored) -> None:
+def test_for_programs_it_is_one_object(kwsd: Command, scored: RecordingScores) -> None:
     found = json.loads(kwsd.run("tune", "--json", DEMO, "--set", "yes=0.99").stdout)
     assert list(found["now"]["detections"].values()) == counts(scored)[:-1]
     assert list(found["chosen"]["detections"].values()) == counts(scored, yes=0.99)[:-1]
@@ -97,11 +97,11 @@ def test_for_programs_it_is_one_object(kwsd: Command, scored: Scored) -> None:
     assert found["file"] == str(file_of(kwsd))
 
 
-def test_a_choice_is_written_and_in_force(kwsd: Command, scored: Scored) -> None:
+def test_a_choice_is_written_and_in_force(kwsd: Command, scored: RecordingScores) -> None:
     done = kwsd.run("tune", DEMO, "--set", "yes=0.995", "--set", "up=0.5")
     assert done.stderr.splitlines() == [
         f"wrote {file_of(kwsd)}: up 0.5  yes 0.995",
-        "a running kwsd takes them with  kwsd reload",
+        "to apply them to a running daemon:  kwsd reload",
     ]
     (chosen,) = (line.split()[1:] for line in done.stdout.splitlines() if "chosen" in line)
     assert chosen == list(map(str, counts(scored, yes=0.995, up=0.5)))
@@ -120,8 +120,8 @@ def test_recordings_that_are_too_short_to_show_a_rate_lower_none(kwsd: Command, 
     done = kwsd.run("tune", tmp_path / "silence.wav", "--false-alarms-per-hour", "0.1")
     assert done.returncode == 0
     assert done.stderr.splitlines() == [
-        "0.01 h of audio are too short to prove that rate, 37 h without a detection would: no threshold is lowered",
-        "these thresholds are in force already: nothing was written",
+        "no threshold is lowered: 0.01 h of audio cannot prove this rate, 37 h without a detection are enough",
+        "nothing was written: these thresholds are already in force",
     ]
     assert not file_of(kwsd).exists()
 
@@ -131,12 +131,12 @@ def test_a_choice_alone_is_written_without_listening(kwsd: Command) -> None:
     assert (done.returncode, done.stdout) == (0, "")
     assert file_of(kwsd).read_text() == "[thresholds]\ngo = 0.95\n"
     again = kwsd.run("tune", "--set", "go=0.95")
-    assert again.stderr == "these thresholds are in force already: nothing was written\n"
+    assert again.stderr == "nothing was written: these thresholds are already in force\n"
 
 
-def test_a_variable_that_goes_over_the_file_is_said(kwsd: Command) -> None:
+def test_a_variable_that_overrides_the_file_is_reported(kwsd: Command) -> None:
     done = kwsd.run("tune", "--set", "go=0.95", KWSD_THRESHOLDS="go=0.7")
-    assert done.stderr.splitlines()[1] == "but KWSD_THRESHOLDS, which goes over the file, says: go 0.7"
+    assert done.stderr.splitlines()[1] == "but KWSD_THRESHOLDS overrides the file: go 0.7"
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_a_variable_that_goes_over_the_file_is_said(kwsd: Command) -> None:
         (["--set", "house=0.9"], 66, "model default has no keyword 'house'"),
         (["--set", "go=1.5"], 78, "--set: the threshold of 'go' is 1.5, and must be above 0 and at most 1"),
         (["--set", "go"], 78, "--set: 'go' is not WORD=NUMBER"),
-        (["--set", "go=0.9", "--false-alarms-per-hour", "1"], 2, "say either --set or --false-alarms-per-hour"),
+        (["--set", "go=0.9", "--false-alarms-per-hour", "1"], 2, "use either --set or --false-alarms-per-hour"),
         (["--seconds", "5", str(DEMO)], 2, "--device and --seconds are for listening"),
         (["no-such.wav"], 65, "cannot read no-such.wav: No such file or directory"),
         (["--device", "file:no-such.wav"], 65, "cannot read no-such.wav: No such file or directory"),
@@ -183,7 +183,7 @@ def test_a_damaged_recording_is_named_and_the_others_make_the_table(kwsd: Comman
 def test_ctrl_c_ends_the_listening_and_shows_the_table(kwsd: Command) -> None:
     tune = kwsd.start("tune", "--json", "--device", f"file:{DEMO}")
     heard = [tune.stderr.readline() for _ in range(2)]
-    assert heard[0] == f"listening to file:{DEMO} until Ctrl+C; the thresholds in force detect:\n"
+    assert heard[0] == f"listening to file:{DEMO} until Ctrl+C; detections with the thresholds in force:\n"
     assert heard[1].split()[1] == "go"
     tune.send_signal(signal.SIGINT)
     found = json.loads(tune.communicate()[0])
@@ -220,7 +220,7 @@ def test_it_listens_to_the_stream_of_the_configuration(kwsd: Command, tmp_path: 
 def test_of_several_streams_it_asks_for_one(kwsd: Command, tmp_path: Path) -> None:
     (config := tmp_path / "config.toml").write_text(streams("USB Audio", "Webcam"))
     done = kwsd.run("tune", "--config", config)
-    sentence = "say which with --device, one of 'USB Audio' (s0), Webcam (s1)"
+    sentence = "choose one with --device: 'USB Audio' (s0), Webcam (s1)"
     assert (done.returncode, done.stderr) == (2, f"kwsd: the configuration has several streams: {sentence}\n")
     for chosen in (["--device", "-"], [DEMO]):
         assert kwsd.run("tune", "--config", config, *chosen, stdin=b"\0\0" * 16_000).returncode == 0

@@ -271,7 +271,7 @@ def tune(
     import msgspec
 
     from kwsd.models.find import find_model, load_model
-    from kwsd.tuning.thresholds import long_enough
+    from kwsd.tuning.thresholds import is_rate_provable
     from kwsd_train.measuring import streaming
     from kwsd_train.measuring import tune as tuning
     from kwsd_train.reporting import plots
@@ -281,7 +281,7 @@ def tune(
     curves = tuning.sweep(streaming.hear(loaded, sources), loaded.detector, false_alarms_per_hour, _say)
     point = tuning.choose(curves, false_alarms_per_hour)
     hours = point.false_alarms.all.hours
-    if not long_enough(hours, false_alarms_per_hour):
+    if not is_rate_provable(hours, false_alarms_per_hour):
         _say(f"{hours:.2f} h without the words are too short to prove that rate: expect more false alarms")
     plots.det(next(curve for curve in curves if point in curve), point, figure)
     _say(f"wrote {figure}")

@@ -67,7 +67,7 @@ def test_a_drop_in_opens_the_folder_of_clips_where_the_home_is_read_only(
     service.change("[Service]", "PrivateUsers=yes")
     service.systemctl("restart", check=False)
     assert service.show("ExecMainStatus") == "78"
-    assert any(f"cannot keep clips in {folder}: the folder cannot be written to" in line for line in service.log())
+    assert any(f"cannot save clips in {folder}: the folder cannot be written to" in line for line in service.log())
 
     service.change("[Service]", "PrivateUsers=yes", "ReadWritePaths=%h/.local/share/kwsd/clips")
     service.systemctl("restart")

@@ -12,7 +12,7 @@ from kwsd.errors import AudioDataError, OutputError
 from kwsd.frontend import SAMPLE_RATE, WINDOW_SAMPLES, Float32
 from kwsd.models.bundle import RESERVED_LABELS
 from kwsd.models.model import Model
-from kwsd.tuning.scoring import score
+from kwsd.tuning.scoring import score_recordings
 from kwsd_train.data.dataset import read_recording
 from kwsd_train.data.features import as_float
 
@@ -96,7 +96,7 @@ def write(found: Iterator[Mined], folder: Path) -> int:
 
 def _mine_recording(model: Model, path: Path, samples: Float32, threshold: float) -> Iterator[Mined]:
     columns = [index for index, label in enumerate(model.labels) if label not in RESERVED_LABELS]
-    scored = score(model, [samples])
+    scored = score_recordings(model, [samples])
     scores = scored.scores[:, columns]
     for row in _peaks(scores.max(1), threshold, WINDOW_SAMPLES // model.hop_samples):
         end, best = int(scored.ends[row]), int(scores[row].argmax())

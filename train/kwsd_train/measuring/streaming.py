@@ -13,7 +13,7 @@ from scipy.special import gammaincinv
 from kwsd.errors import UsageError
 from kwsd.models.bundle import DetectorSettings
 from kwsd.models.model import Model
-from kwsd.tuning.scoring import Scored, replay, score
+from kwsd.tuning.scoring import RecordingScores, replay_detector, score_recordings
 from kwsd_train.data.dataset import Int16, audio_files, load_clips, load_recordings
 from kwsd_train.data.features import as_float
 from kwsd_train.data.split import SPLITS, check_split
@@ -156,11 +156,11 @@ class Trial:
 
     name: str
     spoken: list[Spoken]
-    scored: Scored
+    scored: RecordingScores
 
     def match(self, settings: DetectorSettings) -> Matching:
         """What becomes of the stream's words with these settings."""
-        return match(self.spoken, replay(self.scored, settings))
+        return match(self.spoken, replay_detector(self.scored, settings))
 
 
 @dataclass(frozen=True)
@@ -169,12 +169,12 @@ class Trials:
 
     keywords: list[str]
     streams: list[Trial]
-    negatives: dict[str, Scored]
+    negatives: dict[str, RecordingScores]
 
     def false_alarms(self, settings: DetectorSettings, kinds: Iterable[str]) -> FalseAlarms:
         """Rates of false alarms with these settings on some kinds of recordings."""
         chosen = [self.negatives[kind] for kind in kinds]
-        counts = Counter(detection.keyword for scored in chosen for detection in replay(scored, settings))
+        counts = Counter(detection.keyword for scored in chosen for detection in replay_detector(scored, settings))
         hours = sum(scored.hours for scored in chosen)
         return FalseAlarms(
             garwood(counts.total(), hours), {word: garwood(counts[word], hours) for word in self.keywords}
@@ -206,7 +206,9 @@ def hear(model: Model, sources: Sources) -> Trials:
         if not any(trial.spoken for trial in heard):
             raise UsageError(f"no keyword of model {model.name} is spoken: its keywords are {' '.join(model.keywords)}")
         scored = {
-            kind: score(model, map(as_float, shown.track(recordings, description=f"{kind} without keywords")))
+            kind: score_recordings(
+                model, map(as_float, shown.track(recordings, description=f"{kind} without keywords"))
+            )
             for kind, recordings in negatives.items()
         }
     return Trials(list(model.keywords), heard, scored)
@@ -242,7 +244,7 @@ def figures(matching: Matching) -> Figures:
 
 def _hear(model: Model, stream: Stream) -> Trial:
     spoken = [spoken for spoken in stream.spoken if spoken.word in model.keywords]
-    return Trial(stream.name, spoken, score(model, [stream.samples]))
+    return Trial(stream.name, spoken, score_recordings(model, [stream.samples]))
 
 
 def table(found: StreamReport) -> str:

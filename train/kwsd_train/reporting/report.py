@@ -11,7 +11,7 @@ import numpy as np
 from kwsd.errors import OutputError, UsageError
 from kwsd.frontend import SAMPLE_RATE, Float32
 from kwsd.models.model import Model
-from kwsd.tuning.scoring import replay
+from kwsd.tuning.scoring import replay_detector
 from kwsd_train.data import survey
 from kwsd_train.data.dataset import Clips, load_clips, word_names
 from kwsd_train.data.features import as_float
@@ -393,7 +393,7 @@ def _missed(found: StreamReport) -> Html:
 
 
 def _alarms(model: Model, sources: Sources, trials: Trials) -> Html:
-    alarms = [(alarm, kind) for kind, s in trials.negatives.items() for alarm in replay(s, model.detector)]
+    alarms = [(alarm, kind) for kind, s in trials.negatives.items() for alarm in replay_detector(s, model.detector)]
     if not alarms:
         return paragraph("There was none.")
     alarms.sort(key=lambda pair: -pair[0].score)

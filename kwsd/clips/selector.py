@@ -1,4 +1,4 @@
-"""The picker: picks the seconds that are worth keeping out of the audio that a spotter hears."""
+"""Selects the seconds that are worth saving from the audio that a spotter processes."""
 
 import datetime
 
@@ -9,39 +9,39 @@ from kwsd.pipeline.ring import Ring
 from kwsd.pipeline.spotter import Spotter
 
 NEAR_SHARE = 0.7
-"""A smoothed score that reaches this share of its threshold, and comes to nothing, is a near miss."""
+"""A smoothed score of at least this share of its threshold, without a detection, is a near miss."""
 
 
-class Picker:
-    """Gives a clip for each detection and each near miss.
+class ClipSelector:
+    """Returns a clip for each detection and each near miss.
 
-    A near miss is a stretch of time in which the smoothed score of some keyword stays above `NEAR_SHARE` of its
-    threshold without any detection. It gives one clip: where the score came nearest to its threshold. What overlaps
-    with the second of a detection is no near miss.
+    A near miss is a period in which the smoothed score of some keyword stays at or above `NEAR_SHARE` of its threshold,
+    without a detection. It yields one clip, from the moment at which the score was closest to its threshold. A period
+    that overlaps the second of a detection is not a near miss.
     """
 
     def __init__(self) -> None:
-        # A block may go on after the window that decided.
+        # Two windows, because a block may continue after the window that decided.
         self._samples = Ring(2 * WINDOW_SAMPLES)
         self._nearest: Clip | None = None
         self._nearness = 0.0
         self._busy_until = 0
 
-    def hear(
+    def feed(
         self, samples: Float32, spotter: Spotter, detections: list[Detection], now: datetime.datetime
     ) -> list[Clip]:
-        """Take what a spotter has just been fed with.
+        """Take the samples that a spotter has just processed, and return the clips that are complete.
 
         Parameters
         ----------
         samples : ndarray, shape (n,), float32
-            At most a second.
+            At most one second.
         spotter : Spotter
-            After it has heard them; attentive, because its scores are no more than upper bounds otherwise.
+            It must have processed the samples, and must be attentive: otherwise its scores are only upper bounds.
         detections : list of Detection
-            In them.
+            The detections in these samples.
         now : datetime
-            When they had arrived.
+            Arrival time of the last sample, UTC.
         """
         self._samples.append(samples)
         clips = []
@@ -49,31 +49,31 @@ class Picker:
             clips.append(self._clip(found.keyword, found.score, FIRED, spotter.sample - found.sample, now))
             self._busy_until = found.sample + WINDOW_SAMPLES
             self._nearest, self._nearness = None, 0.0
-        clips += self._watch(spotter, now)
+        clips += self._follow_scores(spotter, now)
         return clips
 
     def reset(self) -> list[Clip]:
-        """Begin anew, as after a gap; gives the near miss that was not over."""
+        """Forget the audio so far, as after a gap; return the near miss that was in progress."""
         self._samples.clear()
-        return self._end()
+        return self._end_near_miss()
 
-    def _watch(self, spotter: Spotter, now: datetime.datetime) -> list[Clip]:
+    def _follow_scores(self, spotter: Spotter, now: datetime.datetime) -> list[Clip]:
         thresholds = spotter.thresholds
         near = [(score / thresholds[word], word, score) for word, score in spotter.scores.items()]
         nearness, keyword, score = max(near, default=(0.0, "", 0.0))
         if nearness < NEAR_SHARE:
-            return self._end()
+            return self._end_near_miss()
         if nearness > self._nearness and spotter.sample >= self._busy_until:
             self._nearness, self._nearest = nearness, self._clip(keyword, score, NEAR, 0, now)
         return []
 
-    def _end(self) -> list[Clip]:
+    def _end_near_miss(self) -> list[Clip]:
         clips = [self._nearest] if self._nearest else []
         self._nearest, self._nearness = None, 0.0
         return clips
 
     def _clip(self, keyword: str, score: float, kind: str, age: int, now: datetime.datetime) -> Clip:
-        """The second that ended `age` samples ago."""
+        """A clip of the second that ended `age` samples ago."""
         end = 2 * WINDOW_SAMPLES - age
         samples = self._samples.newest[end - WINDOW_SAMPLES : end].copy()
         return Clip(now - datetime.timedelta(seconds=age / SAMPLE_RATE), keyword, score, kind, samples)

@@ -1,0 +1,161 @@
+"""Finds keywords in sound files, one file after the other or several in parallel processes."""
+
+import json
+import signal
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import cache, partial
+from multiprocessing import get_context
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console
+from rich.progress import Progress
+
+from kwsd.audio.file import FileSource
+from kwsd.config.load import load_config
+from kwsd.errors import AudioDataError, KwsdError
+from kwsd.frontend import SAMPLE_RATE
+from kwsd.models.find import configured_model
+from kwsd.models.model import Model
+from kwsd.pipeline.detector import Detection
+from kwsd.pipeline.spotter import Spotter
+from kwsd.tuning.thresholds import is_long_enough_for_rate
+
+
+class ModelRequest(NamedTuple):
+    """The options that select a model. Parallel processes receive them and load the model themselves.
+
+    Parameters
+    ----------
+    model : str, optional
+        Overrides the model of the configuration.
+    labels : tuple of str, optional
+        Overrides the labels of the configuration.
+    config : Path, optional
+        Configuration file, instead of the usual places.
+    """
+
+    model: str | None
+    labels: tuple[str, ...] | None
+    config: Path | None
+
+
+class FileScan:
+    """The scan of one sound file.
+
+    Attributes
+    ----------
+    file : Path
+        The sound file.
+    seconds : float
+        Length of the audio that was read so far.
+    error : str
+        Why the file could not be read to its end; empty without an error.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.seconds = 0.0
+        self.error = ""
+
+    def find_keywords(self, model: Model) -> Iterator[Detection]:
+        """Detections in the file, or in the readable part of a damaged file."""
+        spotter = Spotter(model)
+        try:
+            for block in FileSource(self.file, paced=False).blocks():
+                self.seconds += len(block.samples) / SAMPLE_RATE
+                yield from spotter.feed(block.samples)
+        except AudioDataError as error:
+            self.error = str(error)
+        yield from spotter.flush()
+
+
+ScanResult = tuple[FileScan, Iterable[Detection]]
+"""A scan, and its detections. Only when all detections were taken, the attributes of the scan are final."""
+
+
+def scan_files(files: list[Path], request: ModelRequest, jobs: int) -> Iterator[ScanResult]:
+    """Scan files, and return the results in the order of the files.
+
+    Parameters
+    ----------
+    jobs : int
+        Number of files that are scanned at the same time, each in its own process. With 1, this process scans.
+
+    Raises
+    ------
+    ConfigError
+        The configuration is invalid.
+    ModelError
+        The model cannot be used.
+    KwsdError
+        Raised by the iterator if one of the processes was killed.
+    """
+    model = _load_model(request)
+    return _scan_in_turn(files, model) if jobs == 1 else _scan_in_parallel(files, request, min(jobs, len(files)))
+
+
+def show_progress(results: Iterator[ScanResult], count: int) -> Iterator[ScanResult]:
+    """Pass on the results, and show a progress bar on standard error."""
+    with Progress(console=Console(stderr=True), transient=True, redirect_stdout=False) as progress:
+        yield from progress.track(results, count, description="scanning")
+
+
+def format_detection(file: Path, detection: Detection, *, as_json: bool) -> str:
+    """One line for a detection: a JSON object, or text for people."""
+    if not as_json:
+        return f"{file}  {detection.time_s:8.2f} s  {detection.keyword:<10} {detection.score:.2f}"
+    row = {
+        "file": str(file),
+        "time_s": detection.time_s,
+        "keyword": detection.keyword,
+        "score": round(detection.score, 4),
+    }
+    return json.dumps(row)
+
+
+def format_scan_summary(found: int, seconds: float, taken_s: float) -> str:
+    """Number and rate of detections, and the speed. The rate is left out if there is too little audio.
+
+    Parameters
+    ----------
+    found : int
+        Number of detections.
+    seconds : float
+        Length of the audio.
+    taken_s : float
+        Duration of the scan in seconds.
+    """
+    speed = f"{seconds / taken_s:.0f} times real time"
+    if not is_long_enough_for_rate(seconds):
+        return f"{found} detections in {seconds:.0f} s of audio, {speed}"
+    return f"{found} detections in {seconds / 3600:.2f} h of audio, {found * 3600 / seconds:.1f} per hour, {speed}"
+
+
+def _scan_in_turn(files: list[Path], model: Model) -> Iterator[ScanResult]:
+    """Scans whose files are read while their detections are taken."""
+    return ((scan, scan.find_keywords(model)) for scan in map(FileScan, files))
+
+
+def _scan_in_parallel(files: list[Path], request: ModelRequest, jobs: int) -> Iterator[ScanResult]:
+    """Scans that were completed in other processes."""
+    # A terminal sends Ctrl+C to all processes. The default action ends the workers without a traceback.
+    context, end_silently = get_context("spawn"), (signal.SIGINT, signal.SIG_DFL)
+    with ProcessPoolExecutor(jobs, context, initializer=signal.signal, initargs=end_silently) as pool:
+        try:
+            yield from pool.map(partial(_scan_file, request), files)
+        except BrokenProcessPool:
+            raise KwsdError("one of the scanning processes was killed") from None
+
+
+def _scan_file(request: ModelRequest, file: Path) -> ScanResult:
+    scan = FileScan(file)
+    return scan, list(scan.find_keywords(_load_model(request)))
+
+
+@cache
+def _load_model(request: ModelRequest) -> Model:
+    flags = {"model": request.model, "labels": request.labels and list(request.labels)}
+    return configured_model(load_config(flags, request.config).config)
