@@ -141,13 +141,22 @@ def _scan_in_turn(files: list[Path], model: Model) -> Iterator[ScanResult]:
 
 def _scan_in_parallel(files: list[Path], request: ModelRequest, jobs: int) -> Iterator[ScanResult]:
     """Scans that were completed in other processes."""
-    # A terminal sends Ctrl+C to all processes. The default action ends the workers without a traceback.
-    context, end_silently = get_context("spawn"), (signal.SIGINT, signal.SIG_DFL)
-    with ProcessPoolExecutor(jobs, context, initializer=signal.signal, initargs=end_silently) as pool:
+    with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_end_silently_on_ctrl_c) as pool:
+        # A terminal sends Ctrl+C to all processes. Until the initializer runs, it would end a process with a traceback.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            yield from pool.map(partial(_scan_file, request), files)
+            results = pool.map(partial(_scan_file, request), files)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        try:
+            yield from results
         except BrokenProcessPool:
             raise KwsdError("one of the scanning processes was killed") from None
+
+
+def _end_silently_on_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
 
 
 def _scan_file(request: ModelRequest, file: Path) -> ScanResult:
