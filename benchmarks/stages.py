@@ -141,7 +141,8 @@ def _around() -> dict[str, float]:
             def look() -> None:
                 notifier.alive()
                 control.answer_requests(lambda _command: [reporter.publish_status()])
-                reporter.publish_due_status(asked=publisher.has_new_subscribers())
+                if publisher.has_new_subscribers():
+                    reporter.publish_status()
 
             spent = {
                 "capture: conversion": _median_us(lambda: Converter(frontend.SAMPLE_RATE).convert(block)),

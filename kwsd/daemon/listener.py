@@ -121,11 +121,17 @@ class Listener:
         else:
             self._enter("stopping", "its audio has ended")
 
-    def check_stuck(self) -> bool:
-        """Return whether the capture thread hangs in the device; a source without audio becomes `lost` before that."""
+    def check_stuck(self, now_s: float) -> bool:
+        """Return whether the capture thread hangs in the device; a source without audio becomes `lost` before that.
+
+        Parameters
+        ----------
+        now_s : float
+            ``time.monotonic()``.
+        """
         if not self._live:
             return False
-        stalled_s = time.monotonic() - self._capture.active_s
+        stalled_s = now_s - self._capture.active_s
         if stalled_s > DEAF_S and self._state.state != "lost":
             self._enter("lost", f"{self._state.source} delivers no audio")
         return stalled_s > STUCK_S
@@ -134,10 +140,10 @@ class Listener:
         """Publish the status, and return it."""
         return self._reporter.publish_status()
 
-    def publish_due_status(self, *, asked: bool) -> None:
+    def publish_due_status(self, now_s: float, *, asked: bool) -> None:
         """Publish the status of a running stream if it is due, or if a new subscriber has asked for it."""
-        if self._state.state != "stopping":
-            self._reporter.publish_due_status(asked=asked)
+        if self._state.state != "stopping" and (asked or now_s >= self._reporter.due_s):
+            self._reporter.publish_status()
 
     def mute(self, *, on: bool) -> None:
         """Throw the audio away unprocessed, or stop doing so."""

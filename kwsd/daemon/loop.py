@@ -161,7 +161,7 @@ class Daemon:
             return
         self._looked_s = now_s
         if since_s < DEAF_S:  # otherwise the process itself was stopped, and its captures could not run either
-            self._look_for_stuck_devices()
+            self._look_for_stuck_devices(now_s)
         self._notifier.alive()
         subscribed = False
         if self._inbox.called or self._asked:
@@ -174,10 +174,10 @@ class Daemon:
                 self._reload()
                 self._publish_statuses()
         for listener in self._listeners:
-            listener.publish_due_status(asked=subscribed)
+            listener.publish_due_status(now_s, asked=subscribed)
 
-    def _look_for_stuck_devices(self) -> None:
-        stuck = [listener.source for listener in self._running.values() if listener.check_stuck()]
+    def _look_for_stuck_devices(self, now_s: float) -> None:
+        stuck = [listener.source for listener in self._running.values() if listener.check_stuck(now_s)]
         if len(stuck) == len(self._running):
             raise AudioLostError(f"{' and '.join(stuck)} hangs and cannot be opened again by this process")
 

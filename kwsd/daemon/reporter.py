@@ -125,11 +125,6 @@ class Reporter:
             log.warning("%s", self._state.label(line))
             self.publish_status()
 
-    def publish_due_status(self, *, asked: bool) -> None:
-        """Publish the status if it is due, or if a new subscriber has asked for it."""
-        if asked or time.monotonic() >= self.due_s:
-            self.publish_status()
-
     def publish_status(self) -> StatusEvent:
         """Publish the status, and return it."""
         now_s = time.monotonic()
