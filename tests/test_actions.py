@@ -12,17 +12,18 @@ from contextlib import closing
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import ClassVar
 
 import msgspec
 import numpy as np
 import pytest
 import soundfile
 from helpers.command import Command
+from helpers.pipes import stderr_of, stdout_of
+from helpers.publishing import keyword_event
 from helpers.running import Running
 
 from kwsd.actions import ActionRunner
-from kwsd.bus.events import KeywordEvent, SampleRange, decode_event
+from kwsd.bus.events import KeywordEvent, decode_event
 from kwsd.config.load import load_config
 from kwsd.config.schema import ANY_KEYWORD, ActionConfig, Config
 from kwsd.models.bundle import read_bundle
@@ -43,13 +44,14 @@ def daemon(program: str, runtime: Path) -> Iterator[Running]:
 @pytest.fixture
 def speech(two_words: Path) -> np.ndarray:
     """The words "go" and "stop"."""
-    return soundfile.read(two_words)[0]
+    samples: np.ndarray = soundfile.read(two_words)[0]
+    return samples
 
 
 def follower(kwsd: Command, daemon: Running, *arguments: str | Path) -> subprocess.Popen[str]:
     """A command that follows the daemon, and has heard of it."""
     process = kwsd.start(*arguments, "--connect", daemon.subscription.address)
-    while "kwsd is listening" not in process.stderr.readline():
+    while "kwsd is listening" not in stderr_of(process).readline():
         assert process.poll() is None
     return process
 
@@ -77,16 +79,17 @@ def test_each_keyword_has_its_own_command_or_that_of_all_others(
 ) -> None:
     process = acting(kwsd, daemon, '[actions]\ngo = "echo forward"\n"*" = "echo other {keyword}"\n')
     daemon.speak(speech)
-    assert sorted(process.stderr.readline() for _ in range(2)) == ["forward\n", "other stop\n"]
-    assert [process.stdout.readline().split()[1] for _ in range(2)] == ["go", "stop"]
+    assert sorted(stderr_of(process).readline() for _ in range(2)) == ["forward\n", "other stop\n"]
+    assert [stdout_of(process).readline().split()[1] for _ in range(2)] == ["go", "stop"]
 
 
 def test_a_command_finds_the_event_in_its_environment(kwsd: Command, daemon: Running, speech: np.ndarray) -> None:
     script = "echo $KWSD_KEYWORD $KWSD_SCORE $KWSD_TIME $KWSD_ID; echo $KWSD_EVENT"
     process = acting(kwsd, daemon, f'[actions.go]\ncommand = "{script}"\nshell = true\n')
     daemon.speak(speech)
-    keyword, score, time, id_ = process.stderr.readline().split()
-    event = decode_event(process.stderr.readline().encode())
+    keyword, score, time, id_ = stderr_of(process).readline().split()
+    event = decode_event(stderr_of(process).readline().encode())
+    assert isinstance(event, KeywordEvent)
     assert (event.keyword, event.id) == (keyword, id_) == ("go", id_)
     assert event.score == pytest.approx(float(score), abs=1e-4)
     assert event.time == datetime.datetime.fromisoformat(time)
@@ -97,7 +100,7 @@ def test_what_a_command_is_told_is_no_configuration_of_a_kwsd_that_it_runs(
 ) -> None:
     process = acting(kwsd, daemon, f'[actions]\ngo = "{kwsd.program} config --json"\n')
     daemon.speak(speech)
-    assert json.loads(process.stderr.readline()).keys() == set(Config.__struct_fields__)
+    assert json.loads(stderr_of(process).readline()).keys() == set(Config.__struct_fields__)
 
 
 def test_commands_that_fail_hang_or_are_missing_are_said_in_a_line_each_and_the_next_one_runs(
@@ -106,19 +109,19 @@ def test_commands_that_fail_hang_or_are_missing_are_said_in_a_line_each_and_the_
     toml = '[actions]\ngo = {command = "sleep 1000", timeout_s = 0.1}\nstop = "false"\n'
     process = acting(kwsd, daemon, toml)
     daemon.speak(speech)
-    assert sorted(process.stderr.readline() for _ in range(2)) == [
+    assert sorted(stderr_of(process).readline() for _ in range(2)) == [
         "kwsd: action for go: ended, as it was not done after 0.1 s\n",
         "kwsd: action for stop: failed with exit code 1\n",
     ]
     other = acting(kwsd, daemon, '[actions]\ngo = "no-such-program"\nstop = "echo runs"\n')
     daemon.speak(speech)
-    assert other.stderr.readline() == "kwsd: action for go: cannot run no-such-program: No such file or directory\n"
-    assert other.stderr.readline() == "runs\n"
+    assert stderr_of(other).readline() == "kwsd: action for go: cannot run no-such-program: No such file or directory\n"
+    assert stderr_of(other).readline() == "runs\n"
 
 
 def test_an_action_for_a_word_that_the_model_does_not_know_is_named(kwsd: Command, daemon: Running) -> None:
     process = acting(kwsd, daemon, '[actions]\nhello = "true"\ngo = "true"\n')
-    assert process.stderr.readline() == "model default has no keyword 'hello': its action never runs\n"
+    assert stderr_of(process).readline() == "model default has no keyword 'hello': its action never runs\n"
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -155,29 +158,11 @@ def test_a_command_with_an_open_quotation_is_a_usage_error(kwsd: Command) -> Non
 # Starting and ending, by the events alone
 
 
-def spoken(keyword: str, sequence: int = 1) -> KeywordEvent:
-    return KeywordEvent(
-        id=f"run-{keyword}-{sequence}",
-        run="run",
-        seq=sequence,
-        time=datetime.datetime(2026, 11, 23, 12, 30, 15, tzinfo=datetime.UTC),
-        keyword=keyword,
-        score=0.875,
-        sample=32_000,
-        window=SampleRange(16_000, 32_000),
-        model="default",
-        source="stdin",
-        latency_ms=1.5,
-    )
-
-
 def test_an_action_is_left_out_until_its_interval_has_passed(capfd: pytest.CaptureFixture[str]) -> None:
     actions = ActionRunner({ANY_KEYWORD: ActionConfig("echo {id}", interval_s=2)})
-    for event, now_s in ((spoken("go", 1), 100.0), (spoken("go", 2), 101.9), (spoken("stop"), 101.9)):
+    for word, sequence, now_s in (("go", 1, 100.0), ("go", 2, 101.9), ("stop", 1, 101.9), ("go", 3, 102.0)):
         with actions:
-            actions.run(event, now_s)
-    with actions:
-        actions.run(spoken("go", 3), 102.0)
+            actions.run(keyword_event(word, sequence), now_s)
     assert capfd.readouterr().err.splitlines() == [
         "run-go-1",
         "kwsd: action for go: left out, as the one before is less than 2 s ago",
@@ -191,9 +176,9 @@ def test_an_action_is_left_out_while_the_one_before_runs(tmp_path: Path, capfd: 
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     with ActionRunner({"go": ActionConfig(f"cat {pipe}"), "stop": ActionConfig("echo at once")}) as actions:
-        actions.run(spoken("go", 1), 100.0)
-        actions.run(spoken("go", 2), 200.0)
-        actions.run(spoken("stop"), 200.0)
+        actions.run(keyword_event("go", 1), 100.0)
+        actions.run(keyword_event("go", 2), 200.0)
+        actions.run(keyword_event("stop"), 200.0)
         pipe.write_text("done\n")
     lines = capfd.readouterr().err.splitlines()
     assert lines[0] == "kwsd: action for go: left out, as the one before still runs"
@@ -209,20 +194,20 @@ def test_a_command_that_hangs_is_ended_with_all_that_it_started(
     script = f"trap '' TERM; exec > {pipe}; echo started; sleep 1000 & wait; sleep 1000"
     action = msgspec.convert({"command": script, "shell": True, "timeout_s": 0.5}, ActionConfig)
     with ActionRunner({"go": action}) as actions:
-        actions.run(spoken("go"), 0.0)
+        actions.run(keyword_event("go"), 0.0)
         assert pipe.read_text() == "started\n"
     assert capfd.readouterr().err == "kwsd: action for go: ended, as it was not done after 0.5 s\n"
 
 
 def test_a_word_is_one_argument_whatever_is_in_it(capfd: pytest.CaptureFixture[str]) -> None:
     with ActionRunner({ANY_KEYWORD: ActionConfig("printf '<%s>' {keyword} 'a b' {nothing}")}) as actions:
-        actions.run(spoken("-n $(x) {id}"), 0.0)
+        actions.run(keyword_event("-n $(x) {id}"), 0.0)
     assert capfd.readouterr().err == "<-n $(x) {id}><a b><{nothing}>"
 
 
 def test_a_keyword_that_no_program_can_be_told_is_said(capfd: pytest.CaptureFixture[str]) -> None:
     with ActionRunner({ANY_KEYWORD: ActionConfig("echo {keyword}")}) as actions:
-        actions.run(spoken("zero\0byte"), 0.0)
+        actions.run(keyword_event("zero\0byte"), 0.0)
     assert "cannot run echo: the event is malformed" in capfd.readouterr().err
 
 
@@ -248,10 +233,11 @@ class Home(BaseHTTPRequestHandler):
     """Keeps the last request, and answers it."""
 
     code = 200
-    got: ClassVar[dict[str, str | bytes]] = {}
+    requested = ""
+    body = b""
 
     def do_POST(self) -> None:
-        self.got.update(path=self.path, body=self.rfile.read(int(self.headers["Content-Length"])))
+        Home.requested, Home.body = self.path, self.rfile.read(int(self.headers["Content-Length"]))
         self.send_response(self.code)
         self.end_headers()
 
@@ -275,13 +261,13 @@ def test_the_http_example_posts_the_event_and_says_a_refusal(
 ) -> None:
     actions = documented(tmp_path, "Webhook", "homeassistant.local:8123", f"127.0.0.1:{home.server_port}")
     with actions:
-        actions.run(spoken("go"), 0.0)
-    assert Home.got["path"] == "/api/webhook/desk-6f1c"
-    assert decode_event(Home.got["body"]) == spoken("go")
+        actions.run(keyword_event("go"), 0.0)
+    assert Home.requested == "/api/webhook/desk-6f1c"
+    assert decode_event(Home.body) == keyword_event("go")
     assert capfd.readouterr().err == ""
     monkeypatch.setattr(Home, "code", 404)
     with actions:
-        actions.run(spoken("go", 2), 1.0)
+        actions.run(keyword_event("go", 2), 1.0)
     assert capfd.readouterr().err.splitlines()[-1] == "kwsd: action for go: failed with exit code 22"
 
 
@@ -290,20 +276,21 @@ def test_the_mqtt_example_publishes_the_event_under_its_keyword(tmp_path: Path) 
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
+    assert BROKER
     here = f"127.0.0.1 --port {port}"
     with subprocess.Popen([BROKER, "-v", "-p", str(port)], stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as broker:
         try:
-            next(line for line in broker.stdout if b"running" in line)
+            next(line for line in stdout_of(broker) if b"running" in line)
             listen = ["mosquitto_sub", *f"-h {here} -v -C 1 -t kwsd/#".split()]
             with subprocess.Popen(listen, stdout=subprocess.PIPE, text=True) as subscriber:
-                next(line for line in broker.stdout if b"Sending SUBACK" in line)
+                next(line for line in stdout_of(broker) if b"Sending SUBACK" in line)
                 with documented(tmp_path, "MQTT", "homeassistant.local", here) as actions:
-                    actions.run(spoken("go"), 0.0)
-                topic, _, message = subscriber.stdout.read().partition(" ")
+                    actions.run(keyword_event("go"), 0.0)
+                topic, _, message = stdout_of(subscriber).read().partition(" ")
         finally:
             broker.terminate()
     assert topic == "kwsd/go"
-    assert decode_event(message.encode()) == spoken("go")
+    assert decode_event(message.encode()) == keyword_event("go")
 
 
 @pytest.mark.parametrize("heading", ["Slides", "Media"])

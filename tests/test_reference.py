@@ -56,7 +56,7 @@ def test_nothing_that_is_installed_is_left_from_before() -> None:
 @pytest.mark.skipif(not shutil.which("man"), reason="man is not installed")
 @pytest.mark.parametrize("page", MAN_PAGES, ids=lambda page: page.name)
 def test_a_man_page_is_shown_without_a_complaint(page: Path) -> None:
-    command = ["man", "--warnings", "--encoding=UTF-8", "--local-file", page]
+    command: list[str | Path] = ["man", "--warnings", "--encoding=UTF-8", "--local-file", page]
     shown = subprocess.run(command, env=os.environ | {"MANWIDTH": "80"}, capture_output=True, text=True, check=True)
     assert shown.stderr == ""
     assert shown.stdout.startswith(f"{page.stem.upper()}(1)")
@@ -151,7 +151,7 @@ def typed(shell: list[str], keys: str, kwsd: Command) -> str:
     path = f"{Path(kwsd.program).parent}:{os.environ['PATH']}"
     environment = kwsd.environment | {"PATH": path, "TERM": "dumb"}
     with subprocess.Popen(
-        shell, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True
+        shell, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True, text=True
     ) as process:
         kwsd.started.append(process)
         os.close(theirs)

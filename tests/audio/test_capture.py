@@ -1,7 +1,7 @@
 """The capture thread, with sources that play what a test writes down."""
 
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 
 import numpy as np
@@ -79,7 +79,7 @@ def items(capture: Capture) -> Iterator[Item]:
             return
 
 
-def heard(found: list[Item]) -> list[tuple[int, bool]]:
+def heard(found: Sequence[Item | None]) -> list[tuple[int, bool]]:
     """Number of each block, and whether there was a gap before it."""
     return [(int(item.block.samples[0]), item.block.gap) for item in found if isinstance(item, Arrival)]
 

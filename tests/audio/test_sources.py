@@ -31,7 +31,7 @@ def samples(path: Path) -> Float32:
 
 def usable(path: Path) -> tuple[Float32, str]:
     """What a damaged file yields before its error, and the error."""
-    blocks = []
+    blocks: list[Float32] = []
     with pytest.raises(AudioDataError) as refused:
         blocks.extend(block.samples for block in FileSource(path, paced=False).blocks())
     return np.concatenate(blocks), str(refused.value)
@@ -263,7 +263,7 @@ def test_a_sample_may_come_in_two_writes(pipe: io.FileIO) -> None:
 def test_an_odd_number_of_bytes_is_refused_after_all_whole_samples(pipe: io.FileIO) -> None:
     pipe.write(PCM.tobytes() + b"\x01")
     pipe.close()
-    found = []
+    found: list[Float32] = []
     with pytest.raises(AudioDataError, match="standard input ended inside a sample"):
         found.extend(block.samples for block in PipeSource().blocks())
     np.testing.assert_array_equal(np.concatenate(found), PCM / np.float32(32_768))

@@ -14,6 +14,7 @@ import pytest
 import soundfile
 import zmq
 from helpers.command import Command as CommandLine
+from helpers.publishing import STATUS
 from helpers.running import Running
 from hypothesis import given
 from hypothesis import strategies as st
@@ -23,20 +24,6 @@ from kwsd.bus import events
 from kwsd.bus.control import MAX_REQUEST_BYTES, Command, ControlServer, Reply, Request, send_request
 from kwsd.bus.events import StatusEvent
 from kwsd.errors import AddressError, AudioLostError, ControlError
-
-STATUS = StatusEvent(
-    run="r",
-    seq=1,
-    time=events.utc_now(),
-    state="listening",
-    model="default",
-    keywords=["go"],
-    source="default",
-    uptime_s=1,
-    windows=1,
-    events=0,
-    gaps=0,
-)
 
 
 @pytest.fixture
@@ -109,9 +96,8 @@ def test_the_commands_print_the_status_and_say_what_they_did(running: Running, p
 
     assert kwsd("mute").stderr == "kwsd is muted\n"
     printed = kwsd("status", "--json").stdout
-    assert events.decode_event(printed.encode()) == next(
-        e for e in iter(running.receive, None) if e.seq == seq(printed)
-    )
+    statuses = (event for event in iter(running.receive, None) if isinstance(event, StatusEvent))
+    assert events.decode_event(printed.encode()) == next(event for event in statuses if event.seq == seq(printed))
     shown = kwsd("status").stdout
     assert "state              muted\n" in shown
     assert not re.search("^(type|seq|reason|stream) ", shown, re.MULTILINE)
@@ -120,7 +106,10 @@ def test_the_commands_print_the_status_and_say_what_they_did(running: Running, p
 
 def test_the_commands_find_the_daemon_where_the_configuration_puts_it(running: Running, kwsd: CommandLine) -> None:
     for name, value in (("address", running.subscription.address), ("control", running.control)):
-        assert kwsd.run("mute", **{f"KWSD_{name.upper()}": value}).stderr == "kwsd is muted\n"
+        variable = f"KWSD_{name.upper()}"
+        kwsd.environment[variable] = value
+        assert kwsd.run("mute").stderr == "kwsd is muted\n"
+        del kwsd.environment[variable]
         file = kwsd.home / "kwsd" / "config.toml"
         file.parent.mkdir(exist_ok=True)
         file.write_text(f'{name} = "{value}"\n')
@@ -134,8 +123,8 @@ def test_a_bad_configuration_keeps_nobody_from_muting(program: str, runtime: Pat
     with closing(Running(program, folder)) as running:
         assert kwsd.run("mute").stderr == "kwsd is muted\n"
         assert send_request("status", running.control).state == "muted"
-        elsewhere = {"XDG_RUNTIME_DIR": str(runtime / "elsewhere"), "KWSD_CONTROL": running.control}
-        assert kwsd.run("unmute", **elsewhere).stderr == "kwsd is listening again\n"
+        unmuted = kwsd.run("unmute", XDG_RUNTIME_DIR=str(runtime / "elsewhere"), KWSD_CONTROL=running.control)
+        assert unmuted.stderr == "kwsd is listening again\n"
         assert kwsd.run("mute", KWSD_DEVISE="x").stderr == "kwsd is muted\n"
 
 

@@ -4,6 +4,7 @@ import datetime
 import json
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import pytest
@@ -109,7 +110,7 @@ def test_all_that_a_daemon_publishes_obeys_the_schema_and_is_numbered_without_ga
     address = f"ipc://{kwsd.home}/events.sock"
     with Subscription(address) as subscription:
         daemon = kwsd.start("run", "--device", f"file:{two_words}", "--address", address)
-        rows = []
+        rows: list[dict[str, Any]] = []
         while not rows or rows[-1].get("state") != "stopping":
             message = subscription.receive(timeout_s=60)
             assert message

@@ -1,60 +1,21 @@
 """Publisher and client, over real sockets."""
 
-import datetime
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import zmq
 from helpers.command import Command
+from helpers.publishing import STATUS, keyword_event, wait_for_subscriber
 
 from kwsd import subscribe
 from kwsd.bus.client import EventMessage, Subscription
-from kwsd.bus.events import KEYWORD_TOPIC, STATUS_TOPIC, KeywordEvent, SampleRange, StatusEvent, decode_event
+from kwsd.bus.events import KEYWORD_TOPIC, STATUS_TOPIC, decode_event
 from kwsd.bus.publisher import Publisher
 from kwsd.errors import AddressError
-
-NOW = datetime.datetime(2026, 11, 23, 12, 0, tzinfo=datetime.UTC)
-
-
-def keyword(word: str, sequence: int = 1) -> KeywordEvent:
-    return KeywordEvent(
-        id=f"run-{word}-{sequence}",
-        run="run",
-        seq=sequence,
-        time=NOW,
-        keyword=word,
-        score=0.9,
-        sample=32_000,
-        window=SampleRange(16_000, 32_000),
-        model="default",
-        source="stdin",
-        latency_ms=1.5,
-    )
-
-
-def status(sequence: int = 1) -> StatusEvent:
-    return StatusEvent(
-        run="run",
-        seq=sequence,
-        time=NOW,
-        state="listening",
-        model="default",
-        keywords=["go"],
-        source="stdin",
-        uptime_s=1,
-        windows=2,
-        events=3,
-        gaps=0,
-    )
-
-
-def wait_for_subscriber(publisher: Publisher) -> None:
-    while not publisher.has_new_subscribers():
-        pass
 
 
 def received(subscription: Subscription, count: int) -> list[EventMessage]:
@@ -90,11 +51,11 @@ def publisher(ipc: str) -> Iterator[Publisher]:
 def test_what_is_published_is_received_as_topic_and_json(address: str) -> None:
     with Publisher(address) as publisher, Subscription(address) as subscription:
         wait_for_subscriber(publisher)
-        for event in (status(), keyword("go")):
+        for event in (STATUS, keyword_event("go")):
             publisher.publish(event)
         first, second = received(subscription, 2)
-    assert (first.topic, decode_event(first.body)) == (STATUS_TOPIC, status())
-    assert (second.topic, decode_event(second.body)) == (KEYWORD_TOPIC + "go", keyword("go"))
+    assert (first.topic, decode_event(first.body)) == (STATUS_TOPIC, STATUS)
+    assert (second.topic, decode_event(second.body)) == (KEYWORD_TOPIC + "go", keyword_event("go"))
 
 
 def test_every_new_subscriber_is_noticed_also_one_that_asks_for_the_same_as_another(publisher: Publisher) -> None:
@@ -102,7 +63,7 @@ def test_every_new_subscriber_is_noticed_also_one_that_asks_for_the_same_as_anot
         wait_for_subscriber(publisher)
         with Subscription(publisher.address) as second:
             wait_for_subscriber(publisher)
-            publisher.publish(status())
+            publisher.publish(STATUS)
             assert received(first, 1) == received(second, 1)
 
 
@@ -112,14 +73,14 @@ def test_a_subscriber_to_any_beginning_of_the_status_topic_is_noticed(publisher:
         subscriber.connect(publisher.address)
         subscriber.subscribe(topic)
         wait_for_subscriber(publisher)
-        publisher.publish(status())
+        publisher.publish(STATUS)
         assert subscriber.recv_multipart()[0] == STATUS_TOPIC.encode()
 
 
 def test_a_subscriber_that_came_before_the_publisher_receives_too(ipc: str) -> None:
     with Subscription(ipc) as subscription, Publisher(ipc) as publisher:
         wait_for_subscriber(publisher)
-        publisher.publish(keyword("go"))
+        publisher.publish(keyword_event("go"))
         assert len(received(subscription, 1)) == 1
 
 
@@ -128,7 +89,7 @@ def test_a_subscriber_outlives_the_publisher(ipc: str) -> None:
         for sequence in (1, 2):
             with Publisher(ipc) as publisher:
                 wait_for_subscriber(publisher)
-                publisher.publish(keyword("go", sequence))
+                publisher.publish(keyword_event("go", sequence))
             assert [decode_event(message.body).seq for message in received(subscription, 1)] == [sequence]
 
 
@@ -142,7 +103,7 @@ def test_events_published_last_are_delivered_though_the_publisher_is_gone(ipc: s
         with Publisher(ipc) as publisher:
             wait_for_subscriber(publisher)
             for sequence in range(1, 101):
-                publisher.publish(keyword("go", sequence))
+                publisher.publish(keyword_event("go", sequence))
         assert [decode_event(message.body).seq for message in received(subscription, 100)] == list(range(1, 101))
 
 
@@ -192,7 +153,7 @@ def test_a_path_of_107_bytes_works_and_one_of_108_is_refused_with_the_number(run
     path += (107 - len(os.fsencode(path))) * "x"
     with Publisher(f"ipc://{path}") as publisher, Subscription(f"ipc://{path}") as subscription:
         wait_for_subscriber(publisher)
-        publisher.publish(keyword("go"))
+        publisher.publish(keyword_event("go"))
         assert received(subscription, 1)
     with pytest.raises(AddressError, match="108 bytes, a socket's may have 107"):
         Publisher(f"ipc://{path}x")
@@ -208,10 +169,10 @@ def test_a_subscriber_that_never_reads_does_not_block_the_publisher(publisher: P
     with Subscription(publisher.address) as deaf:
         wait_for_subscriber(publisher)
         for sequence in range(1, 20_001):
-            publisher.publish(keyword("go", sequence))
+            publisher.publish(keyword_event("go", sequence))
         with Subscription(publisher.address, ["stop"]) as other:
             wait_for_subscriber(publisher)
-            publisher.publish(keyword("stop"))
+            publisher.publish(keyword_event("stop"))
             assert received(other, 1)
         last = 0
         while message := deaf.receive(timeout_s=1):
@@ -223,8 +184,8 @@ def test_a_keyword_is_matched_whole(publisher: Publisher) -> None:
     with Subscription(publisher.address, ["on"]) as subscription:
         wait_for_subscriber(publisher)
         for word in ("one", "once", "on", "o", "one"):
-            publisher.publish(keyword(word))
-        publisher.publish(status())
+            publisher.publish(keyword_event(word))
+        publisher.publish(STATUS)
         topics = [message.topic for message in received(subscription, 2)]
     assert topics == [KEYWORD_TOPIC + "on", STATUS_TOPIC]
 
@@ -234,9 +195,10 @@ def test_subscribe_yields_keyword_events_and_only_those(publisher: Publisher) ->
     with ThreadPoolExecutor() as thread:
         first = thread.submit(next, events)
         wait_for_subscriber(publisher)
-        for event in (status(), keyword("go"), keyword("stop")):
+        for event in (STATUS, keyword_event("go"), keyword_event("stop")):
             publisher.publish(event)
-        assert first.result() == keyword("stop")
+        assert first.result() == keyword_event("stop")
+    assert isinstance(events, Generator)
     events.close()
 
 

@@ -38,8 +38,9 @@ def publish(running: Running) -> None:
         for number in range(STATUSES):
             if number % 8 == 0:
                 running.speak(np.zeros(1280))
-            published = msgspec.json.decode(client.recv_multipart()[-1], type=Reply).status.seq
-            while received < published:
+            reply = msgspec.json.decode(client.recv_multipart()[-1], type=Reply)
+            assert reply.status
+            while received < reply.status.seq:
                 event = running.receive()
                 assert event.seq == received + 1 or not received
                 received = event.seq

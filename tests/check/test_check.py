@@ -26,7 +26,8 @@ DEMO = f"file:{FOLDER / 'demo.flac'}"
 
 def checked(kwsd: Command, *arguments: str, code: int, **environment: str) -> dict[str, Any]:
     """The findings by name, and ``next``, of a check that ends with a code."""
-    done = kwsd.run("check", "--json", *arguments, **environment)
+    kwsd.environment.update(environment)
+    done = kwsd.run("check", "--json", *arguments)
     assert (done.returncode, done.stderr) == (code, "")
     answer = json.loads(done.stdout)
     assert answer["ready"] == (code == 0)

@@ -1,6 +1,5 @@
 """The command ``kwsd`` as its user meets it: real processes, with whatever can go wrong around them."""
 
-import datetime
 import json
 import os
 import re
@@ -11,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -19,11 +19,13 @@ import soundfile
 import zmq
 from helpers.command import Command
 from helpers.machines import alsa, without_portaudio
+from helpers.pipes import stderr_of, stdin_of, stdout_of
+from helpers.publishing import keyword_event
 from typer.testing import CliRunner
 
 import kwsd as package
 from kwsd.bus.client import Subscription
-from kwsd.bus.events import KeywordEvent, SampleRange, StatusEvent, decode_event, encode_event
+from kwsd.bus.events import KeywordEvent, StatusEvent, decode_event, encode_event
 from kwsd.bus.publisher import Publisher
 from kwsd.cli.commands import app
 from kwsd.models.bundle import MANIFEST, read_bundle
@@ -69,7 +71,7 @@ def test_the_help_names_every_command(kwsd: Command) -> None:
     assert all(f" {name} " in done.stdout for name in ("run", "listen", "scan", "devices", "models", "config", "demo"))
 
 
-@pytest.mark.parametrize("name", [command.callback.__name__ for command in app.registered_commands])
+@pytest.mark.parametrize("name", [command.callback.__name__ for command in app.registered_commands if command.callback])
 def test_every_command_explains_itself(name: str) -> None:
     done = CliRunner().invoke(app, [name, "--help"])
     assert done.exit_code == 0
@@ -225,12 +227,12 @@ def test_an_interrupted_scan_ends_at_once_and_without_a_word(
 ) -> None:
     path = runtime / "long.wav"
     soundfile.write(path, np.random.default_rng(0).uniform(-0.1, 0.1, 3600 * 16_000), 16_000)
-    command = [kwsd.program, "scan", "--jobs", str(jobs), two_words, path]
+    command: list[str | Path] = [kwsd.program, "scan", "--jobs", str(jobs), two_words, path]
     pipe = subprocess.PIPE
     with subprocess.Popen(
         command, env=kwsd.environment, stdout=pipe, stderr=pipe, text=True, start_new_session=True
     ) as scan:
-        assert scan.stdout.readline()
+        assert stdout_of(scan).readline()
         os.killpg(scan.pid, signal.SIGINT)
         _, said = scan.communicate(timeout=10)
     assert (scan.returncode, said) == (130, "")
@@ -297,7 +299,7 @@ def test_a_closed_standard_input_is_refused(kwsd: Command) -> None:
 # Models, configuration, addresses
 
 
-def altered(folder: Path, edit: Callable[[dict], object]) -> None:
+def altered(folder: Path, edit: Callable[[dict[str, Any]], object]) -> None:
     manifest = msgspec.json.decode((folder / MANIFEST).read_bytes())
     edit(manifest)
     (folder / MANIFEST).write_bytes(msgspec.json.encode(manifest))
@@ -348,7 +350,8 @@ def test_an_address_that_cannot_be_bound_is_refused(kwsd: Command, address: str)
 
 
 def pcm(path: Path) -> bytes:
-    return soundfile.read(path, dtype="int16")[0].astype("<i2").tobytes()
+    samples, _ = soundfile.read(path, dtype="int16")
+    return bytes(samples.astype("<i2"))
 
 
 def test_a_daemon_that_is_told_to_stop_delivers_its_last_events_and_says_that_it_stops(
@@ -357,12 +360,11 @@ def test_a_daemon_that_is_told_to_stop_delivers_its_last_events_and_says_that_it
     with Subscription(address) as subscription:
         daemon = kwsd.start("run", "--device", "-", "--address", address)
         assert subscription.receive(timeout_s=60)
-        daemon.stdin.buffer.write(pcm(two_words))
-        daemon.stdin.flush()
-        logged = [next(line for line in daemon.stderr if "(score" in line) for _ in range(2)]
+        os.write(stdin_of(daemon).fileno(), pcm(two_words))
+        logged = [next(line for line in stderr_of(daemon) if "(score" in line) for _ in range(2)]
         daemon.send_signal(signal.SIGTERM)
         assert daemon.wait() == 0
-        assert "Traceback" not in daemon.stderr.read()
+        assert "Traceback" not in stderr_of(daemon).read()
         events = []
         while message := subscription.receive(timeout_s=1):
             events.append(decode_event(message.body))
@@ -388,7 +390,7 @@ def test_a_daemon_that_waits_for_audio_stops_without_any(kwsd: Command, address:
         assert subscription.receive(timeout_s=60)
         daemon.send_signal(number)
         assert daemon.wait() == 0
-        assert daemon.stderr.read() == ""
+        assert stderr_of(daemon).read() == ""
 
 
 @pytest.mark.parametrize(
@@ -434,31 +436,15 @@ def test_the_demo_shows_what_it_hears_while_it_listens(kwsd: Command, runtime: P
         start_new_session=True,
     )
     kwsd.started.append(demo)
-    assert "10 words in noise: go stop left" in demo.stdout.readline()
-    assert "published in" in demo.stdout.readline()
+    assert "10 words in noise: go stop left" in stdout_of(demo).readline()
+    assert "published in" in stdout_of(demo).readline()
     # As the terminal does at Ctrl+C: to all processes of the session.
     os.killpg(demo.pid, signal.SIGINT)
     assert demo.wait() == 130
-    assert demo.stderr.read() == ""
+    assert stderr_of(demo).read() == ""
 
 
 # A subscriber that runs
-
-
-def keyword(word: str, sequence: int = 1) -> KeywordEvent:
-    return KeywordEvent(
-        id=f"run-{word}-{sequence}",
-        run="run",
-        seq=sequence,
-        time=datetime.datetime(2026, 11, 23, 12, 30, 15, tzinfo=datetime.UTC),
-        keyword=word,
-        score=0.875,
-        sample=32_000,
-        window=SampleRange(16_000, 32_000),
-        model="default",
-        source="stdin",
-        latency_ms=1.5,
-    )
 
 
 @pytest.fixture
@@ -471,13 +457,13 @@ def listening(kwsd: Command, publisher: Publisher, *arguments: str) -> subproces
     process = kwsd.start("listen", *arguments, TZ="UTC")
     while not publisher.has_new_subscribers():
         assert process.poll() is None
-    assert process.stderr.readline() == f"waiting for kwsd at {publisher.address}\n"
+    assert stderr_of(process).readline() == f"waiting for kwsd at {publisher.address}\n"
     return process
 
 
 def test_events_are_printed_as_they_were_published_until_there_are_enough(kwsd: Command, publisher: Publisher) -> None:
     process = listening(kwsd, publisher, "--json", "--count", "2", "--keyword", "go", "--keyword", "stop")
-    events = [keyword("go"), keyword("left"), keyword("stop"), keyword("go", 2)]
+    events = [keyword_event("go"), keyword_event("left"), keyword_event("stop"), keyword_event("go", 2)]
     for event in events:
         publisher.publish(event)
     stdout, stderr = process.communicate()
@@ -487,7 +473,7 @@ def test_events_are_printed_as_they_were_published_until_there_are_enough(kwsd: 
 
 def test_people_see_time_keyword_and_score(kwsd: Command, publisher: Publisher) -> None:
     process = listening(kwsd, publisher, "--count", "1")
-    publisher.publish(keyword("go"))
+    publisher.publish(keyword_event("go"))
     assert process.communicate() == ("12:30:15  go         0.88\n", "")
 
 
@@ -511,12 +497,12 @@ def test_an_interrupted_subscriber_ends_quietly(kwsd: Command, publisher: Publis
 
 def test_a_subscriber_whose_reader_has_gone_ends_quietly(kwsd: Command, publisher: Publisher) -> None:
     process = listening(kwsd, publisher)
-    publisher.publish(keyword("go"))
-    assert "go" in process.stdout.readline()
-    process.stdout.close()
+    publisher.publish(keyword_event("go"))
+    assert "go" in stdout_of(process).readline()
+    stdout_of(process).close()
     while process.poll() is None:
-        publisher.publish(keyword("go"))
-    assert process.stderr.read() == ""
+        publisher.publish(keyword_event("go"))
+    assert stderr_of(process).read() == ""
 
 
 @pytest.mark.parametrize(
@@ -547,7 +533,7 @@ def test_an_event_of_another_version_is_said_in_one_sentence(kwsd: Command, runt
         process = kwsd.start("listen", "--connect", address)
         while later.recv() != b"\x01kwsd.status":
             pass
-        later.send_multipart([b"kwsd.keyword.go", encode_event(keyword("go")).replace(b'"v":1', b'"v":2')])
+        later.send_multipart([b"kwsd.keyword.go", encode_event(keyword_event("go")).replace(b'"v":1', b'"v":2')])
         _, stderr = process.communicate()
     assert process.returncode == 76
     assert stderr.startswith(f"waiting for kwsd at {address}\nkwsd: what arrived is no event of version 1: ")

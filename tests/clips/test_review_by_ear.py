@@ -7,6 +7,7 @@ import numpy as np
 import soundfile
 from helpers.command import Command
 from helpers.machines import alsa
+from helpers.pipes import stdin_of, stdout_of
 from helpers.pulse import PulseAudio
 
 LOUD = 1000
@@ -24,7 +25,7 @@ def listen(recorder: subprocess.Popen[bytes], *, loud: bool) -> None:
     """Read from a recorder until something is heard, or until nothing is for half a second."""
     quiet = 0
     while quiet < 10:
-        samples = np.frombuffer(recorder.stdout.read(1600), "<i2")  # 50 ms
+        samples = np.frombuffer(stdout_of(recorder).read(1600), "<i2")  # 50 ms
         quiet = 0 if np.abs(samples).max() > LOUD else quiet + 1
         if loud and not quiet:
             return
@@ -32,7 +33,7 @@ def listen(recorder: subprocess.Popen[bytes], *, loud: bool) -> None:
 
 
 def test_a_clip_is_played_and_again_when_asked_to(pulse: PulseAudio, program: str, stop: Path, tmp_path: Path) -> None:
-    command = [program, "review", kept(stop, tmp_path / "clips"), "--into", tmp_path / "data"]
+    command: list[str | Path] = [program, "review", kept(stop, tmp_path / "clips"), "--into", tmp_path / "data"]
     record = [
         "parec",
         "--device=speaker.monitor",
@@ -50,8 +51,8 @@ def test_a_clip_is_played_and_again_when_asked_to(pulse: PulseAudio, program: st
     ):
         listen(recorder, loud=True)
         listen(recorder, loud=False)
-        review.stdin.write("r\n")
-        review.stdin.flush()
+        stdin_of(review).write("r\n")
+        stdin_of(review).flush()
         listen(recorder, loud=True)
         recorder.terminate()
         assert review.communicate("q\n")[1].count("1/1") == 2

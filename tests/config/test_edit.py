@@ -72,7 +72,7 @@ def test_a_user_s_first_file_begins_as_a_copy_of_the_one_for_all_users(
     site = tmp_path / "site" / "kwsd" / "config.toml"
     site.parent.mkdir(parents=True)
     site.write_text(BEFORE)
-    assert write({"go": 0.95, "stop": 0.8}, **environment) == user
+    assert write_thresholds({"go": 0.95, "stop": 0.8}, None, environment) == user
     assert user.read_text() == AFTER
     assert site.read_text() == BEFORE
 

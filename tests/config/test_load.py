@@ -5,6 +5,7 @@ import re
 import shlex
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from helpers.command import Command
@@ -27,7 +28,7 @@ def file(tmp_path: Path) -> Callable[[str], Path]:
     return write
 
 
-def load(file: Path | None = None, flags: dict | None = None, **environment: str) -> LoadedConfig:
+def load(file: Path | None = None, flags: dict[str, Any] | None = None, **environment: str) -> LoadedConfig:
     return load_config(flags, file, environment)
 
 
@@ -180,7 +181,7 @@ def test_a_file_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
 )
 def test_a_variable_that_does_not_say_what_it_means_is_refused_by_name(variable: str, text: str, sentence: str) -> None:
     with pytest.raises(ConfigError, match=sentence):
-        load(**{variable: text})
+        load_config(environment={variable: text})
 
 
 def test_a_flag_with_a_wrong_value_is_refused_by_name() -> None:

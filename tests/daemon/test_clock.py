@@ -25,13 +25,15 @@ def clock(runtime: Path) -> Path:
 def running(program: str, runtime: Path, clock: Path) -> Iterator[Running]:
     """A daemon under libfaketime, which leaves its monotonic clock alone."""
     printed = subprocess.run(["faketime", "-f", "+0", "printenv", "LD_PRELOAD"], capture_output=True, check=True)
-    environment = {
-        "LD_PRELOAD": printed.stdout.decode().strip(),
-        "FAKETIME_TIMESTAMP_FILE": str(clock),
-        "FAKETIME_NO_CACHE": "1",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-    }
-    with closing(Running(program, runtime, **environment)) as daemon:
+    daemon = Running(
+        program,
+        runtime,
+        LD_PRELOAD=printed.stdout.decode().strip(),
+        FAKETIME_TIMESTAMP_FILE=str(clock),
+        FAKETIME_NO_CACHE="1",
+        FAKETIME_DONT_FAKE_MONOTONIC="1",
+    )
+    with closing(daemon):
         yield daemon
 
 

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 import soundfile
 from helpers.command import Command
+from helpers.pipes import stdin_of
 
 from kwsd.bus.client import Subscription
-from kwsd.bus.events import KeywordEvent, StatusEvent, decode_event
+from kwsd.bus.events import Event, KeywordEvent, StatusEvent, decode_event
 
 SCRIPT = """\
 mount -t tmpfs -o "size=64k,mode=700,nr_inodes=$1" kwsd-tests "$2" || exit 99
@@ -89,7 +90,8 @@ def test_an_old_unit_stays_when_there_is_no_room_for_a_new_one(kwsd: Command, ru
     manager.parent.mkdir()
     manager.write_text("#!/bin/sh\n")
     manager.chmod(0o755)
-    show = ["sh", "-c", f'PATH={manager.parent}:$PATH "$@"; code=$?; cat "$0" >&2; exit $code', units / "kwsd.service"]
+    script = f'PATH={manager.parent}:$PATH "$@"; code=$?; cat "$0" >&2; exit $code'
+    show: list[str | Path] = ["sh", "-c", script, units / "kwsd.service"]
     code, lines = run(kwsd, on_full_disk(units, 1 + files, *show, kwsd.program, "service", "install"))
     assert lines == [
         f"kwsd: cannot write {units}/kwsd.service: No space left on device",
@@ -104,16 +106,16 @@ def test_a_daemon_whose_log_finds_no_room_goes_on(kwsd: Command, runtime: Path, 
     address = f"ipc://{runtime}/events.sock"
     samples, _ = soundfile.read(min((clips / "stop").glob("*.flac")), dtype="float32")
     speech = np.concatenate([samples, np.zeros(16_000, np.float32)])
-    logging = ["sh", "-c", 'exec "$@" 2>"$0"', disk / "log"]
+    logging: list[str | Path] = ["sh", "-c", 'exec "$@" 2>"$0"', disk / "log"]
     command = on_full_disk(disk, 1, *logging, kwsd.program, "run", "--device", "-", "--address", address)
     with (
         closing(Subscription(address)) as subscription,
         subprocess.Popen(command, env=kwsd.environment, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as daemon,
     ):
         assert subscription.receive(timeout_s=30)
-        daemon.stdin.write((speech * 32767).astype("<i2").tobytes())
-        daemon.stdin.close()
-        events = []
+        stdin_of(daemon).write((speech * 32767).astype("<i2").tobytes())
+        stdin_of(daemon).close()
+        events: list[Event] = []
         while not (events and isinstance(events[-1], StatusEvent) and events[-1].state == "stopping"):
             message = subscription.receive(timeout_s=30)
             assert message
@@ -125,8 +127,8 @@ def test_a_daemon_whose_log_finds_no_room_goes_on(kwsd: Command, runtime: Path, 
 def test_a_daemon_whose_clips_find_no_room_says_so_once_and_goes_on(
     kwsd: Command, runtime: Path, disk: Path, two_words: Path
 ) -> None:
-    options = ["--device", f"file:{two_words}", "--address", f"ipc://{runtime}/events.sock", "--save-clips", disk]
-    code, lines = run(kwsd, on_full_disk(disk, 5, kwsd.program, "run", *options))
+    options = ["--device", f"file:{two_words}", "--address", f"ipc://{runtime}/events.sock"]
+    code, lines = run(kwsd, on_full_disk(disk, 5, kwsd.program, "run", *options, "--save-clips", disk))
     assert [line.partition(" WARNING ")[2] for line in lines if "WARNING" in line] == [
         f"a clip could not be kept in {disk}: No space left on device; the status counts those that follow"
     ]

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from helpers.pipes import stdin_of
 
 from kwsd.bus.client import Subscription
-from kwsd.bus.events import KeywordEvent, decode_event
+from kwsd.bus.events import Event, KeywordEvent, StatusEvent, decode_event
 
 TAPE = Path(__file__).parents[1] / "helpers" / "tape.py"
 SILENCE, HALF = 12, 6
@@ -24,15 +25,16 @@ def test_a_word_is_heard_when_the_gap_is_before_it_and_not_when_it_is_in_it(
     silence = np.zeros(SILENCE * 1280)
     soundfile.write(runtime / "word.wav", np.concatenate([silence, word, silence]), rate)
     address = f"ipc://{runtime}/events.sock"
-    command = [sys.executable, TAPE, address, runtime / "word.wav", str(before_gap)]
+    command: list[str | Path] = [sys.executable, TAPE, address, runtime / "word.wav", str(before_gap)]
     with Subscription(address) as bus, subprocess.Popen(command, stdin=subprocess.PIPE, text=True) as daemon:
         assert bus.receive(timeout_s=60)
-        daemon.stdin.write("\n")
-        daemon.stdin.flush()
-        events = []
-        while not events or getattr(events[-1], "state", "") != "stopping":
+        stdin_of(daemon).write("\n")
+        stdin_of(daemon).flush()
+        events: list[Event] = []
+        while not (events and isinstance(events[-1], StatusEvent) and events[-1].state == "stopping"):
             message = bus.receive(timeout_s=60)
             assert message
             events.append(decode_event(message.body))
+    assert isinstance(events[-1], StatusEvent)
     assert events[-1].gaps == 1
     assert [event.keyword for event in events if isinstance(event, KeywordEvent)] == heard

@@ -144,7 +144,7 @@ def test_a_daemon_of_which_one_stream_cannot_be_opened_says_so_and_does_not_star
     pulse: PulseAudio, program: str, config: Path
 ) -> None:
     config.write_text(config.read_text().replace('device = "door"', 'device = "garage"'))
-    command = [program, "run", "--config", config]
+    command: list[str | Path] = [program, "run", "--config", config]
     ended = subprocess.run(command, env=pulse.environment, capture_output=True, text=True, check=False)
     assert ended.stderr.startswith("kwsd: door: there is no input device 'garage'")
     assert ended.returncode == 69

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from helpers.command import Command
+from helpers.pipes import stdin_of
 from helpers.running import Running, messages
 
 from kwsd.bus.control import send_request
@@ -31,13 +32,13 @@ def test_a_daemon_says_when_it_is_ready_while_it_works_and_when_it_stops(
     daemon = kwsd.start("run", "--device", "-", NOTIFY_SOCKET=name)
     assert listening.recv(4096) == b"STATUS=waiting for audio from stdin"
     assert listening.recv(4096) == b"READY=1"
-    daemon.stdin.write(1280 * "\0\0")
-    daemon.stdin.flush()
+    stdin_of(daemon).write(1280 * "\0\0")
+    stdin_of(daemon).flush()
     alive = 0
     while (message := listening.recv(4096)) == b"WATCHDOG=1":
         alive += 1
     assert message == b"STATUS=listening on stdin"
-    daemon.stdin.close()
+    stdin_of(daemon).close()
     while (message := listening.recv(4096)) == b"WATCHDOG=1":
         alive += 1
     assert message == b"STOPPING=1"

@@ -13,6 +13,7 @@ import msgspec
 import numpy as np
 import pytest
 import soundfile
+from helpers.pipes import stdin_of
 from helpers.running import Running, messages
 
 from kwsd.bus.control import send_request
@@ -69,7 +70,7 @@ def test_samples_and_windows_are_counted_on_across_a_reload(running: Running, st
     running.speak(stop)
     before = send_request("reload", running.control)
     running.speak(stop)
-    running.process.stdin.close()
+    stdin_of(running.process).close()
     after = running.wait_for("stopping")
     assert after.run == before.run
     assert after.windows > before.windows > 0

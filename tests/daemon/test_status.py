@@ -10,6 +10,8 @@ import msgspec
 import numpy as np
 import pytest
 import zmq
+from helpers import publishing
+from helpers.publishing import wait_for_subscriber
 from helpers.running import Running
 
 from kwsd.audio.capture import BACKLOG_BLOCKS, Capture, Opened
@@ -22,17 +24,11 @@ from kwsd.bus.events import Quantiles, StatusEvent
 from kwsd.bus.metrics import prometheus_text
 from kwsd.bus.publisher import Publisher
 
-STATUS = StatusEvent(
-    run="r",
-    seq=1,
-    time=events.utc_now(),
-    state="listening",
-    model="default",
+STATUS = msgspec.structs.replace(
+    publishing.STATUS,
     keywords=["go", 'a "quoted" \\ word'],
-    source="default",
     uptime_s=1.5,
     windows=12,
-    events=3,
     gaps=1,
     events_by_keyword={"go": 3},
     inference_ms=Quantiles(0.5, 2),
@@ -163,11 +159,6 @@ def test_whoever_subscribes_to_a_monstrous_topic_is_cut_off_and_others_are_serve
             wait_for_subscriber(publisher)
             publisher.publish(STATUS)
             assert reader.receive(timeout_s=30)
-
-
-def wait_for_subscriber(publisher: Publisher) -> None:
-    while not publisher.has_new_subscribers():
-        pass
 
 
 SAMPLE = re.compile(r'kwsd_[a-z_]+(\{[a-z]+="(\\[\\"n]|[^\\"\n])*"\})? [0-9.e+-]+')

@@ -1,5 +1,6 @@
 """Several streams in one daemon, of which some end before it does."""
 
+import os
 import re
 import subprocess
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 from helpers.command import Command
+from helpers.pipes import stderr_of, stdin_of
 from helpers.terminal import Terminal
 
 from kwsd.bus import events
@@ -39,8 +41,7 @@ def subscription(runtime: Path) -> Iterator[Subscription]:
 def daemon(kwsd: Command, config: Path, subscription: Subscription) -> subprocess.Popen[str]:
     """A daemon whose first stream has ended."""
     process = kwsd.start("run", "--config", config)
-    process.stdin.buffer.write(bytes(2560))
-    process.stdin.flush()
+    os.write(stdin_of(process).fileno(), bytes(2560))
     assert status_of(subscription, "tape", "stopping").reason == "its audio has ended"
     return process
 
@@ -71,10 +72,10 @@ def test_a_stream_that_has_ended_is_told_of_no_more(
     with Subscription(f"ipc://{runtime}/kwsd/events.sock") as another:
         # Both streams would answer it, in their order.
         assert next(statuses(another)).stream == "pipe"
-    daemon.stdin.close()
+    stdin_of(daemon).close()
     assert status_of(subscription, "pipe", "stopping").reason == ""
     assert daemon.wait() == 0
-    assert len(re.findall("tape: stopping", daemon.stderr.read())) == 1
+    assert len(re.findall("tape: stopping", stderr_of(daemon).read())) == 1
 
 
 def test_a_stream_that_cannot_be_opened_is_named(kwsd: Command, config: Path, runtime: Path) -> None:

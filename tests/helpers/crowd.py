@@ -27,6 +27,8 @@ def crowd(address: str, count: int, does: str) -> Iterator[subprocess.Popen[str]
     command = [sys.executable, __file__, address, str(count), does]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
+            # Not from helpers.pipes: as a program, this module cannot import it.
+            assert process.stdout is not None
             process.stdout.readline()
             yield process
         finally:

@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import numpy as np
+from helpers.pipes import stdin_of
 
 from kwsd.bus import events
 from kwsd.bus.client import Subscription
@@ -53,8 +54,8 @@ class Running:
 
     def speak(self, samples: np.ndarray) -> None:
         """Let the daemon hear samples in [-1, 1]."""
-        self.process.stdin.write((samples * 32767).astype("<i2").tobytes())
-        self.process.stdin.flush()
+        stdin_of(self.process).write((samples * 32767).astype("<i2").tobytes())
+        stdin_of(self.process).flush()
 
     def receive(self) -> events.Event:
         """The next event."""
@@ -71,13 +72,13 @@ class Running:
 
     def heard(self) -> list[str]:
         """Keywords until the daemon says that it stops, at the end of its input."""
-        self.process.stdin.close()
+        stdin_of(self.process).close()
         found: list[str] = []
         while True:
             event = self.receive()
             if isinstance(event, KeywordEvent):
                 found.append(event.keyword)
-            elif event.state == "stopping":
+            elif isinstance(event, StatusEvent) and event.state == "stopping":
                 return found
 
     def log(self) -> list[str]:
@@ -89,7 +90,7 @@ class Running:
     def close(self) -> None:
         """End the daemon and the subscription to it."""
         self.log()
-        self.process.stdin.close()
+        stdin_of(self.process).close()
         self.subscription.close()
 
 

@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -19,7 +20,7 @@ def folder(tmp_path: Path) -> Path:
     return Path(shutil.copytree(find_model("default"), tmp_path / "copy"))
 
 
-def change(folder: Path, edit: Callable[[dict], object]) -> None:
+def change(folder: Path, edit: Callable[[dict[str, Any]], object]) -> None:
     manifest = msgspec.json.decode((folder / MANIFEST).read_bytes())
     edit(manifest)
     (folder / MANIFEST).write_bytes(msgspec.json.encode(manifest))
@@ -101,7 +102,9 @@ def test_a_network_that_is_none_is_refused_though_its_hash_is_right(folder: Path
         (lambda m: m["files"].clear(), r"lists no model\.tflite"),
     ],
 )
-def test_a_bundle_that_does_not_match_is_refused(folder: Path, edit: Callable[[dict], object], sentence: str) -> None:
+def test_a_bundle_that_does_not_match_is_refused(
+    folder: Path, edit: Callable[[dict[str, Any]], object], sentence: str
+) -> None:
     change(folder, edit)
     with pytest.raises(ModelError, match=sentence):
         load_model(folder)

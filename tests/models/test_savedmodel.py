@@ -13,7 +13,8 @@ from kwsd import Spotter, load_model
 from kwsd.cli.demo import FOLDER
 from kwsd.errors import ModelError
 
-tf = pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
+pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
+import tensorflow as tf
 
 WORDS = np.array(["down", "go", "left", "no", "right", "stop", "up", "yes"])
 SPEECH, _ = soundfile.read(FOLDER / "demo.flac", dtype="float32", start=16_000, frames=64_000)

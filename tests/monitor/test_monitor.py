@@ -1,6 +1,5 @@
 """The live view: what the daemon tells while somebody watches, what is drawn of it, and what the keys do."""
 
-import datetime
 import io
 import itertools
 import json
@@ -10,13 +9,16 @@ import signal
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Literal
 
 import jsonschema
 import msgspec
 import numpy as np
 import pytest
 import zmq
+from helpers import publishing
 from helpers.command import Command
+from helpers.publishing import keyword_event, wait_for_subscriber
 from helpers.running import Running
 from helpers.terminal import Terminal, plain
 from rich.cells import cell_len
@@ -25,7 +27,7 @@ from rich.console import Console
 from kwsd.bus import events
 from kwsd.bus.client import Subscription
 from kwsd.bus.control import send_request
-from kwsd.bus.events import KeywordEvent, MonitorEvent, SampleRange, StatusEvent
+from kwsd.bus.events import MonitorEvent
 from kwsd.bus.publisher import Publisher
 from kwsd.monitor.screen import draw
 from kwsd.monitor.view import View
@@ -111,12 +113,12 @@ def test_while_muted_nothing_is_told(running: Running) -> None:
 def test_the_publisher_knows_when_the_last_watcher_has_gone(runtime: Path) -> None:
     with Publisher(f"ipc://{runtime}/events.sock") as publisher:
         with Subscription(publisher.address, monitor=True):
-            take_subscriptions(publisher)
+            wait_for_subscriber(publisher)
             assert publisher.has_monitor_subscribers
             with Subscription(publisher.address, monitor=True):
-                take_subscriptions(publisher)
+                wait_for_subscriber(publisher)
             with Subscription(publisher.address):
-                take_subscriptions(publisher)
+                wait_for_subscriber(publisher)
             assert publisher.has_monitor_subscribers
         while publisher.has_monitor_subscribers:
             publisher.has_new_subscribers()
@@ -127,24 +129,14 @@ def test_on_tcp_nobody_can_watch() -> None:
         port = probe.bind_to_random_port("tcp://127.0.0.1")
     address = f"tcp://127.0.0.1:{port}"
     with Publisher(address) as publisher, Subscription(address, monitor=True):
-        take_subscriptions(publisher)
+        wait_for_subscriber(publisher)
         assert not publisher.has_monitor_subscribers
-
-
-def take_subscriptions(publisher: Publisher) -> None:
-    """Until the latest subscription to the status, which comes last of a subscriber's, has been taken."""
-    while not publisher.has_new_subscribers():
-        pass
 
 
 # What is drawn
 
-STATUS = StatusEvent(
-    run="r",
-    seq=1,
-    time=events.utc_now(),
-    state="listening",
-    model="default",
+STATUS = msgspec.structs.replace(
+    publishing.STATUS,
     keywords=["go", "stop", "yes"],
     source="USB microphone",
     uptime_s=10,
@@ -164,19 +156,7 @@ HEARD = MonitorEvent(
     scores={"go": 0.25, "stop": 0.75, "yes": 0},
     bands_db=[-30] * 16 + [-100] * 16,
 )
-KEYWORD = KeywordEvent(
-    id="r-stop-1",
-    run="r",
-    seq=1,
-    time=datetime.datetime(2026, 11, 23, 12, 30, 15, tzinfo=datetime.UTC),
-    keyword="stop",
-    score=0.75,
-    sample=1280,
-    window=SampleRange(0, 1280),
-    model="default",
-    source="USB microphone",
-    latency_ms=1,
-)
+KEYWORD = msgspec.structs.replace(keyword_event("stop"), score=0.75, source="USB microphone")
 
 
 def view(*taken: events.Event, now_s: float = 0, stream: str = "") -> View:
@@ -186,7 +166,10 @@ def view(*taken: events.Event, now_s: float = 0, stream: str = "") -> View:
     return made
 
 
-def drawn(shown: View, now_s: float = 0, *, width: int = 80, height: int = 24, colours: str | None = None) -> list[str]:
+Colours = Literal["standard", "256", "truecolor"] | None
+
+
+def drawn(shown: View, now_s: float = 0, *, width: int = 80, height: int = 24, colours: Colours = None) -> list[str]:
     screen = io.StringIO()
     console = Console(
         file=screen, width=width, height=height, force_terminal=True, color_system=colours, no_color=not colours
@@ -240,7 +223,7 @@ def test_level_events_and_health_are_told() -> None:
     ids=["nothing", "usual", "lost", "many words", "no words", "long"],
 )
 def test_whatever_there_is_to_show_fills_the_terminal_exactly(
-    shown: View, size: tuple[int, int], colours: str | None
+    shown: View, size: tuple[int, int], colours: Colours
 ) -> None:
     drawn(shown, width=size[0], height=size[1], colours=colours)
 
@@ -364,7 +347,7 @@ def test_without_colours_there_are_none(kwsd: Command, running: Running) -> None
 def test_a_daemon_of_its_own_hears_the_words_and_ends_with_the_recording(kwsd: Command, two_words: Path) -> None:
     # Files of the user's that have the names of modules are none of its business.
     (kwsd.home / "typer.py").write_text("raise SystemExit('not this one')")
-    command = ["env", "-C", kwsd.home, kwsd.program, "monitor", "--device", f"file:{two_words}"]
+    command: list[str | Path] = ["env", "-C", kwsd.home, kwsd.program, "monitor", "--device", f"file:{two_words}"]
     with closing(Terminal(*command, environment=kwsd.environment)) as terminal:
         terminal.wait_for(lambda screen: len(re.findall(r"\d\d:\d\d:\d\d  [a-z]+ +[01]\.\d\d", screen)) == 2)
         code, said = terminal.ended()

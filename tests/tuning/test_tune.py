@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 from helpers.command import Command
+from helpers.pipes import stderr_of
 from helpers.running import Running
 
 from kwsd import load_model
@@ -182,7 +183,7 @@ def test_a_damaged_recording_is_named_and_the_others_make_the_table(kwsd: Comman
 
 def test_ctrl_c_ends_the_listening_and_shows_the_table(kwsd: Command) -> None:
     tune = kwsd.start("tune", "--json", "--device", f"file:{DEMO}")
-    heard = [tune.stderr.readline() for _ in range(2)]
+    heard = [stderr_of(tune).readline() for _ in range(2)]
     assert heard[0] == f"listening to file:{DEMO} until Ctrl+C; detections with the thresholds in force:\n"
     assert heard[1].split()[1] == "go"
     tune.send_signal(signal.SIGINT)
@@ -194,7 +195,7 @@ def test_ctrl_c_ends_the_listening_and_shows_the_table(kwsd: Command) -> None:
 
 def test_ctrl_c_before_anything_was_heard_just_ends_it(kwsd: Command) -> None:
     tune = kwsd.start("tune", "--device", "-")
-    assert tune.stderr.readline().startswith("listening to stdin")
+    assert stderr_of(tune).readline().startswith("listening to stdin")
     tune.send_signal(signal.SIGINT)
     tune.wait()
     assert (tune.returncode, *tune.communicate()) == (130, "", "")

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from booted import RUNTIME, Container, Ear, Unit, booted, user_service
+from helpers.booted import RUNTIME, Container, Ear, Unit, booted, user_service
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """What the units forbid, tried inside them."""
 
 import pytest
-from booted import PROBE, Container, Ear, Unit
+from helpers.booted import PROBE, Container, Ear, Unit
 
 pytestmark = pytest.mark.container
 

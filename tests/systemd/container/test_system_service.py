@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import soundfile
-from booted import Container, Ear, Unit
+from helpers.booted import Container, Ear, Unit
 
 pytestmark = pytest.mark.container
 

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from booted import USER, Container, Ear, Unit
+from helpers.booted import USER, Container, Ear, Unit
+from helpers.pipes import stderr_of, stdout_of
 
 pytestmark = pytest.mark.container
 
@@ -36,10 +37,10 @@ def test_a_started_service_is_active_and_a_spoken_word_arrives_at_a_listener(
     # Prints the next keyword: `kwsd listen` says on standard error when it is connected.
     listener = container.start("kwsd", "listen", "--json", "--count", "1")
     with listener:
-        while not listener.stderr.readline().startswith("kwsd is listening"):
+        while not stderr_of(listener).readline().startswith("kwsd is listening"):
             pass
         container.play("stop")
-        assert json.loads(listener.stdout.read())["keyword"] == "stop"
+        assert json.loads(stdout_of(listener).read())["keyword"] == "stop"
 
 
 def test_a_killed_daemon_is_started_again_and_hears(container: Container, service: Unit, ear: Ear) -> None:
@@ -118,7 +119,7 @@ def test_a_service_that_fails_is_started_again_for_ever(container: Container, se
     service.change("[Service]", "RestartSec=100ms", "ExecStart=", "ExecStart=/bin/sh -c 'exit 69'")
     service.systemctl("restart", check=False)
     with container.start("journalctl", "--user", "--follow", "--lines=all", "--unit=kwsd") as journal:
-        for line in journal.stdout:
+        for line in stdout_of(journal):
             assert "repeated too quickly" not in line
             if "restart counter is at 10." in line:
                 break

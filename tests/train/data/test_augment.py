@@ -92,7 +92,7 @@ def test_a_noise_that_is_changed_is_another_noise_of_the_same_ratio(
     settings = msgspec.structs.replace(
         streaming.augmentation, **quiet, noise_share=1, snr_db=(10, 10), noise_change_share=share
     )
-    tone = np.sin(2 * np.pi * 1000 * np.arange(16_000, dtype=np.float32) / 16_000) / 10
+    tone = (np.sin(2 * np.pi * 1000 * np.arange(16_000) / 16_000) / 10).astype(np.float32)
     clicks = np.zeros(16_000, np.int16)  # one second long, so that every crop of it is the whole
     clicks[::100] = 10_000
     heard = Augmenter(settings, [clicks], [clicks], audio_files(data / "rir"))(tone, np.random.default_rng(0))

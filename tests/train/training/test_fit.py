@@ -79,6 +79,7 @@ def test_data_that_lack_what_a_recipe_draws_from_are_refused_before_a_run_is_mad
     for clip in own_data.glob(f"speech_commands/{words}/*.flac"):
         if split_of_speaker(speaker(clip.stem)) == split:
             clip.unlink()
+    assert streaming.mixture
     mixture = msgspec.structs.replace(streaming.mixture, mined=changes.get("mined", 0))
     keywords = changes.get("keywords", streaming.keywords)
     recipe = msgspec.structs.replace(streaming, mixture=mixture, keywords=keywords)

@@ -17,7 +17,7 @@ from kwsd.bus import events
 from kwsd.bus.client import Subscription
 from kwsd.bus.events import KeywordEvent, StatusEvent
 
-TREE = Path(__file__).parents[3]
+TREE = Path(__file__).parents[2]
 ROOT = TREE / "build" / "container"
 VENV = "/usr/local/lib/kwsd"
 CLIPS = "/srv/clips"
@@ -60,7 +60,7 @@ class Container:
             f"--directory={ROOT}",
             f"--bind-ro={wheel.parent}:/srv/wheel",
             f"--bind-ro={TREE / 'tests' / 'data' / 'clips'}:{CLIPS}",
-            f"--bind-ro={Path(__file__).with_name('probe.py')}:{PROBE}",
+            f"--bind-ro={TREE / 'tests' / 'systemd' / 'container' / 'probe.py'}:{PROBE}",
         ]
         said = ""
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
