@@ -1,17 +1,25 @@
-# `make demo` shows kwsd at work, `make test` proves it, `make test-systemd` proves the services under a real systemd.
-# Each sets up all that it needs.
+# `make demo` shows kwsd at work. `make quick` runs lint and the fast tests, `make test` runs all tests, and
+# `make test-systemd` tests the services under a real systemd. Each target installs what it needs.
 export PYTHON ?= python3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_QUIET := 1
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo) env PYTHONDONTWRITEBYTECODE=1
 
-.PHONY: demo test test-systemd test-deb lint lock clean dist deb wheel-venv
+.PHONY: demo quick test test-systemd test-deb lint lock clean dist deb wheel-venv
 
 demo: .venv/demo
 	.venv/bin/kwsd demo
 
+# Leaves out the tests that run installed programs, a sound server or TensorFlow: see CONTRIBUTING.md.
+quick: lint
+	.venv/bin/pytest --numprocesses=2 -m "not (container or program or slow or sound or tensorflow)"
+
+# The tests on the tree measure which lines of kwsd/ run, also in the programs that they start.
 test: lint wheel-venv
-	.venv/bin/pytest
+	.venv/bin/coverage erase
+	.venv/bin/coverage run -m pytest
+	.venv/bin/coverage combine --quiet
+	.venv/bin/coverage report
 	@echo "The same tests on the installed wheel, without the train extra:"
 	build/venv/bin/pytest --ignore=tests/train
 
@@ -29,7 +37,7 @@ lock:
 
 clean:
 	test ! -e build/container || $(AS_ROOT) rm -rf --one-file-system build/container build/container.made
-	rm -rf .venv build dist tests/node/node_modules .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv build dist tests/node/node_modules .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 .venv/demo: requirements/run.txt requirements/build.txt pyproject.toml
 	scripts/system-packages demo
@@ -48,7 +56,7 @@ clean:
 	.venv/bin/npm ci --prefix tests/node
 	touch $@
 
-# Always made anew, from the source distribution, so that neither lacks a file.
+# Always built again, and the wheel from the source distribution, so that a file missing from either is noticed.
 dist: .venv/test
 	rm -rf build/dist
 	.venv/bin/hatchling build -t sdist -d build/dist
@@ -62,7 +70,7 @@ deb: .venv/demo
 test-deb: .venv/test deb
 	.venv/bin/pytest tests/deb/check_package.py
 
-# What is tested is the wheel of this tree, as a user installs it.
+# Tests run on the wheel as a user installs it.
 wheel-venv: dist
 	$(PYTHON) -m venv --clear build/venv
 	build/venv/bin/pip install --require-hashes -r requirements/test.txt

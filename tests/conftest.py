@@ -1,9 +1,10 @@
-"""What several folders of tests need."""
+"""Fixtures of several folders of tests, and the markers that `make quick` goes by."""
 
 import signal
 import sys
 import tempfile
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,42 @@ settings.register_profile("kwsd", deadline=None)
 settings.load_profile("kwsd")
 
 NOISE_S = 5
+
+MARKER_OF_FIXTURE = {"program": "program", "kwsd_train": "program", "pulse": "sound"}
+"""A test that uses one of these fixtures, also through another fixture, gets the marker beside it."""
+
+TENSORFLOW = (
+    "models/test_savedmodel.py",
+    "train/data/test_features.py",
+    "train/networks",
+    "train/reporting",
+    "train/test_cli.py",
+    "train/test_review.py",
+    "train/training",
+)
+"""Modules and folders whose tests need TensorFlow; they get the marker `tensorflow`."""
+
+
+def needs_tensorflow(path: Path) -> bool:
+    """Whether a module of tests is listed in `TENSORFLOW`, or is in a listed folder."""
+    return any(path.is_relative_to(Path(__file__).parent / listed) for listed in TENSORFLOW)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave out modules that need TensorFlow if it is missing or not wanted: its import takes seconds."""
+    unwanted = "not tensorflow" in config.getoption("markexpr") or not find_spec("tensorflow")
+    return True if unwanted and needs_tensorflow(collection_path) else None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Give each test its markers, before pytest selects by them."""
+    for item in items:
+        for fixture in getattr(item, "fixturenames", ()):
+            if marker := MARKER_OF_FIXTURE.get(fixture):
+                item.add_marker(marker)
+        if needs_tensorflow(item.path):
+            item.add_marker("tensorflow")
 
 
 @pytest.fixture(scope="session")

@@ -52,6 +52,7 @@ def test_the_package_brings_nothing_of_training(runtime: Path) -> None:
     assert not HEAVY & loaded
 
 
+@pytest.mark.program
 def test_a_daemon_on_a_file_loads_nothing_of_training_no_sound_card_and_no_command_line(
     runtime: Path, two_words: Path
 ) -> None:

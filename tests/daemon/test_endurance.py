@@ -6,6 +6,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+pytestmark = [pytest.mark.program, pytest.mark.slow, pytest.mark.sound]
+
 ENDURANCE = Path(__file__).parents[2] / "benchmarks" / "endurance"
 
 

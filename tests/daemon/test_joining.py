@@ -12,6 +12,8 @@ from helpers.pipes import stdin_of
 from kwsd.bus.client import Subscription
 from kwsd.bus.events import Event, KeywordEvent, StatusEvent, decode_event
 
+pytestmark = pytest.mark.program
+
 TAPE = Path(__file__).parents[1] / "helpers" / "tape.py"
 SILENCE, HALF = 12, 6
 """Blocks of silence before and after the word, and of the word's first half."""

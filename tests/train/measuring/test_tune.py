@@ -16,6 +16,8 @@ from kwsd_train.cli import app
 from kwsd_train.measuring import tune
 from kwsd_train.measuring.streaming import Sources, Trials, hear
 
+pytestmark = pytest.mark.slow
+
 MODEL = load_model()
 RATE = 1000.0  # one false alarm in the four seconds of the test
 
