@@ -81,7 +81,7 @@ def test_a_model_that_knows_nothing_but_keywords_is_taken_at_its_word() -> None:
 
 
 def test_the_mean_of_the_smoothing_windows_decides() -> None:
-    alternating = [[0, 0, 1, 0], [0, 0.5, 0.5, 0]] * 20
+    alternating: Rows = [[0, 0, 1, 0], [0, 0.5, 0.5, 0]] * 20
     assert words(alternating, msgspec.structs.replace(SETTINGS, smoothing_windows=1)) == []
     assert words(alternating, msgspec.structs.replace(SETTINGS, thresholds={"go": 0.7, "stop": 0.7})) == ["go"]
 

@@ -40,7 +40,8 @@ class Shown:
             assert 0 <= age <= now
             assert now - age not in self.asked
             self.asked.append(now - age)
-            return self.scores[now - age]
+            row: Float32 = self.scores[now - age]
+            return row
 
         return scores
 
