@@ -5,14 +5,24 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 export PIP_QUIET := 1
 AS_ROOT := $(if $(filter 0,$(shell id -u)),,sudo) env PYTHONDONTWRITEBYTECODE=1
 
-.PHONY: demo quick test test-systemd test-deb lint lock clean dist deb wheel-venv
+.PHONY: demo quick quick-without-training test test-lowest test-systemd test-deb lint lock clean dist deb wheel-venv
+
+QUICK := not (container or program or slow or sound or tensorflow)
 
 demo: .venv/demo
 	.venv/bin/kwsd demo
 
 # Leaves out the tests that run installed programs, a sound server or TensorFlow: see CONTRIBUTING.md.
 quick: lint
-	.venv/bin/pytest --numprocesses=2 -m "not (container or program or slow or sound or tensorflow)"
+	.venv/bin/pytest --numprocesses=2 -m "$(QUICK)"
+
+# The same without lint, TensorFlow and the other libraries for training, for a Python that they do not support yet.
+quick-without-training:
+	scripts/system-packages test
+	$(PYTHON) -m venv --clear build/runtime
+	build/runtime/bin/pip install --require-hashes -r requirements/test.txt -r requirements/build.txt
+	build/runtime/bin/pip install --no-deps --no-build-isolation --editable .
+	build/runtime/bin/pytest --numprocesses=2 -m "$(QUICK)" --ignore=tests/train
 
 # The tests on the tree measure which lines of kwsd/ run, also in the programs that they start.
 test: lint wheel-venv
@@ -22,6 +32,17 @@ test: lint wheel-venv
 	.venv/bin/coverage report
 	@echo "The same tests on the installed wheel, without the train extra:"
 	build/venv/bin/pytest --ignore=tests/train
+
+# The quick tests with the lowest versions that pyproject.toml allows of the libraries it names. Needs uv.
+test-lowest:
+	scripts/system-packages test
+	rm -rf build/lowest
+	uv venv --quiet --seed --python $(PYTHON) build/lowest
+	uv pip compile --quiet --resolution lowest-direct --constraints requirements/constraints.in --extra train \
+		--group test --python build/lowest/bin/python --output-file build/lowest/requirements.txt pyproject.toml
+	uv pip install --quiet --python build/lowest/bin/python --requirements build/lowest/requirements.txt
+	uv pip install --quiet --python build/lowest/bin/python --no-deps --editable .
+	build/lowest/bin/pytest --numprocesses=2 -m "$(QUICK) and not locked"
 
 test-systemd: dist build/container.made
 	$(AS_ROOT) .venv/bin/pytest -m container -p no:cacheprovider tests/systemd

@@ -42,6 +42,7 @@ COMMANDS = {path: (command, context) for path, command, context in command_lines
 # Generated files
 
 
+@pytest.mark.locked
 @pytest.mark.parametrize("path", PAGES, ids=str)
 def test_a_generated_file_is_what_scripts_reference_py_writes(path: Path) -> None:
     assert (ROOT / path).read_text("utf-8") == PAGES[path]

@@ -56,6 +56,7 @@ status_events = st.builds(
 )
 
 
+@pytest.mark.locked
 def test_the_documented_schema_is_the_one_of_the_code() -> None:
     jsonschema.Draft202012Validator.check_schema(SCHEMA)
     assert json.loads(events.events_json_schema()) == SCHEMA

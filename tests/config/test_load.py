@@ -251,7 +251,7 @@ def test_every_configuration_is_printed_as_toml_that_loads_to_the_same(
     tmp_path_factory: pytest.TempPathFactory, config: Config, origin: str
 ) -> None:
     path = tmp_path_factory.mktemp("config") / "kwsd.toml"
-    origins = dict.fromkeys(Config.__struct_fields__, origin)
+    origins: dict[str, str | dict[str, str]] = dict.fromkeys(Config.__struct_fields__, origin)
     path.write_bytes(format_loaded_config(LoadedConfig(config, origins)).encode())
     assert load(path).config == config
 
