@@ -15,7 +15,10 @@ def test_it_listens_to_the_microphone_and_waits_for_one_that_is_lost(
     with subprocess.Popen(
         [program, "tune", "--json"], env=pulse.environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as tune:
-        assert stderr_of(tune).readline() == "listening to default until Ctrl+C; detections with the thresholds in force:\n"
+        assert (
+            stderr_of(tune).readline()
+            == "listening to default until Ctrl+C; detections with the thresholds in force:\n"
+        )
         with pulse.noise():
             pulse.play(stop)
             assert stderr_of(tune).readline().split()[1] == "stop"
