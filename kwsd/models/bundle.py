@@ -1,6 +1,7 @@
 """Model bundles: a folder with the network, what it expects, how to decide on its scores, and where it came from."""
 
 import hashlib
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,7 +15,8 @@ MANIFEST = "bundle.json"
 NETWORK = "model.tflite"
 SAVED_MODEL = "saved_model"
 MODEL_CARD = "MODEL_CARD.md"
-RESERVED_LABELS = frozenset({"_silence_", "_unknown_"})
+SILENCE_LABEL, UNKNOWN_LABEL = "_silence_", "_unknown_"
+RESERVED_LABELS = frozenset({SILENCE_LABEL, UNKNOWN_LABEL})
 """Labels of the Speech Commands data set (arXiv:1804.03209, section 5) that never become events."""
 
 
@@ -97,7 +99,12 @@ class Bundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     @property
     def keywords(self) -> list[str]:
         """Labels that become events."""
-        return [label for label in self.labels if label not in RESERVED_LABELS]
+        return keywords_among(self.labels)
+
+
+def keywords_among(labels: Iterable[str]) -> list[str]:
+    """Labels that become events, in the given order."""
+    return [label for label in labels if label not in RESERVED_LABELS]
 
 
 def read_bundle(folder: Path) -> Bundle:
