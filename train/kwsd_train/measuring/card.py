@@ -1,4 +1,4 @@
-"""Figures and the model card: what a bundle says about itself, kept up to date as it is measured."""
+"""Writes measured figures and the model card into a bundle."""
 
 from pathlib import Path
 from typing import Any
@@ -8,20 +8,32 @@ import msgspec
 from kwsd.errors import OutputError
 from kwsd.models import bundle
 from kwsd.models.bundle import Bundle, DetectorSettings
-from kwsd_train.measuring.evaluate import Report, Share
+from kwsd_train.measuring.evaluate import ClipReport, Proportion
 
 CLIPS, STREAM, TUNING = "clips", "stream", "tuning"
-"""Names of the figures in ``bundle.json``: of ``evaluate``, of ``evaluate --stream``, and of ``tune``."""
+"""Names of the figures in ``bundle.json``, written by ``evaluate``, ``evaluate --stream`` and ``tune``."""
 WEAKEST = 3
-GENERAL_FAILURES = (
-    "- The recordings of words are by adults at a computer, mostly. Children, strong accents and speech from across a",
-    "  room are heard less well; how much less was not measured.",
-    "- A word must be said on its own: in the middle of a sentence it is often missed.",
+"""Number of keywords that the card names as the least accurate."""
+GENERAL_LIMITS = (
+    "- Most training recordings of words are by adults at a computer. Children, strong accents and speakers at the",
+    "  other end of a room are recognised less well. The difference was not measured.",
+    "- Pause before and after a word. The model often misses words in the middle of a sentence.",
 )
 
 
-def note(folder: Path, name: str, figures: Any, detector: DetectorSettings | None = None) -> None:
-    """Put figures, and detector settings where there are new ones, into a bundle and its model card.
+def add_figures_to_bundle(folder: Path, name: str, figures: Any, detector: DetectorSettings | None = None) -> None:
+    """Write figures into a bundle and its model card.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the bundle.
+    name : str
+        Name of the figures in ``bundle.json``. Older figures of this name are replaced.
+    figures : Struct or dict
+        The figures.
+    detector : DetectorSettings, optional
+        New detector settings. By default the settings stay unchanged.
 
     Raises
     ------
@@ -30,34 +42,40 @@ def note(folder: Path, name: str, figures: Any, detector: DetectorSettings | Non
     """
     old = bundle.read_bundle(folder)
     metrics = old.metrics | {name: msgspec.to_builtins(figures)}
-    write(msgspec.structs.replace(old, metrics=metrics, detector=detector or old.detector), folder)
+    write_card_and_manifest(msgspec.structs.replace(old, metrics=metrics, detector=detector or old.detector), folder)
 
 
-def write(description: Bundle, folder: Path) -> None:
-    """Write ``MODEL_CARD.md`` and ``bundle.json``."""
+def write_card_and_manifest(description: Bundle, folder: Path) -> None:
+    """Write ``MODEL_CARD.md`` and ``bundle.json``.
+
+    Raises
+    ------
+    OutputError
+        A file cannot be written.
+    """
     card = folder / bundle.MODEL_CARD
     try:
-        card.write_text(text(description), encoding="utf-8")
+        card.write_text(format_model_card(description), encoding="utf-8")
         files = description.files | {bundle.MODEL_CARD: bundle.record(card)}
         bundle.write_manifest(msgspec.structs.replace(description, files=files), folder)
     except OSError as error:
         raise OutputError(f"cannot write {folder}: {error.strerror}") from None
 
 
-def text(description: Bundle) -> str:
-    """The model card, in Markdown."""
+def format_model_card(description: Bundle) -> str:
+    """Format the model card of a bundle in Markdown."""
     parts = [
         [f"# Model card: {description.name}"],
-        [f"Recognises {', '.join(description.keywords)} in 16 kHz audio. {_rejection(description)}"],
-        *_training(description),
-        *_clips(description),
-        *_tuning(description),
-        *_streams(description),
-        ["## Where it fails", "", *_failures(description)],
+        [f"This model recognises {', '.join(description.keywords)} in 16 kHz audio.", _other_labels(description)],
+        *_training_section(description),
+        *_clips_section(description),
+        *_tuning_section(description),
+        *_streams_section(description),
+        ["## Known limits", "", *_limits(description)],
         [
             "## Licence",
             "",
-            f"{description.licence}. Trained on:",
+            f"{description.licence}. The model was trained on:",
             "",
             *(f"- {line}" for line in description.attribution),
         ],
@@ -65,13 +83,13 @@ def text(description: Bundle) -> str:
     return "\n\n".join("\n".join(part) for part in parts) + "\n"
 
 
-def _rejection(description: Bundle) -> str:
+def _other_labels(description: Bundle) -> str:
     if bundle.RESERVED_LABELS & set(description.labels):
-        return "It also knows `_unknown_` (other words and speech) and `_silence_`, which never become events."
-    return "It knows nothing else: every sound is taken for one of these words, so that in a stream it fires often."
+        return "It also has the labels `_unknown_` (other words and speech) and `_silence_`. They never become events."
+    return "It assigns every sound to one of these words, so it causes many false alarms in a stream."
 
 
-def _training(description: Bundle) -> list[list[str]]:
+def _training_section(description: Bundle) -> list[list[str]]:
     training = description.training
     if not training:
         return []
@@ -79,92 +97,94 @@ def _training(description: Bundle) -> list[list[str]]:
     counts = {split: sum(words.values()) for split, words in training["clips"].items()}
     made = ", ".join(f"{name} {recipe[name]}" for name in ("epochs", "seed", "split"))
     lines = [
-        "## How it was made",
+        "## Training",
         "",
         f"Recipe `{recipe['name']}` of kwsd-train: network {recipe['network']['type']}, {made}.",
         f"Clips of single words: {counts['training']:,} for training, {counts['validation']:,} for validation.",
     ]
     if training.get("averaged"):
-        lines.append(f"Its weights are the mean of those of the runs {' and '.join(training['averaged'])}.")
+        lines.append(f"The weights are the mean of the weights of the runs {' and '.join(training['averaged'])}.")
     if training.get("cut"):
         before, after = (", ".join(map(str, each)) for each in (training["cut"], recipe["network"]["channels"]))
-        lines.append(f"Of its channels, {before}, all but the first {after} were cut off.")
+        lines.append(f"The network had {before} channels. After training, they were cut to {after}.")
     if recipe["mixture"]:
-        lines.append("Augmented with noise, room responses, running speech without the keywords, and half words.")
+        lines.append("The examples include noise, room responses, running speech without the keywords, and half words.")
     return [lines]
 
 
-def _clips(description: Bundle) -> list[list[str]]:
-    figures = _report(description)
+def _clips_section(description: Bundle) -> list[list[str]]:
+    figures = _clip_report(description)
     if figures is None:
         return []
     lines = [
-        f"## On single words ({figures.split} speakers)",
+        f"## Single words ({figures.split} speakers)",
         "",
-        "| | right | 95 % interval | clips |",
+        "| | correct | 95 % interval | clips |",
         "|---|---|---|---|",
     ]
-    lines.append(_row("keywords alone", figures.accuracy))
-    lines += [_row("all labels", figures.full)] if figures.full else []
-    lines += [_row(word, share) for word, share in figures.per_word.items()]
-    lines += [_row(f"{word}, rejected", share) for word, share in figures.rejected.items()] if figures.full else []
+    lines.append(_format_row("keywords alone", figures.accuracy))
+    lines += [_format_row("all labels", figures.full)] if figures.full else []
+    lines += [_format_row(word, share) for word, share in figures.per_word.items()]
+    lines += (
+        [_format_row(f"{word}, rejected", share) for word, share in figures.rejected.items()] if figures.full else []
+    )
     return [lines]
 
 
-def _tuning(description: Bundle) -> list[list[str]]:
+def _tuning_section(description: Bundle) -> list[list[str]]:
     figures = description.metrics.get(TUNING)
     if figures is None:
         return []
-    missed, alarms = msgspec.convert(figures["missed"], Share), figures["false_alarms"]["all"]
+    missed, alarms = msgspec.convert(figures["missed"], Proportion), figures["false_alarms"]["all"]
     median, late = figures["latency_median_s"], figures["latency_p95_s"]
-    found = f"{_percent(missed.share)} of {missed.of} words missed, {_percent(missed.low)} to {_percent(missed.high)}"
-    fired = f"{alarms['per_hour']:.1f} false alarms an hour, {alarms['low']:.1f} to {alarms['high']:.1f}"
+    interval = f"{_format_percent(missed.low)} to {_format_percent(missed.high)}"
+    found = f"{_format_percent(missed.share)} of {missed.of} words missed, {interval}"
+    rate = f"{alarms['per_hour']:.1f} false alarms per hour, {alarms['low']:.1f} to {alarms['high']:.1f}"
     lines = [
-        "## In a stream",
+        "## Streams",
         "",
-        "At the detector settings of `bundle.json`, on the recordings on which they were chosen, with 95 % intervals:",
+        "These figures use the detector settings of `bundle.json`. Ranges are 95 % intervals.",
+        "The settings were chosen on the same recordings, so expect slightly worse figures on others.",
         "",
         f"- {found};",
-        f"- {fired}, in {alarms['hours']:.1f} h of recordings without the words;",
+        f"- {rate}, in {alarms['hours']:.1f} h of recordings without the words;",
         f"- latency from the end of a word: median {median:.2f} s, 95th percentile {late:.2f} s.",
-        "",
-        "Expect a little worse on other recordings.",
     ]
     return [lines]
 
 
-def _streams(description: Bundle) -> list[list[str]]:
+def _streams_section(description: Bundle) -> list[list[str]]:
     figures = description.metrics.get(STREAM)
     if figures is None:
         return []
     lines = [
-        f"Words missed in streams of {figures['split']} speakers, at a common level:",
+        f"Missed words in streams of {figures['split']} speakers, all at the same level:",
         "",
         "| | missed | 95 % interval | words |",
         "|---|---|---|---|",
     ]
-    rows = [(name, msgspec.convert(stream["missed"], Share)) for name, stream in figures["streams"].items()]
-    return [lines + [_row(name, missed) for name, missed in rows]]
+    rows = [(name, msgspec.convert(stream["missed"], Proportion)) for name, stream in figures["streams"].items()]
+    return [lines + [_format_row(name, missed) for name, missed in rows]]
 
 
-def _failures(description: Bundle) -> list[str]:
-    figures = _report(description)
-    lines = ["- Words that sound like a keyword, and keywords inside longer words, are taken for it."]
+def _limits(description: Bundle) -> list[str]:
+    figures = _clip_report(description)
+    lines = ["- The model confuses a keyword with words that sound like it or contain it."]
     if figures:
         weakest = sorted(figures.per_word, key=lambda word: figures.per_word[word].share)[:WEAKEST]
-        lines.append(f"- As single words the weakest keywords are {', '.join(weakest)}.")
-    return [*lines, *GENERAL_FAILURES]
+        lines.append(f"- The least accurate keywords, as single words, are {', '.join(weakest)}.")
+    return [*lines, *GENERAL_LIMITS]
 
 
-def _report(description: Bundle) -> Report | None:
+def _clip_report(description: Bundle) -> ClipReport | None:
     figures = description.metrics.get(CLIPS)
-    return msgspec.convert(figures, Report) if figures else None
+    return msgspec.convert(figures, ClipReport) if figures else None
 
 
-def _row(name: str, share: Share) -> str:
-    interval = f"{_percent(share.low)} to {_percent(share.high)}"
-    return f"| {name} | {_percent(share.share)} | {interval} | {share.count} of {share.of} |"
+def _format_row(name: str, share: Proportion) -> str:
+    interval = f"{_format_percent(share.low)} to {_format_percent(share.high)}"
+    return f"| {name} | {_format_percent(share.share)} | {interval} | {share.count} of {share.of} |"
 
 
-def _percent(share: float) -> str:
+def _format_percent(share: float) -> str:
     return f"{100 * share:.1f} %"
