@@ -95,7 +95,7 @@ def test_measuring_in_streams_shows_bars_in_a_terminal_and_nothing_in_a_pipe(kws
     try:
         code, text = terminal.ended()
         assert code == 0, text
-        assert b"streams of keywords" in terminal.drawn
+        assert b"keyword streams" in terminal.drawn
         assert b"noise without keywords" in terminal.drawn
         # The bars are gone, and the cursor is there again.
         assert json.loads(text.strip().splitlines()[-1])["split"] == "validation"

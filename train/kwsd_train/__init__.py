@@ -1,1 +1,1 @@
-"""Training of keyword-spotting models: recordings and a recipe become a bundle that kwsd runs."""
+"""Trains keyword-spotting models: turns recordings and a recipe into a bundle that kwsd runs."""

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from kwsd.models.model import Model
-    from kwsd_train.data.dataset import Clips
-    from kwsd_train.measuring.streaming import Sources
+    from kwsd_train.data.dataset import ClipSet
+    from kwsd_train.measuring.streaming import EvaluationData
 
 app = typer.Typer(
     name="kwsd-train",
@@ -26,10 +26,11 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-Data = Annotated[Path, typer.Option(help="A folder of word folders, or one that holds speech_commands/.")]
-ModelName = Annotated[str, typer.Option(help="A bundle folder, an installed model's name, or a SavedModel folder.")]
-PerKeyword = Annotated[int, typer.Option(min=1, help="Clips of each keyword in a stream, at most.")]
-StreamSeed = Annotated[int, typer.Option(min=0, help="Of the order, the gaps and the noise of the streams.")]
+Data = Annotated[Path, typer.Option(help="Folder of word folders, or a folder with a subfolder speech_commands.")]
+ModelName = Annotated[str, typer.Option(help="Bundle folder, name of an installed model, or SavedModel folder.")]
+SplitName = Annotated[str, typer.Option(help="training, validation, testing or all.")]
+PerKeyword = Annotated[int, typer.Option(min=1, help="Maximum number of clips of each keyword in a stream.")]
+StreamSeed = Annotated[int, typer.Option(min=0, help="Seed of the order, the gaps and the noise of the streams.")]
 Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first file that cannot be used.")]
 
 
@@ -50,70 +51,72 @@ def options(
         ),
     ] = False,
 ) -> None:
-    """Options of every command."""
+    """Define the options of every command."""
 
 
 @app.command()
 def download(
     archive: Annotated[str, typer.Argument(help="mini (182 MB, eight words) or speech-commands (2.4 GB, 35 words).")],
     cache: Annotated[
-        Path | None, typer.Option(help="Where archives are kept; the XDG cache folder without it.")
+        Path | None, typer.Option(help="Folder for the archives. The default is the XDG cache folder.")
     ] = None,
 ) -> None:
-    """Fetch the tutorial's recordings or the whole Speech Commands data set, and print the folder.
+    """Download the tutorial's recordings or the whole Speech Commands data set, and print the folder.
 
-    A download that was interrupted goes on where it stopped.
+    An interrupted download continues where it stopped.
     """
-    from kwsd_train.data.download import download as fetch
+    from kwsd_train.data.download import download_archive
 
-    print(fetch(archive, cache))
+    print(download_archive(archive, cache))
 
 
 @app.command()
 def explore(
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder for the figures.")] = Path("explore"),
-    seed: Annotated[int, typer.Option(help="Of the draw of nine clips.")] = 0,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object: word to split to number of clips.")] = False,
+    seed: Annotated[int, typer.Option(help="Seed of the choice of nine clips.")] = 0,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object: word, split, number of clips.")] = False,
     strict: Strict = False,
 ) -> None:
-    """Count the clips and draw waveforms and spectrograms of nine of them."""
+    """Count the clips, and draw waveforms and spectrograms of nine of them."""
     from kwsd_train.data.dataset import load_clips
-    from kwsd_train.reporting import explore as exploring
+    from kwsd_train.reporting.explore import count_clips, draw_example_clips, format_clip_counts
 
     clips = load_clips(data, strict=strict)
-    _name_skipped(clips)
-    print(jsonlib.dumps(exploring.counts(clips)) if json else exploring.table(clips))
-    for path in exploring.explore(clips, out, seed):
+    _report_skipped(clips)
+    print(jsonlib.dumps(count_clips(clips)) if json else format_clip_counts(clips))
+    for path in draw_example_clips(clips, out, seed):
         _say(f"wrote {path}")
 
 
 @app.command()
 def fit(
-    data: Annotated[Path | None, typer.Option(help="The data folder; see the recipe.")] = None,
-    recipe: Annotated[str, typer.Option(help="A recipe's name or TOML file.")] = "tc-resnet",
-    runs: Annotated[Path, typer.Option(help="Folder in which the run's own folder is made.")] = Path("runs"),
+    data: Annotated[Path | None, typer.Option(help="Data folder. The recipe determines what it must contain.")] = None,
+    recipe: Annotated[str, typer.Option(help="Name of a recipe, or its TOML file.")] = "tc-resnet",
+    runs: Annotated[Path, typer.Option(help="Folder in which the run folder is created.")] = Path("runs"),
     after: Annotated[
         Path | None,
-        typer.Option(metavar="RUN", help="Begin with the weights of this run, whose network is the same or narrower."),
+        typer.Option(
+            metavar="RUN",
+            help="Start with the weights of this run. Its network must be the same or have fewer channels.",
+        ),
     ] = None,
-    resume: Annotated[Path | None, typer.Option(help="Go on with this run instead.")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Resume this run instead of starting a new one.")] = None,
     strict: Strict = False,
 ) -> None:
-    """Train a recipe and print the run's folder.
+    """Train a recipe, and print the run folder.
 
-    In a terminal it shows bars with the time left and the curves so far; elsewhere it writes a line an epoch. A run
-    that was killed goes on after its last finished epoch with --resume.
+    A terminal shows progress bars with the time left, and the curves so far. Otherwise the command prints one line per
+    epoch. A run that was killed continues after its last finished epoch with --resume.
     """
     if resume and after:
-        raise UsageError("--after is for a new run: leave it out with --resume")
+        raise UsageError("--after applies only to a new run: leave it out with --resume")
     if (data is None) == (resume is None):
         raise UsageError("give either --data for a new run or --resume for an old one")
     import_tensorflow()
     from kwsd_train.recipe import read_recipe
-    from kwsd_train.training.fit import resume as resume_run
-    from kwsd_train.training.fit import start
-    from kwsd_train.training.run import new_id
+    from kwsd_train.training.fit import resume_run, start_run
+    from kwsd_train.training.run_folder import new_run_name
 
     terminal = _terminal()
     if resume:
@@ -121,37 +124,40 @@ def fit(
         print(resume)
     elif data:
         chosen = read_recipe(recipe)
-        run = runs / new_id(chosen)
-        start(chosen, data, run, _say, after=after, strict=strict, terminal=terminal)
+        run = runs / new_run_name(chosen)
+        start_run(chosen, data, run, _say, after=after, strict=strict, terminal=terminal)
         print(run)
 
 
 @app.command()
 def average(
-    runs: Annotated[list[Path], typer.Argument(help="Run folders, each of which went on after the one before it.")],
-    out: Annotated[Path, typer.Option(help="The run folder to make.")],
+    runs: Annotated[
+        list[Path], typer.Argument(help="Run folders. Each run must have started with the weights of the one before.")
+    ],
+    out: Annotated[Path, typer.Option(help="New run folder.")],
 ) -> None:
-    """Make a run whose weights are the mean of those of others: it often hears better than each of them."""
+    """Make a run whose weights are the mean of other runs. It is often more accurate than each of them."""
     import_tensorflow()
-    from kwsd_train.training.surgery import average as mean
+    from kwsd_train.training.derived_runs import average_runs
 
-    mean(runs, out)
+    average_runs(runs, out)
     print(out)
 
 
 @app.command()
 def cut(
-    run: Annotated[Path, typer.Argument(help="A run folder of a resnet.")],
+    run: Annotated[Path, typer.Argument(help="Run folder of a resnet.")],
     channels: Annotated[
-        list[int], typer.Option(min=1, help="What is left of the first convolution; again, of each stage.")
+        list[int],
+        typer.Option(min=1, help="Channels to keep. Give it once for the first convolution and once for each stage."),
     ],
-    out: Annotated[Path, typer.Option(help="The run folder to make.")],
+    out: Annotated[Path, typer.Option(help="New run folder.")],
 ) -> None:
-    """Make a run of another by cutting off the last channels of its network: those that a later round added."""
+    """Make a run from another one by removing the last channels of its network, which a later round added."""
     import_tensorflow()
-    from kwsd_train.training.surgery import cut as cut_off
+    from kwsd_train.training.derived_runs import cut_channels
 
-    cut_off(run, channels, out)
+    cut_channels(run, channels, out)
     print(out)
 
 
@@ -159,212 +165,219 @@ def cut(
 def evaluate(
     data: Data,
     model: ModelName = "default",
-    split: Annotated[str, typer.Option(help="training, validation, testing or all.")] = "validation",
-    stream: Annotated[bool, typer.Option("--stream", help="Measure in streams; see docs/tuning.md.")] = False,
+    split: SplitName = "validation",
+    stream: Annotated[bool, typer.Option("--stream", help="Measure in streams. See docs/tuning.md.")] = False,
     per_keyword: PerKeyword = 50,
     seed: StreamSeed = 0,
-    write: Annotated[bool, typer.Option("--write", help="Put the figures into the bundle.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Write the figures into the bundle.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     strict: Strict = False,
 ) -> None:
-    """Measure a model on clips: accuracy with its 95 % interval, by word, and the confusion matrix.
+    """Measure a model on clips: accuracy with its 95 % interval, accuracy by word, and the confusion matrix.
 
-    With --stream: missed words by noise, substitutions, latency, and false alarms an hour.
+    With --stream, the command measures missed words by noise level, substitutions, latency and false alarms per hour.
     """
     import msgspec
 
     from kwsd.models.find import find_model, load_model
+    from kwsd_train.measuring.card import CLIPS, add_figures_to_bundle
+    from kwsd_train.measuring.evaluate import evaluate_on_clips, format_clip_report
 
     if stream:
-        from kwsd_train.measuring.streaming import Sources
+        from kwsd_train.measuring.streaming import EvaluationData
 
-        _evaluate_stream(model, Sources(data, split=split, per_keyword=per_keyword, seed=seed), write, json)
+        sources = EvaluationData(data, split=split, per_keyword=per_keyword, seed=seed)
+        _evaluate_in_streams(model, sources, write, json)
         return
-    from kwsd_train.measuring.evaluate import evaluate as measure
-    from kwsd_train.measuring.evaluate import table
-
-    figures, clips = measure(load_model(model), data, split, strict=strict)
-    _name_skipped(clips)
+    figures, clips = evaluate_on_clips(load_model(model), data, split, strict=strict)
+    _report_skipped(clips)
     if write:
-        from kwsd_train.measuring import card
-
-        card.note(find_model(model), card.CLIPS, figures)
-    print(msgspec.json.encode(figures).decode() if json else table(figures))
+        add_figures_to_bundle(find_model(model), CLIPS, figures)
+    print(msgspec.json.encode(figures).decode() if json else format_clip_report(figures))
 
 
-def _evaluate_stream(name: str, sources: "Sources", write: bool, json: bool) -> None:
+def _evaluate_in_streams(name: str, sources: "EvaluationData", write: bool, json: bool) -> None:
     import msgspec
 
     from kwsd.models.find import find_model, load_model
-    from kwsd_train.measuring import card, streaming
+    from kwsd_train.measuring.card import STREAM, add_figures_to_bundle
+    from kwsd_train.measuring.streaming import format_stream_report, make_stream_report, score_evaluation_data
 
     model = load_model(name)
-    figures = streaming.report(model, sources, streaming.hear(model, sources))
+    figures = make_stream_report(model, sources, score_evaluation_data(model, sources))
     if write:
-        card.note(find_model(name), card.STREAM, figures)
-    print(msgspec.json.encode(figures).decode() if json else streaming.table(figures))
+        add_figures_to_bundle(find_model(name), STREAM, figures)
+    print(msgspec.json.encode(figures).decode() if json else format_stream_report(figures))
 
 
 @app.command()
 def report(
     data: Data,
     model: Annotated[
-        str | None, typer.Option(help="As for evaluate; the network of the run, or default, without it.")
+        str | None,
+        typer.Option(help="Model, as for evaluate. The default is the network of the run, or the model default."),
     ] = None,
-    run: Annotated[Path | None, typer.Option(metavar="RUN", help="The run folder whose curves are shown.")] = None,
-    out: Annotated[Path, typer.Option(help="The HTML file.")] = Path("report.html"),
-    split: Annotated[str, typer.Option(help="training, validation, testing or all.")] = "validation",
+    run: Annotated[Path | None, typer.Option(metavar="RUN", help="Run folder whose curves are shown.")] = None,
+    out: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
+    split: SplitName = "validation",
     per_keyword: PerKeyword = 50,
     seed: StreamSeed = 0,
 ) -> None:
-    """Write all that can be seen and heard of a model and its data into one HTML file.
+    """Write a report on a model and its data as one HTML file.
 
-    Data, suspect clips, waveforms and spectrograms, training curves, figures on clips and in streams, and the hardest
-    clips and loudest false alarms to listen to. The file needs no other, and no network.
+    The report shows data, suspicious clips, waveforms, spectrograms, training curves, and figures on clips and in
+    streams. You can listen to the hardest clips and to false alarms. The file needs no other file and no network.
     """
     from kwsd.models.find import load_model
-    from kwsd_train.measuring.streaming import Sources
-    from kwsd_train.reporting import report as reporting
+    from kwsd_train.measuring.streaming import EvaluationData
+    from kwsd_train.reporting.report import write_html_report
 
-    sources = Sources(data, split=split, per_keyword=per_keyword, seed=seed)
+    sources = EvaluationData(data, split=split, per_keyword=per_keyword, seed=seed)
     if run is None:
-        reporting.write(out, load_model(model or "default"), sources, [], _say)
+        write_html_report(out, load_model(model or "default"), sources, [], _say)
     else:
         import_tensorflow()
-        from kwsd_train.training.run import read_history, read_settings
+        from kwsd_train.training.run_folder import read_run_history, read_run_settings
 
-        labels, history = read_settings(run).labels, read_history(run)
-        loaded = load_model(model) if model else _model_of(run)
+        labels, history = read_run_settings(run).labels, read_run_history(run)
+        loaded = load_model(model) if model else _load_model_of_run(run)
         if list(loaded.labels) != labels:
             raise UsageError(f"{run} has other labels than model {loaded.name}")
-        reporting.write(out, loaded, sources, history, _say)
+        write_html_report(out, loaded, sources, history, _say)
     _say(f"wrote {out}, {out.stat().st_size / 1e6:.1f} MB")
 
 
-def _model_of(run: Path) -> "Model":
+def _load_model_of_run(run: Path) -> "Model":
     from kwsd.models.find import load_model
-    from kwsd_train.training.export import export as write
+    from kwsd_train.training.export import export_bundle
 
     with TemporaryDirectory() as folder:
         bundle = Path(folder) / run.name
-        write(run, bundle, "float16", saved_model=False)
+        export_bundle(run, bundle, "float16", saved_model=False)
         return load_model(bundle)
 
 
 @app.command()
 def tune(
-    false_alarms_per_hour: Annotated[float, typer.Option(min=0, help="Wanted at most, of all keywords together.")],
-    data: Annotated[Path | None, typer.Option(help="The data folder; see the recipe.")] = None,
+    false_alarms_per_hour: Annotated[float, typer.Option(min=0, help="Maximum rate of all keywords together.")],
+    data: Annotated[Path | None, typer.Option(help="Data folder with words, speech and noise.")] = None,
     positives: Annotated[
-        Path | None, typer.Option(help="Own word folders, or streams with a CSV each: word,start_s,end_s.")
+        Path | None,
+        typer.Option(help="Your own word folders, or recordings beside CSV files with the columns word,start_s,end_s."),
     ] = None,
-    negatives: Annotated[Path | None, typer.Option(help="Own recordings without the keywords.")] = None,
+    negatives: Annotated[Path | None, typer.Option(help="Your own recordings without the keywords.")] = None,
     model: ModelName = "default",
-    split: Annotated[str, typer.Option(help="training, validation, testing or all.")] = "validation",
+    split: SplitName = "validation",
     per_keyword: PerKeyword = 50,
     seed: StreamSeed = 0,
     figure: Annotated[Path, typer.Option(help="PNG file for the DET curves.")] = Path("det.png"),
-    write: Annotated[bool, typer.Option("--write", help="Put the settings into the bundle.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    write: Annotated[bool, typer.Option("--write", help="Write the settings into the bundle.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Find the detector settings with the fewest missed words at a wanted rate of false alarms."""
+    """Find the detector settings with the fewest missed words at a given rate of false alarms."""
     import msgspec
 
     from kwsd.models.find import find_model, load_model
     from kwsd.tuning.thresholds import is_rate_provable
-    from kwsd_train.measuring import streaming
-    from kwsd_train.measuring import tune as tuning
-    from kwsd_train.reporting import plots
+    from kwsd_train.measuring.streaming import EvaluationData, score_evaluation_data
+    from kwsd_train.measuring.tune import (
+        choose_operating_point,
+        compute_det_curves,
+        format_operating_point,
+        write_operating_point,
+    )
+    from kwsd_train.reporting.plots import plot_det_curves
 
     loaded = load_model(model)
-    sources = streaming.Sources(data, positives, negatives, split, per_keyword, seed)
-    curves = tuning.sweep(streaming.hear(loaded, sources), loaded.detector, false_alarms_per_hour, _say)
-    point = tuning.choose(curves, false_alarms_per_hour)
+    sources = EvaluationData(data, positives, negatives, split, per_keyword, seed)
+    scored = score_evaluation_data(loaded, sources)
+    curves = compute_det_curves(scored, loaded.detector, false_alarms_per_hour, _say)
+    point = choose_operating_point(curves, false_alarms_per_hour)
     hours = point.false_alarms.all.hours
     if not is_rate_provable(hours, false_alarms_per_hour):
         _say(f"{hours:.2f} h without the words are too short to prove that rate: expect more false alarms")
-    plots.det(next(curve for curve in curves if point in curve), point, figure)
+    plot_det_curves(next(curve for curve in curves if point in curve), point, figure)
     _say(f"wrote {figure}")
     if write:
-        tuning.write(find_model(model), point)
+        write_operating_point(find_model(model), point)
         _say(f"wrote {find_model(model)}")
-    print(msgspec.json.encode(point).decode() if json else tuning.table(point))
+    print(msgspec.json.encode(point).decode() if json else format_operating_point(point))
 
 
 @app.command()
 def mine(
-    data: Annotated[Path, typer.Option(help="The data folder; its training part is searched.")],
+    data: Annotated[Path, typer.Option(help="Data folder. Only its training part is searched.")],
     model: ModelName = "default",
-    threshold: Annotated[float, typer.Option(min=0.01, max=1, help="Score of a keyword in a single window.")] = 0.3,
-    out: Annotated[Path | None, typer.Option(help="A new folder; mined/ in the data folder without it.")] = None,
+    threshold: Annotated[float, typer.Option(min=0.01, max=1, help="Minimum score in a single window.")] = 0.3,
+    out: Annotated[Path | None, typer.Option(help="New folder. The default is mined/ in the data folder.")] = None,
 ) -> None:
-    """Collect what a model takes for keywords in speech and noise without any, to train on."""
+    """Collect windows without a keyword in which a model detects one, as training examples."""
     from kwsd.models.find import load_model
-    from kwsd_train.data import mine as mining
     from kwsd_train.data.dataset import recording_paths
+    from kwsd_train.data.mine import mine_windows, write_mined_windows
 
     paths = [path for kind in ("speech", "noise") for path in recording_paths(data / kind, ["training"])]
     folder = out or data / "mined"
-    number = mining.write(mining.mine(load_model(model), paths, threshold, _say), folder)
+    number = write_mined_windows(mine_windows(load_model(model), paths, threshold, _say), folder)
     _say(f"wrote {number} windows from {len(paths)} recordings to {folder}")
 
 
 @app.command()
 def predict(
-    file: Annotated[Path, typer.Argument(help="A sound file of any rate; its first second counts.")],
+    file: Annotated[Path, typer.Argument(help="Sound file of any sample rate. Only its first second is used.")],
     model: ModelName = "default",
-    chart: Annotated[Path | None, typer.Option(help="Draw a bar chart into this PNG file.")] = None,
-    play: Annotated[bool, typer.Option("--play", help="Play the second through the default device.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="One JSON object: label to probability.")] = False,
+    chart: Annotated[Path | None, typer.Option(help="PNG file for a bar chart.")] = None,
+    play: Annotated[bool, typer.Option("--play", help="Play the second on the default output device.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object: label and probability.")] = False,
 ) -> None:
     """Print the probability of every label for one recording."""
     from kwsd.models.find import load_model
-    from kwsd_train.measuring import predict as predicting
+    from kwsd_train.measuring.predict import predict_labels, read_window
 
-    window = predicting.read_window(file)
-    scores = predicting.predict(load_model(model), window)
+    window = read_window(file)
+    scores = predict_labels(load_model(model), window)
     ranked = sorted(scores.items(), key=lambda item: -item[1])
     print(jsonlib.dumps(dict(ranked)) if json else "\n".join(f"{label:<12}{score:8.4f}" for label, score in ranked))
     if chart:
-        from kwsd_train.reporting import plots
+        from kwsd_train.reporting.plots import plot_probabilities
 
-        plots.bars(scores, file.name, chart)
+        plot_probabilities(scores, file.name, chart)
         _say(f"wrote {chart}")
     if play:
-        from kwsd.audio.playback import play as play_window
+        from kwsd.audio import playback
 
-        play_window(window)
+        playback.play(window)
 
 
 @app.command()
 def export(
-    run: Annotated[Path, typer.Argument(help="A run folder, finished or under way.")],
-    bundle: Annotated[Path, typer.Argument(help="The folder to write; an older bundle there is replaced.")],
+    run: Annotated[Path, typer.Argument(help="Run folder. The run need not be finished.")],
+    bundle: Annotated[Path, typer.Argument(help="Folder to write. An older bundle in it is replaced.")],
     weights: Annotated[
         Literal["float32", "float16", "int8"],
-        typer.Option(help="How the network is stored."),
+        typer.Option(help="Number format of the weights."),
     ] = "float16",
-    saved_model: Annotated[bool, typer.Option("--saved-model", help="Add the tutorial's SavedModel.")] = False,
+    saved_model: Annotated[bool, typer.Option("--saved-model", help="Also write the tutorial's SavedModel.")] = False,
 ) -> None:
-    """Write the bundle of a run: what kwsd needs to run the model."""
+    """Write the network of a run as a bundle, which kwsd can run."""
     import_tensorflow()
     from kwsd.models.bundle import MANIFEST
-    from kwsd_train.training.export import export as write
+    from kwsd_train.training.export import export_bundle
 
-    written = write(run, bundle, weights, saved_model=saved_model)
+    written = export_bundle(run, bundle, weights, saved_model=saved_model)
     _say(f"wrote {bundle}: {', '.join((MANIFEST, *written.files))}")
 
 
 let_paragraphs_flow(app)
 
 
-def _name_skipped(clips: "Clips") -> None:
+def _report_skipped(clips: "ClipSet") -> None:
     for skipped in clips.skipped:
         _say(f"skipped: {skipped.reason}")
 
 
 def _terminal() -> "Console | None":
-    """Standard error, if it is a terminal that can be drawn on."""
+    """Return standard error as a console, if it is a terminal that supports drawing."""
     from rich.console import Console
 
     console = Console(stderr=True)
@@ -376,7 +389,7 @@ def _say(message: str) -> None:
 
 
 def main() -> None:
-    """Run the command line; an error of ours becomes one sentence and its exit code."""
+    """Run the command line; an expected error becomes one sentence and an exit code."""
     try:
         app()
     except KwsdError as error:

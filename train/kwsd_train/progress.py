@@ -1,4 +1,4 @@
-"""Bars in a terminal while a model is run over many recordings."""
+"""Progress bars in a terminal while a model runs over many recordings."""
 
 import sys
 
@@ -6,6 +6,6 @@ from rich.console import Console
 from rich.progress import Progress
 
 
-def bars() -> Progress:
-    """Bars on standard error that vanish when the context ends; nothing where that is no terminal."""
+def progress_bars() -> Progress:
+    """Progress bars on standard error that disappear at the end; without a terminal, nothing is shown."""
     return Progress(console=Console(stderr=True), transient=True, disable=not sys.stderr.isatty())

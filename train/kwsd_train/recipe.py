@@ -1,4 +1,4 @@
-"""Recipes: one TOML file that says everything about how a model is built, except where the data lies."""
+"""Recipes: TOML files with all settings of a training, except the path of the data folder."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,26 +10,38 @@ from kwsd.errors import ConfigError
 from kwsd.models.bundle import DetectorSettings
 
 RECIPES = Path(__file__).parent / "recipes"
+"""Folder of the recipes in an installed package."""
 SOURCE_RECIPES = Path(__file__).parents[1] / "recipes"
+"""Folder of the recipes in the source tree."""
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
-Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Base of every table of a recipe: immutable, and a key that is not known is an error."""
+    """Base of all tables of a recipe: immutable, and an unknown key is an error."""
 
 
 class Tutorial(Settings, frozen=True, tag="tutorial"):
-    """The tutorial's two-dimensional network; see `kwsd_train.networks.tutorial`."""
+    """The network of TensorFlow's tutorial; see `kwsd_train.networks.tutorial`."""
 
 
 class TcResnet(Settings, frozen=True, tag="tc-resnet"):
-    """The one-dimensional residual network; see `kwsd_train.networks.tc_resnet`."""
+    """The one-dimensional residual network; see `kwsd_train.networks.tc_resnet`.
+
+    Parameters
+    ----------
+    channels : int
+        Number of channels of every convolution.
+    dropout : float
+        Share of features that are set to zero in training.
+    mask_bands, mask_frames : int
+        Maximum length of the masks of SpecAugment.
+    """
 
     channels: Positive
-    dropout: Share
+    dropout: Fraction
     mask_bands: Count = 6
     mask_frames: Count = 16
 
@@ -40,11 +52,15 @@ class Resnet(Settings, frozen=True, tag="resnet"):
     Parameters
     ----------
     channels : list of int
-        Of the first convolution, and of each stage, which halves frames and bands.
+        Number of channels of the first convolution and of each stage. Each stage halves frames and bands.
+    dropout : float
+        Share of features that are set to zero in training, before the last layer.
+    mask_bands, mask_frames : int
+        Maximum length of the masks of SpecAugment.
     """
 
     channels: Annotated[list[Positive], msgspec.Meta(min_length=2, max_length=5)]
-    dropout: Share
+    dropout: Fraction
     mask_bands: Count = 6
     mask_frames: Count = 16
 
@@ -55,7 +71,9 @@ class BcResnet(Settings, frozen=True, tag="bc-resnet"):
     Parameters
     ----------
     scale : float
-        Of the channels: the paper's tau, from 1 to 8.
+        Factor of the number of channels: the paper's tau, from 1 to 8.
+    mask_bands, mask_frames : int
+        Maximum length of the masks of SpecAugment.
     """
 
     scale: Annotated[float, msgspec.Meta(ge=1)] = 1.0
@@ -66,43 +84,52 @@ class BcResnet(Settings, frozen=True, tag="bc-resnet"):
 Network = Tutorial | Resnet | TcResnet | BcResnet
 
 REGULARIZATION = {"dropout", "mask_bands", "mask_frames"}
-"""Settings of networks that act in training only."""
+"""Settings of networks that act only in training."""
 
 
 class Optimizer(Settings, frozen=True):
-    """Adam where neither decay nor warm-up is given, else AdamW with a linear warm-up and a cosine to zero.
+    """Settings of the optimizer.
+
+    Without decay and warm-up, it is Adam with a constant learning rate. Otherwise it is AdamW, with a linear warm-up
+    and then a cosine decay to zero.
 
     Parameters
     ----------
+    learning_rate : float
+        The highest learning rate.
     weight_decay : float
-        Decoupled decay of AdamW.
+        Decoupled weight decay of AdamW.
     warmup_epochs : int
-        Epochs of the linear warm-up; fewer than the recipe's.
+        Number of epochs of the linear warm-up. It must be less than the recipe's number of epochs.
     averaging : float or None
-        Decay a step of the moving average of the weights that is kept in the end.
+        Decay per step of a moving average of the weights. The averaged weights are kept at the end.
     """
 
     learning_rate: Annotated[float, msgspec.Meta(gt=0)] = 0.001
     weight_decay: float = 0.0
     warmup_epochs: Count = 0
-    averaging: Share | None = None
+    averaging: Fraction | None = None
 
 
 class Mixture(Settings, frozen=True):
-    """What an epoch consists of, in examples.
+    """Number of examples of each kind in an epoch.
 
     Parameters
     ----------
     per_keyword : int
-        Clips of each keyword; keywords with fewer are repeated.
+        Clips of each keyword. If there are fewer, they are repeated.
     per_unknown_word : int
-        Clips of each other word at most.
-    speech_crops, half_words, silences : int
-        Windows of running speech, of the first or last part of a keyword, and of noise or nothing.
+        Maximum number of clips of each other word.
+    speech_crops : int
+        Windows of running speech.
+    half_words : int
+        Windows with the first or last part of a keyword.
+    silences : int
+        Windows of noise or zeros.
     glued_words : int
-        Windows of the first part of one word and the last part of another, of which one at most is a keyword.
+        Windows with the first part of one word and the last part of another. At most one of them is a keyword.
     mined : int
-        Windows that an earlier model took for keywords, from the folder ``mined`` of the data; see
+        Windows in which an earlier model detected a keyword by mistake, from the folder ``mined`` of the data. See
         `kwsd_train.data.mine`.
     """
 
@@ -116,39 +143,42 @@ class Mixture(Settings, frozen=True):
 
 
 class Augmentation(Settings, frozen=True):
-    """What happens to an example on its way, each with its probability.
+    """Ranges and probabilities of the augmentation.
+
+    Each setting with a name that ends in ``_share`` is the share of examples that the step is applied to.
 
     Parameters
     ----------
     shift_s : float
-        Largest shift either way, seconds; keywords stay inside the window.
+        Maximum shift in time in both directions, in seconds. Keywords stay inside the window.
     speed : float
-        Largest change of speed, as a share.
-    snr_db, babble_snr_db, hiss_snr_db, gain_db, far_gain_db : (float, float)
-        Lowest and highest ratio of signal to noise, to other speech, or to hiss of a random colour, and lowest and
-        highest gain, dB.
+        Maximum change of speed: 0.1 means from 90 to 110 %.
+    snr_db, babble_snr_db, hiss_snr_db : (float, float)
+        Lowest and highest ratio of the signal to noise, to other speech, and to artificial hiss, in dB.
+    gain_db, far_gain_db : (float, float)
+        Lowest and highest gain of every example, and additional gain of distant speakers, in dB.
     noise_change_share : float
-        Share of the noises that are played at another speed and filtered, so that few recordings become many noises.
+        Share of noises that are changed in speed and filtered, so that few recordings become many noises.
     """
 
     shift_s: float
     speed: float
-    speed_share: Share
-    room_share: Share
-    noise_share: Share
+    speed_share: Fraction
+    room_share: Fraction
+    noise_share: Fraction
     snr_db: tuple[float, float]
-    babble_share: Share
+    babble_share: Fraction
     babble_snr_db: tuple[float, float]
     gain_db: tuple[float, float]
-    far_share: Share
+    far_share: Fraction
     far_gain_db: tuple[float, float]
-    hiss_share: Share = 0.0
+    hiss_share: Fraction = 0.0
     hiss_snr_db: tuple[float, float] = (0.0, 25.0)
-    noise_change_share: Share = 0.0
+    noise_change_share: Fraction = 0.0
 
 
-class Detector(Settings, frozen=True):
-    """Detector settings that the exported bundle carries; `thresholds` overrides `threshold` for single keywords."""
+class RecipeDetector(Settings, frozen=True):
+    """Detector settings of the exported bundle; `thresholds` overrides `threshold` for single keywords."""
 
     threshold: float = 0.9
     thresholds: dict[str, float] = {}
@@ -156,7 +186,7 @@ class Detector(Settings, frozen=True):
     hits: Positive = 2
 
     def settings(self, keywords: list[str]) -> DetectorSettings:
-        """The settings for these keywords, as a bundle stores them."""
+        """Return the settings for these keywords, as a bundle stores them."""
         thresholds = {word: self.thresholds.get(word, self.threshold) for word in keywords}
         return DetectorSettings(thresholds, self.smoothing_windows, self.hits)
 
@@ -166,17 +196,19 @@ class Recipe(Settings, frozen=True):
 
     Parameters
     ----------
+    seed : int
+        Seed of the initial weights and of all random choices.
     keywords : list of str
-        Words to recognise, in any order; empty for every folder of the data.
+        Words to recognise, in any order. An empty list means every folder of the data.
     split : {"official", "random"}
-        By speaker as the data set defines it, or the tutorial's random 80/10/10.
-    mixture, augmentation : tables or None
-        Present together: the network learns `_silence_` and `_unknown_` too, from freshly augmented examples every
-        epoch. Absent: the clips as they are, the same in every epoch.
-    attribution : list of str
-        Whose recordings these are, and under which licence, for the bundle.
+        Split by speaker as the data set defines it, or the tutorial's random split.
     patience : int or None
-        Epochs without a lower validation loss after which training stops.
+        Training stops after this many epochs without a lower validation loss. None means never.
+    mixture, augmentation : tables or None
+        With both, the network also learns `_silence_` and `_unknown_`, from newly augmented examples in every epoch.
+        With neither, every epoch consists of the unchanged clips.
+    attribution : list of str
+        Sources and licences of the recordings. They are written into the bundle.
     """
 
     name: str
@@ -190,12 +222,12 @@ class Recipe(Settings, frozen=True):
     optimizer: Optimizer = Optimizer()
     mixture: Mixture | None = None
     augmentation: Augmentation | None = None
-    detector: Detector = Detector()
+    detector: RecipeDetector = RecipeDetector()
     attribution: list[str] = []
 
     def __post_init__(self) -> None:
         if (self.mixture is None) != (self.augmentation is None):
-            raise ValueError("the tables mixture and augmentation go together: give both or none")
+            raise ValueError("the tables mixture and augmentation go together: give both or neither")
         if self.optimizer.warmup_epochs >= self.epochs:
             raise ValueError(f"warmup_epochs must be less than epochs, which is {self.epochs}")
 
@@ -206,12 +238,12 @@ def read_recipe(name: str) -> Recipe:
     Parameters
     ----------
     name : str
-        A TOML file, or the name of a recipe that comes with the package.
+        Path of a TOML file, or the name of a recipe of the package.
 
     Raises
     ------
     ConfigError
-        There is no such recipe, or it does not say what it means.
+        The recipe does not exist, or a setting is invalid.
     """
     path = find_recipe(name)
     try:
@@ -221,7 +253,13 @@ def read_recipe(name: str) -> Recipe:
 
 
 def find_recipe(name: str) -> Path:
-    """The TOML file of a recipe given by its path or name."""
+    """Find the TOML file of a recipe by its path or name.
+
+    Raises
+    ------
+    ConfigError
+        The recipe does not exist.
+    """
     if name.endswith(".toml"):
         path = Path(name)
         if not path.is_file():
@@ -230,14 +268,14 @@ def find_recipe(name: str) -> Path:
     known = recipe_names()
     if name not in known:
         names = ", ".join(known)
-        raise ConfigError(f"there is no recipe {name!r}; the package has {names}, and a file name ends in .toml")
-    return _folder() / f"{name}.toml"
+        raise ConfigError(f"there is no recipe {name!r}: choose {names}, or a file whose name ends in .toml")
+    return _recipes_folder() / f"{name}.toml"
 
 
 def recipe_names() -> list[str]:
-    """Names of the recipes that come with the package."""
-    return sorted(path.stem for path in _folder().glob("*.toml"))
+    """Names of the recipes of the package, sorted."""
+    return sorted(path.stem for path in _recipes_folder().glob("*.toml"))
 
 
-def _folder() -> Path:
+def _recipes_folder() -> Path:
     return RECIPES if RECIPES.is_dir() else SOURCE_RECIPES

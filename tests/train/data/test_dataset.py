@@ -30,7 +30,7 @@ def words(clips: Path, tmp_path: Path) -> Path:
 
 def test_only_word_folders_are_classes(words: Path) -> None:
     assert word_names(words) == ["no", "yes"]
-    assert load_clips(words).counts() == {"no": 2, "yes": 2}
+    assert load_clips(words).count_by_word() == {"no": 2, "yes": 2}
 
 
 def test_hidden_files_and_texts_inside_a_word_folder_are_no_clips(words: Path) -> None:
@@ -38,12 +38,12 @@ def test_hidden_files_and_texts_inside_a_word_folder_are_no_clips(words: Path) -
     (words / "yes" / "._00000000_nohash_0.wav").write_bytes(b"")
     (words / "yes" / "README.md").write_text("")
     clips = load_clips(words)
-    assert clips.counts()["yes"] == 2
+    assert clips.count_by_word()["yes"] == 2
     assert clips.skipped == []
 
 
 def test_the_data_folder_and_its_word_folders_are_the_same_data(data: Path) -> None:
-    assert load_clips(data).counts() == load_clips(data / "speech_commands").counts()
+    assert load_clips(data).count_by_word() == load_clips(data / "speech_commands").count_by_word()
 
 
 def test_clips_are_padded_and_trimmed_to_one_second(words: Path) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from kwsd.errors import AudioDataError, UsageError
-from kwsd_train.data.download import ARCHIVES, CHUNK, Archive, download
+from kwsd_train.data.download import ARCHIVES, CHUNK, Archive, download_archive
 
 
 def archive_bytes() -> bytes:
@@ -73,33 +73,33 @@ def server() -> Iterator[Server]:
 
 
 def test_an_archive_is_fetched_checked_and_unpacked_once(server: Server, tmp_path: Path) -> None:
-    folder = download("mini", tmp_path, server.archive())
+    folder = download_archive("mini", tmp_path, server.archive())
     assert folder == tmp_path / "mini_speech_commands" / "mini_speech_commands"
     assert (folder / "yes" / "0_nohash_0.wav").stat().st_size == 300_000
-    assert download("mini", tmp_path, server.archive()) == folder
+    assert download_archive("mini", tmp_path, server.archive()) == folder
     assert server.starts == [0]
 
 
 def test_an_interrupted_download_goes_on_where_it_stopped(server: Server, tmp_path: Path) -> None:
     server.limit = 2 * CHUNK
-    with pytest.raises(AudioDataError, match=r"cannot download http://127.*; what has arrived is kept"):
-        download("mini", tmp_path, server.archive())
+    with pytest.raises(AudioDataError, match=r"cannot download http://127.*; the partial download is kept"):
+        download_archive("mini", tmp_path, server.archive())
     server.limit = len(CONTENT)
-    folder = download("mini", tmp_path, server.archive())
+    folder = download_archive("mini", tmp_path, server.archive())
     assert server.starts == [0, 2 * CHUNK]
     assert (folder / "README.md").read_text() == "not a class"
 
 
 def test_another_file_in_its_place_is_refused(server: Server, tmp_path: Path) -> None:
     wrong = {"mini": server.archive()["mini"]._replace(sha256="0" * 64)}
-    with pytest.raises(AudioDataError, match="is not the file it should be: its SHA-256 differs"):
-        download("mini", tmp_path, wrong)
+    with pytest.raises(AudioDataError, match="is not the expected file: its SHA-256 differs"):
+        download_archive("mini", tmp_path, wrong)
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_missing_archive_is_one_sentence(server: Server, tmp_path: Path) -> None:
     with pytest.raises(AudioDataError, match="the server answers 404 Not Found"):
-        download("mini", tmp_path, server.archive("missing.zip"))
+        download_archive("mini", tmp_path, server.archive("missing.zip"))
 
 
 def test_no_network_is_one_sentence(tmp_path: Path) -> None:
@@ -107,12 +107,12 @@ def test_no_network_is_one_sentence(tmp_path: Path) -> None:
         port = closed.getsockname()[1]
     nowhere = {"mini": Archive(f"http://127.0.0.1:{port}/mini.zip", "0" * 64, ".")}
     with pytest.raises(AudioDataError, match="there is no connection to the server"):
-        download("mini", tmp_path, nowhere)
+        download_archive("mini", tmp_path, nowhere)
 
 
 def test_an_unknown_archive_is_refused_with_those_there_are(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="there are mini and speech-commands"):
-        download("maxi", tmp_path)
+    with pytest.raises(UsageError, match="choose mini or speech-commands"):
+        download_archive("maxi", tmp_path)
 
 
 def test_the_upstream_archives_are_those_of_the_tutorial() -> None:

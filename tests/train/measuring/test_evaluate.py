@@ -9,23 +9,29 @@ import pytest
 from kwsd import load_model
 from kwsd.errors import UsageError
 from kwsd.models.bundle import read_bundle
-from kwsd_train.measuring import card
-from kwsd_train.measuring.evaluate import Report, evaluate, report, table, wilson
+from kwsd_train.measuring.card import CLIPS, add_figures_to_bundle
+from kwsd_train.measuring.evaluate import (
+    ClipReport,
+    evaluate_on_clips,
+    format_clip_report,
+    make_clip_report,
+    wilson_proportion,
+)
 
 LABELS = ["_silence_", "_unknown_", "no", "yes"]
 MODELS = Path(__file__).parents[3] / "models"
 
 
 @pytest.fixture(scope="module")
-def figures(clips: Path) -> Report:
-    return evaluate(load_model(MODELS / "default"), clips, "validation")[0]
+def figures(clips: Path) -> ClipReport:
+    return evaluate_on_clips(load_model(MODELS / "default"), clips, "validation")[0]
 
 
 def test_the_interval_is_wilson_s() -> None:
     # Newcombe, Statistics in Medicine 17 (1998), p. 857, table I, method 3.
-    share = wilson(81, 263)
+    share = wilson_proportion(81, 263)
     assert (round(share.low, 4), round(share.high, 4)) == (0.2553, 0.3662)
-    assert (round(wilson(0, 20).low, 4), round(wilson(0, 20).high, 4)) == (0.0, 0.1611)
+    assert (round(wilson_proportion(0, 20).low, 4), round(wilson_proportion(0, 20).high, 4)) == (0.0, 0.1611)
 
 
 def test_scores_are_counted_by_the_word_that_was_spoken() -> None:
@@ -41,7 +47,7 @@ def test_scores_are_counted_by_the_word_that_was_spoken() -> None:
         ],
         np.float32,
     )
-    found = report(words, scores, LABELS, "all")
+    found = make_clip_report(words, scores, LABELS, "all")
     assert (found.accuracy.count, found.accuracy.of) == (2, 3)
     assert found.full
     assert (found.full.count, found.full.of) == (3, 6)
@@ -51,13 +57,13 @@ def test_scores_are_counted_by_the_word_that_was_spoken() -> None:
 
 
 def test_a_model_without_unknown_is_measured_on_its_keywords_alone(clips: Path) -> None:
-    found, measured = evaluate(load_model(MODELS / "tutorial"), clips, "validation")
+    found, measured = evaluate_on_clips(load_model(MODELS / "tutorial"), clips, "validation")
     assert found.full is None
     assert found.accuracy.of == len(measured.paths) == 32
     assert found.labels == ["down", "go", "left", "no", "right", "stop", "up", "yes"]
 
 
-def test_a_model_with_unknown_is_measured_on_every_folder(figures: Report) -> None:
+def test_a_model_with_unknown_is_measured_on_every_folder(figures: ClipReport) -> None:
     assert figures.accuracy.of == 32
     assert figures.full
     assert figures.full.of == 52 + 1  # and digital silence
@@ -67,25 +73,25 @@ def test_a_model_with_unknown_is_measured_on_every_folder(figures: Report) -> No
 def test_a_split_without_clips_is_refused(clips: Path) -> None:
     model = load_model(MODELS / "default")
     with pytest.raises(UsageError, match="no usable clip"):
-        evaluate(model, clips, "testing")
+        evaluate_on_clips(model, clips, "testing")
     with pytest.raises(UsageError, match="there is no split 'test'"):
-        evaluate(model, clips, "test")
+        evaluate_on_clips(model, clips, "test")
 
 
-def test_the_table_says_what_the_report_says(figures: Report) -> None:
-    lines = table(figures).splitlines()
+def test_the_table_says_what_the_report_says(figures: ClipReport) -> None:
+    lines = format_clip_report(figures).splitlines()
     assert lines[0].startswith("validation, keywords alone:")
     assert lines[0].endswith(f"{figures.accuracy.count} of 32")
-    assert msgspec.json.decode(msgspec.json.encode(figures), type=Report) == figures
+    assert msgspec.json.decode(msgspec.json.encode(figures), type=ClipReport) == figures
 
 
-def test_noted_figures_are_in_the_bundle_and_its_card(figures: Report, tmp_path: Path) -> None:
+def test_noted_figures_are_in_the_bundle_and_its_card(figures: ClipReport, tmp_path: Path) -> None:
     bundle = tmp_path / "bundle"
     bundle.mkdir()
     for file in (MODELS / "default").iterdir():
         (bundle / file.name).write_bytes(file.read_bytes())
-    card.note(bundle, card.CLIPS, figures)
+    add_figures_to_bundle(bundle, CLIPS, figures)
     read = read_bundle(bundle)
-    assert msgspec.convert(read.metrics["clips"], Report) == figures
+    assert msgspec.convert(read.metrics["clips"], ClipReport) == figures
     assert f"{figures.accuracy.count} of 32" in (bundle / "MODEL_CARD.md").read_text()
     assert read.files["MODEL_CARD.md"].size == (bundle / "MODEL_CARD.md").stat().st_size

@@ -9,8 +9,13 @@ import soundfile
 from kwsd import load_model
 from kwsd.cli.demo import FOLDER
 from kwsd.errors import AudioDataError, UsageError
-from kwsd_train.measuring import streaming
-from kwsd_train.measuring.streaming import Sources, garwood, hear
+from kwsd_train.measuring.streaming import (
+    EvaluationData,
+    format_stream_report,
+    garwood_rate,
+    make_stream_report,
+    score_evaluation_data,
+)
 
 MODEL = load_model()
 
@@ -28,19 +33,19 @@ MODEL = load_model()
     ],
 )
 def test_the_interval_of_a_rate_is_the_published_one(count: int, low: float, high: float) -> None:
-    rate = garwood(count, 2.0)
+    rate = garwood_rate(count, 2.0)
     assert rate.per_hour == count / 2
     assert rate.low == pytest.approx(low / 2, abs=5e-4)
     assert rate.high == pytest.approx(high / 2, abs=5e-4)
 
 
 def test_without_hours_nothing_is_known_of_a_rate() -> None:
-    assert garwood(0, 0).high == float("inf")
+    assert garwood_rate(0, 0).high == float("inf")
 
 
 def test_figures_of_a_marked_recording_add_up(clips: Path) -> None:
-    sources = Sources(None, positives=FOLDER, negatives=clips / "house")
-    found = streaming.report(MODEL, sources, hear(MODEL, sources))
+    sources = EvaluationData(None, positives=FOLDER, negatives=clips / "house")
+    found = make_stream_report(MODEL, sources, score_evaluation_data(MODEL, sources))
     figures = found.streams["demo"]
     assert figures.missed.of == sum(share.of for share in figures.missed_by_word.values())
     assert figures.missed.count == sum(share.count for share in figures.missed_by_word.values())
@@ -50,15 +55,17 @@ def test_figures_of_a_marked_recording_add_up(clips: Path) -> None:
 
 
 def test_word_folders_of_the_user_become_one_clean_stream(clips: Path) -> None:
-    trials = hear(MODEL, Sources(None, positives=clips, negatives=clips / "house", per_keyword=1))
+    trials = score_evaluation_data(
+        MODEL, EvaluationData(None, positives=clips, negatives=clips / "house", per_keyword=1)
+    )
     assert [trial.name for trial in trials.streams] == ["clean"]
     assert sorted(spoken.word for spoken in trials.streams[0].spoken) == sorted(MODEL.keywords)
 
 
 def test_the_table_names_every_stream_word_and_kind(clips: Path) -> None:
-    sources = Sources(None, positives=FOLDER, negatives=clips / "house")
-    found = streaming.report(MODEL, sources, hear(MODEL, sources))
-    shown = streaming.table(found)
+    sources = EvaluationData(None, positives=FOLDER, negatives=clips / "house")
+    found = make_stream_report(MODEL, sources, score_evaluation_data(MODEL, sources))
+    shown = format_stream_report(found)
     for name in ("demo", "own", "down", "yes", "latency median", "false alarms"):
         assert name in shown
 
@@ -66,28 +73,28 @@ def test_the_table_names_every_stream_word_and_kind(clips: Path) -> None:
 @pytest.mark.parametrize(
     ("sources", "message"),
     [
-        (Sources(None, negatives=FOLDER), "give --data, or --positives"),
-        (Sources(None, positives=FOLDER), "give --data, or --negatives"),
+        (EvaluationData(None, negatives=FOLDER), "give --data, or --positives"),
+        (EvaluationData(None, positives=FOLDER), "give --data, or --negatives"),
     ],
 )
-def test_missing_recordings_are_asked_for(sources: Sources, message: str) -> None:
+def test_missing_recordings_are_asked_for(sources: EvaluationData, message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        hear(MODEL, sources)
+        score_evaluation_data(MODEL, sources)
 
 
 def test_marks_that_name_no_keyword_are_refused(clips: Path, tmp_path: Path) -> None:
     (tmp_path / "own.flac").write_bytes((FOLDER / "demo.flac").read_bytes())
     (tmp_path / "own.csv").write_text("word,start_s,end_s\nbanana,1,2\n")
-    with pytest.raises(UsageError, match="no keyword of model default is spoken"):
-        hear(MODEL, Sources(None, positives=tmp_path, negatives=clips / "house"))
+    with pytest.raises(UsageError, match="contain no keyword of model default"):
+        score_evaluation_data(MODEL, EvaluationData(None, positives=tmp_path, negatives=clips / "house"))
 
 
 def test_a_recording_of_the_user_at_another_rate_is_named(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "evening.wav", np.zeros(44_100, np.float32), 44_100)
     with pytest.raises(AudioDataError, match=r"evening\.wav has 44100 Hz"):
-        hear(MODEL, Sources(None, positives=FOLDER, negatives=tmp_path))
+        score_evaluation_data(MODEL, EvaluationData(None, positives=FOLDER, negatives=tmp_path))
 
 
 def test_an_unknown_split_is_refused() -> None:
     with pytest.raises(UsageError, match="there is no split 'test'"):
-        Sources(FOLDER, split="test")
+        EvaluationData(FOLDER, split="test")

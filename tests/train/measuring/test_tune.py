@@ -13,8 +13,14 @@ from kwsd.errors import UsageError
 from kwsd.models.bundle import read_bundle
 from kwsd.models.find import find_model
 from kwsd_train.cli import app
-from kwsd_train.measuring import tune
-from kwsd_train.measuring.streaming import Sources, Trials, hear
+from kwsd_train.measuring.streaming import EvaluationData, ScoredData, score_evaluation_data
+from kwsd_train.measuring.tune import (
+    EQUAL_MISS_RATE,
+    DetCurve,
+    choose_operating_point,
+    compute_det_curves,
+    measure_settings,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -23,38 +29,38 @@ RATE = 1000.0  # one false alarm in the four seconds of the test
 
 
 @pytest.fixture(scope="module")
-def trials(clips: Path) -> Trials:
-    return hear(MODEL, Sources(None, positives=FOLDER, negatives=clips / "house"))
+def scored(clips: Path) -> ScoredData:
+    return score_evaluation_data(MODEL, EvaluationData(None, positives=FOLDER, negatives=clips / "house"))
 
 
 @pytest.fixture(scope="module")
-def curves(trials: Trials) -> list[tune.Curve]:
-    return tune.sweep(trials, MODEL.detector, RATE, lambda _: None)
+def curves(scored: ScoredData) -> list[DetCurve]:
+    return compute_det_curves(scored, MODEL.detector, RATE, lambda _: None)
 
 
-def test_a_lower_threshold_never_misses_a_word_that_a_higher_one_finds(curves: list[tune.Curve]) -> None:
+def test_a_lower_threshold_never_misses_a_word_that_a_higher_one_finds(curves: list[DetCurve]) -> None:
     for curve in curves:
         assert [p.threshold for p in curve] == sorted((p.threshold for p in curve), reverse=True)
     single = next(c for c in curves if (c[0].settings.smoothing_windows, c[0].settings.hits) == (1, 1))
     assert single[-1].missed.count < single[0].missed.count
 
 
-def test_the_chosen_point_keeps_to_the_rate_and_no_sooner_one_misses_as_few(curves: list[tune.Curve]) -> None:
-    point = tune.choose(curves, RATE)
+def test_the_chosen_point_keeps_to_the_rate_and_no_sooner_one_misses_as_few(curves: list[DetCurve]) -> None:
+    point = choose_operating_point(curves, RATE)
     assert point.false_alarms.all.per_hour <= RATE
     assert point.latency_p95_s <= 0.5
     allowed = [p for curve in curves for p in curve if p.false_alarms.all.per_hour <= RATE and p.latency_p95_s <= 0.5]
     fewest = min(p.missed.share for p in allowed)
-    assert point.missed.share <= fewest + tune.NO_DIFFERENCE
+    assert point.missed.share <= fewest + EQUAL_MISS_RATE
     assert point.latency_median_s == min(
-        p.latency_median_s for p in allowed if p.missed.share <= fewest + tune.NO_DIFFERENCE
+        p.latency_median_s for p in allowed if p.missed.share <= fewest + EQUAL_MISS_RATE
     )
 
 
-def test_a_rate_that_no_settings_reach_is_said(trials: Trials) -> None:
-    never = [[tune.measure(trials, MODEL.detector)]]
-    with pytest.raises(UsageError, match="no settings find words within"):
-        tune.choose(never, -1.0)
+def test_a_rate_that_no_settings_reach_is_said(scored: ScoredData) -> None:
+    never = [[measure_settings(scored, MODEL.detector)]]
+    with pytest.raises(UsageError, match="no settings detect words within"):
+        choose_operating_point(never, -1.0)
 
 
 def test_the_command_writes_a_bundle_that_kwsd_reads(clips: Path, tmp_path: Path) -> None:

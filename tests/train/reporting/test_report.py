@@ -19,12 +19,12 @@ from kwsd.errors import OutputError, UsageError
 from kwsd_train.cli import app
 from kwsd_train.data import survey
 from kwsd_train.data.dataset import load_clips
-from kwsd_train.measuring.streaming import Sources
+from kwsd_train.measuring.streaming import EvaluationData
 from kwsd_train.recipe import Recipe
-from kwsd_train.reporting import report
-from kwsd_train.reporting.page import Cell, Html, gallery, table
-from kwsd_train.training import fit
-from kwsd_train.training import run as run_folder
+from kwsd_train.reporting.page import Gallery, GalleryClip, Player, Section, ShadedCount, Table, render_page
+from kwsd_train.reporting.report import NO_STREAMS, evaluate_all_clips, write_html_report
+from kwsd_train.training.fit import start_run
+from kwsd_train.training.run_folder import read_run_history
 
 pytestmark = [
     # Keras 3.15 saves models by a numpy interface that is going away.
@@ -98,7 +98,7 @@ def suspicious(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(tutorial: Recipe, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of the tutorial's recipe on two words."""
     folder = tmp_path_factory.mktemp("runs") / "tiny"
-    fit.start(tutorial, data, folder, print)
+    start_run(tutorial, data, folder, print)
     return folder
 
 
@@ -108,8 +108,8 @@ def page(suspicious: Path, run: Path, tmp_path_factory: pytest.TempPathFactory) 
     model = load_model()
     model = model.with_thresholds(dict.fromkeys(model.keywords, 0.3))
     path = tmp_path_factory.mktemp("report") / "report.html"
-    sources = Sources(suspicious, split="all", per_keyword=1)
-    report.write(path, model, sources, run_folder.read_history(run), print)
+    sources = EvaluationData(suspicious, split="all", per_keyword=1)
+    write_html_report(path, model, sources, read_run_history(run), print)
     return path
 
 
@@ -144,7 +144,8 @@ def test_every_sound_can_be_played_and_has_a_name(shown: dict[str, Any]) -> None
 
 
 def test_a_path_below_a_picture_breaks_after_its_folder() -> None:
-    assert "no/<wbr>one_nohash_0.wav<" in gallery([(Html(""), "no/one_nohash_0.wav")])
+    clip = GalleryClip("a picture", "data:,", Player("no/one_nohash_0.wav", "data:,"))
+    assert "no/<wbr>one_nohash_0.wav<" in render_page("title", "lead", [Section("clips", [Gallery([clip])])])
 
 
 @needs_chromium
@@ -152,7 +153,7 @@ def test_the_contents_lead_to_every_section(shown: dict[str, Any]) -> None:
     headings = [
         "Summary",
         "Data",
-        "Clips to look into",
+        "Clips to check",
         "A few clips of each word",
         "Training",
         "Single clips",
@@ -167,7 +168,7 @@ def test_every_table_has_a_caption_and_headers_for_all_its_cells(shown: dict[str
     assert all(caption and set(rows) == {columns} for caption, columns, rows in shown["tables"])
     assert set(shown["scopes"]) == {"row", "col"}
     captions = [caption for caption, _, _ in shown["tables"]]
-    assert "Right, by word" in captions
+    assert "Accuracy by word" in captions
     assert "Words in streams" in captions
 
 
@@ -191,29 +192,29 @@ def test_a_dark_browser_gets_light_text_and_dark_figures(shown: dict[str, Any], 
 
 def test_the_clip_that_is_filed_under_another_word_is_a_duplicate_and_mislabelled(suspicious: Path) -> None:
     clips, model = load_clips(suspicious), load_model()
-    (group,) = survey.duplicates(clips)
+    (group,) = survey.find_duplicates(clips)
     names = {f"{clips.paths[index].parent.name}/{clips.paths[index].stem}" for index in group}
     assert "no/wrong_nohash_0" in names
     assert {name.partition("/")[0] for name in names} == {"no", "yes"}
-    heard = report.hear(model, suspicious, "all", print)
-    surest = survey.mislabelled(heard.doubts)[0]
-    assert heard.name(surest.clip) == "no/wrong_nohash_0.flac"
-    assert surest.taken_for == "yes"
+    evaluation = evaluate_all_clips(model, suspicious, "all", print)
+    surest = survey.find_mislabelled(evaluation.comparisons)[0]
+    assert evaluation.clip_name(surest.clip) == "no/wrong_nohash_0.flac"
+    assert surest.other_label == "yes"
 
 
 def test_the_clip_in_which_nothing_is_heard_is_silent(suspicious: Path) -> None:
     clips = load_clips(suspicious)
-    measures = survey.measure(clips)
-    assert [clips.paths[index].name for index in survey.silent(measures)] == ["quiet_nohash_0.flac"]
-    assert measures.seconds[survey.silent(measures)[0]] == 0.75
+    measures = survey.measure_clips(clips)
+    assert [clips.paths[index].name for index in survey.find_silent(measures)] == ["quiet_nohash_0.flac"]
+    assert measures.seconds[survey.find_silent(measures)[0]] == 0.75
 
 
 def test_doubts_come_with_the_worst_first_and_leave_out_words_that_are_no_label() -> None:
     words = np.array(["yes", "no", "cat"])
     scores = np.array([[0.8, 0.2], [0.05, 0.95], [0.5, 0.5]], np.float32)
-    found = survey.doubts(words, scores, ["no", "yes"])
-    assert [(doubt.clip, doubt.taken_for) for doubt in found] == [(1, "yes"), (0, "no")]
-    assert [doubt.clip for doubt in survey.mislabelled(found)] == [1]
+    found = survey.compare_labels(words, scores, ["no", "yes"])
+    assert [(comparison.clip, comparison.other_label) for comparison in found] == [(1, "yes"), (0, "no")]
+    assert [comparison.clip for comparison in survey.find_mislabelled(found)] == [1]
 
 
 def test_the_command_reports_on_a_run_without_streams_where_there_is_nothing_to_make_them_of(
@@ -222,9 +223,9 @@ def test_the_command_reports_on_a_run_without_streams_where_there_is_nothing_to_
     arguments = ["report", "--run", str(run), "--data", str(data / "speech_commands")]
     result = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path / "page.html")], catch_exceptions=False)
     assert result.exit_code == 0
-    assert report.NO_STREAMS in result.stderr
+    assert NO_STREAMS in result.stderr
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert report.NO_STREAMS in text
+    assert NO_STREAMS in text
     assert "After 2 epochs" in text
     assert re.search(r"wrote .*page\.html, \d+\.\d MB", result.stderr)
 
@@ -232,10 +233,10 @@ def test_the_command_reports_on_a_run_without_streams_where_there_is_nothing_to_
 def test_a_model_that_finds_no_word_in_the_streams_has_no_latency(data: Path, tmp_path: Path) -> None:
     model = load_model()
     model = model.with_thresholds(dict.fromkeys(model.keywords, 1.0))
-    report.write(tmp_path / "page.html", model, Sources(data, split="all", per_keyword=1), [], print)
+    write_html_report(tmp_path / "page.html", model, EvaluationData(data, split="all", per_keyword=1), [], print)
     text = (tmp_path / "page.html").read_text(encoding="utf-8")
     assert "<dd>100.0% <small>of " in text  # missed
-    assert "<dt>Latency, median</dt><dd>none <small>95 % within: none</small></dd>" in text
+    assert "<dt>Latency, median</dt><dd>none <small>95th percentile: none</small></dd>" in text
 
 
 def test_a_run_with_other_labels_than_the_model_is_refused(run: Path, data: Path, tmp_path: Path) -> None:
@@ -254,9 +255,13 @@ def test_a_run_with_other_labels_than_the_model_is_refused(run: Path, data: Path
         CliRunner().invoke(app, arguments, catch_exceptions=False)
 
 
-def test_text_in_a_table_is_escaped_and_html_is_put_into_a_cell_unless_it_is_one() -> None:
-    row = ["name", "<td>", Html("<b>bold</b>"), Cell("<td class='x'>1</td>")]
-    assert "<td>&lt;td&gt;</td><td><b>bold</b></td><td class='x'>1</td></tr>" in table("caption", [""] * 4, [row])
+def test_all_text_is_escaped() -> None:
+    row = ["<name>", "<td>", Player("<sound>", "data:,"), ShadedCount(1, 0.5)]
+    table = Table("<caption>", ["<head>", "", "", ""], [row])
+    shown = render_page("<title>", "<lead>", [Section("<section>", [table])])
+    names = ("title", "lead", "section", "caption", "head", "name", "td", "sound")
+    assert all(f"&lt;{name}&gt;" in shown for name in names)
+    assert not any(f"<{name}>" in shown for name in ("lead", "name", "sound"))
 
 
 @pytest.mark.parametrize(
@@ -275,4 +280,4 @@ def test_a_page_that_cannot_be_written_is_said_before_anything_is_read(name: str
     (tmp_path / "folder").mkdir()
     (tmp_path / "closed.html").touch(0o400)
     with pytest.raises(OutputError, match=f"cannot write .*: {reason}"):
-        report.write(tmp_path / name, load_model(), Sources(tmp_path / "no data"), [], print)
+        write_html_report(tmp_path / name, load_model(), EvaluationData(tmp_path / "no data"), [], print)

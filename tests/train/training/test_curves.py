@@ -14,7 +14,8 @@ from helpers.terminal import Terminal
 from rich.cells import cell_len
 from rich.console import Console
 
-from kwsd_train.training.curves import MARK, Curves, History, Scale, Screen, braille
+from kwsd_train.training.curves import MARK, CurveScale, TrainingCurves, TrainingDisplay, draw_braille_line
+from kwsd_train.training.run_folder import History
 
 COLOUR = re.compile(rb"\x1b\[[0-9;]*3[0-7]")
 BRAILLE = re.compile("[\u2801-\u28ff]")
@@ -28,9 +29,9 @@ def history(epochs: int) -> History:
     ]
 
 
-def shown(drawn: Curves | Screen, width: int, height: int) -> list[str]:
+def shown(drawn: TrainingCurves | TrainingDisplay, width: int, height: int) -> list[str]:
     console = Console(file=io.StringIO(), width=width, height=height)
-    console.print(drawn.draw() if isinstance(drawn, Screen) else drawn)
+    console.print(drawn.draw() if isinstance(drawn, TrainingDisplay) else drawn)
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue().splitlines()
 
@@ -49,39 +50,39 @@ def terminal(streaming_file: Path, data: Path, tmp_path: Path) -> Iterator[Termi
 
 
 def test_a_straight_line_is_straight() -> None:
-    assert braille([0, 1], Scale(0, 1), 2, 1, 2) == ["⡠⠊"]
-    assert braille([0, 1], Scale(0, 1), 2, 2, 2) == ["\u2800⡜", "⡜\u2800"]
-    assert braille([1, 1, 1], Scale(0, 1), 3, 1, 3) == ["⠉⠉⠉"]
+    assert draw_braille_line([0, 1], CurveScale(0, 1), 2, 1, 2) == ["⡠⠊"]
+    assert draw_braille_line([0, 1], CurveScale(0, 1), 2, 2, 2) == ["\u2800⡜", "⡜\u2800"]
+    assert draw_braille_line([1, 1, 1], CurveScale(0, 1), 3, 1, 3) == ["⠉⠉⠉"]
 
 
 def test_a_line_leaves_room_for_the_epochs_to_come() -> None:
-    (line,) = braille([0.5, 0.5], Scale(0, 1), 10, 1, 4)
+    (line,) = draw_braille_line([0.5, 0.5], CurveScale(0, 1), 10, 1, 4)
     assert BRAILLE.findall(line) == ["⠤"] * 3 + ["⠄"]
-    assert braille([0.3], Scale(0, 1), 4, 1, 1)[0][1:] == "\u2800" * 3
+    assert draw_braille_line([0.3], CurveScale(0, 1), 4, 1, 1)[0][1:] == "\u2800" * 3
 
 
 def test_figures_that_are_all_the_same_are_drawn() -> None:
-    assert BRAILLE.search(braille([0.5, 0.5], Scale(0.5, 0.5), 4, 1, 2)[0])
+    assert BRAILLE.search(draw_braille_line([0.5, 0.5], CurveScale(0.5, 0.5), 4, 1, 2)[0])
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf])
 def test_a_loss_that_is_no_number_is_left_out(loss: float) -> None:
     figures = history(3)
     figures[2] |= {"loss": loss, "val_loss": loss}
-    lines = shown(Curves(figures, 3), width=100, height=30)
+    lines = shown(TrainingCurves(figures, 3), width=100, height=30)
     assert "".join(lines).count(MARK) == 2 + 3 + 1
     assert lines[1].split("│")[1].split()[0] == "1.2"
 
 
 def test_figures_without_any_number_are_no_line() -> None:
     figures = [row | {"loss": math.nan, "val_loss": math.nan} for row in history(2)]
-    lines = shown(Curves(figures, 2), width=100, height=30)
+    lines = shown(TrainingCurves(figures, 2), width=100, height=30)
     assert not any(BRAILLE.search(line.split("│")[1]) for line in lines[1:9])
 
 
 def test_the_extremes_are_on_the_first_and_the_last_line_beside_their_numbers() -> None:
     figures = [row | {"val_loss": 3.0} for row in history(8)]
-    lines = shown(Curves(figures, 8), width=100, height=30)
+    lines = shown(TrainingCurves(figures, 8), width=100, height=30)
     highest, lowest = (line.split("│")[1] for line in (lines[1], lines[8]))
     assert highest.split()[0] == "3"
     assert highest.count(MARK) == 8
@@ -91,21 +92,21 @@ def test_the_extremes_are_on_the_first_and_the_last_line_beside_their_numbers() 
 
 
 def test_training_and_validation_differ_without_colours() -> None:
-    text = "\n".join(shown(Curves(history(6), 20), width=100, height=30))
+    text = "\n".join(shown(TrainingCurves(history(6), 20), width=100, height=30))
     assert text.count(MARK) == 2 * 6 + 1
     assert len(BRAILLE.findall(text)) > 2 * 6
     assert "loss  training 0.167, validation 0.2" in text
 
 
 def test_before_the_first_epoch_there_are_the_bars_alone() -> None:
-    lines = shown(Screen(Console(), [], epochs=3, steps=10), width=80, height=30)
+    lines = shown(TrainingDisplay(Console(), [], epochs=3, steps=10), width=80, height=30)
     assert [line.split("  ")[0] for line in lines] == ["epoch 1 of 3", "all epochs"]
 
 
 @pytest.mark.parametrize("size", [(120, 40), (80, 24), (50, 40), (50, 24), (40, 8)])
 def test_the_picture_fits_the_terminal_with_its_bars(size: tuple[int, int]) -> None:
     width, height = size
-    lines = shown(Screen(Console(), history(9), epochs=20, steps=10), width, height)
+    lines = shown(TrainingDisplay(Console(), history(9), epochs=20, steps=10), width, height)
     assert len(lines) < height
     assert max(map(cell_len, lines)) <= width
     assert lines[-1].startswith("all epochs")
@@ -113,12 +114,12 @@ def test_the_picture_fits_the_terminal_with_its_bars(size: tuple[int, int]) -> N
 
 
 def test_a_run_that_goes_on_begins_where_it_was() -> None:
-    lines = shown(Screen(Console(), history(5), epochs=20, steps=10), width=80, height=30)
+    lines = shown(TrainingDisplay(Console(), history(5), epochs=20, steps=10), width=80, height=30)
     assert "25 %" in lines[-1]
 
 
 def test_training_that_stops_early_has_no_time_left() -> None:
-    screen = Screen(Console(file=io.StringIO()), history(5), epochs=20, steps=10)
+    screen = TrainingDisplay(Console(file=io.StringIO()), history(5), epochs=20, steps=10)
     screen.on_train_end()
     lines = shown(screen, width=80, height=30)
     assert "100 %" in lines[-1]
@@ -135,8 +136,8 @@ def test_a_terminal_shows_bars_and_curves_and_is_left_in_order(terminal: Termina
     last = text[text.rindex("╭─ loss") :]
     assert MARK in last
     assert BRAILLE.search(last)
-    assert re.search(r"epoch 2 of 2 ━+ +100 % .* gone, .* left\n", last)
-    assert re.search(r"all epochs +━+ +100 % .* gone, 0:00:00 left\n", last)
+    assert re.search(r"epoch 2 of 2 ━+ +100 % .* elapsed, .* left\n", last)
+    assert re.search(r"all epochs +━+ +100 % .* elapsed, 0:00:00 left\n", last)
     assert last.splitlines()[-1] == str(next((tmp_path / "runs").iterdir()))  # on standard output
     assert COLOUR.search(terminal.drawn)
     # The cursor is there again.
@@ -146,7 +147,7 @@ def test_a_terminal_shows_bars_and_curves_and_is_left_in_order(terminal: Termina
 def test_who_wants_no_colours_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
     def drawn() -> str:
         console = Console(file=io.StringIO(), force_terminal=True, color_system="truecolor", width=80, height=30)
-        console.print(Screen(console, history(5), epochs=20, steps=10).draw())
+        console.print(TrainingDisplay(console, history(5), epochs=20, steps=10).draw())
         assert isinstance(console.file, io.StringIO)
         return console.file.getvalue()
 

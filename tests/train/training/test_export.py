@@ -14,11 +14,11 @@ from kwsd.errors import OutputError, UsageError
 from kwsd.frontend import Float32
 from kwsd.models.bundle import read_bundle
 from kwsd_train.data.dataset import load_clips
-from kwsd_train.data.features import as_float, spectrograms
+from kwsd_train.data.features import as_float, compute_spectrograms
 from kwsd_train.recipe import Recipe, Resnet
-from kwsd_train.training import fit
-from kwsd_train.training import run as run_folder
-from kwsd_train.training.export import export
+from kwsd_train.training.export import export_bundle
+from kwsd_train.training.fit import start_run, training_examples
+from kwsd_train.training.run_folder import load_network, read_run_settings
 
 pytestmark = [
     # Keras 3.15 saves models by a numpy interface that is going away.
@@ -39,14 +39,14 @@ def windows(clips: Path) -> Float32:
 def run(request: pytest.FixtureRequest, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of either kind of network."""
     folder = tmp_path_factory.mktemp("runs") / str(request.param)
-    fit.start(request.getfixturevalue(request.param), data, folder, print)
+    start_run(request.getfixturevalue(request.param), data, folder, print)
     return folder
 
 
 @pytest.fixture(scope="module")
 def bundle(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("bundles") / run.name
-    export(run, folder, "float32", saved_model=True)
+    export_bundle(run, folder, "float32", saved_model=True)
     return folder
 
 
@@ -56,20 +56,20 @@ def logits_of(bundle: Path, windows: Float32) -> Float32:
 
 
 def test_a_bundle_says_where_it_comes_from(run: Path, bundle: Path) -> None:
-    read, settings = read_bundle(bundle), run_folder.read_settings(run)
+    read, settings = read_bundle(bundle), read_run_settings(run)
     assert read.labels == settings.labels
     assert read.training["listing_sha256"] == settings.listing_sha256
     assert read.training["data"] == Path(settings.data).name
 
 
 def test_litert_gives_the_scores_of_the_keras_network(run: Path, bundle: Path, windows: Float32) -> None:
-    logits = run_folder.load_network(run).predict(spectrograms(windows), verbose=0)
+    logits = load_network(run).predict(compute_spectrograms(windows), verbose=0)
     expected = keras.ops.convert_to_numpy(keras.ops.softmax(logits))
     np.testing.assert_allclose(load_model(bundle).predict(windows), expected, rtol=0, atol=1e-5)
 
 
 def test_float16_weights_give_nearly_the_same_scores(run: Path, bundle: Path, windows: Float32, tmp_path: Path) -> None:
-    smaller = export(run, tmp_path / "float16", "float16")
+    smaller = export_bundle(run, tmp_path / "float16", "float16")
     assert smaller.files["model.tflite"].size < 0.7 * read_bundle(bundle).files["model.tflite"].size
     scores = load_model(tmp_path / "float16").predict(windows)
     np.testing.assert_allclose(scores, load_model(bundle).predict(windows), rtol=0, atol=1e-3)
@@ -79,8 +79,8 @@ def test_float16_weights_give_nearly_the_same_scores(run: Path, bundle: Path, wi
 def test_int8_computes_the_convolutions_and_leaves_the_log_mel_layer_alone(
     run: Path, windows: Float32, tmp_path: Path
 ) -> None:
-    export(run, tmp_path / "float32", "float32")
-    export(run, tmp_path / "int8", "int8")
+    export_bundle(run, tmp_path / "float32", "float32")
+    export_bundle(run, tmp_path / "int8", "int8")
     scores = load_model(tmp_path / "int8").predict(windows)
     np.testing.assert_allclose(scores, load_model(tmp_path / "float32").predict(windows), rtol=0, atol=0.1)
     interpreter = Interpreter(str(tmp_path / "int8" / "model.tflite"))
@@ -92,8 +92,8 @@ def test_int8_computes_the_convolutions_and_leaves_the_log_mel_layer_alone(
 def test_int8_leaves_a_convolution_of_one_channel_alone(streaming: Recipe, data: Path, tmp_path: Path) -> None:
     optimizer = msgspec.structs.replace(streaming.optimizer, warmup_epochs=0)
     recipe = msgspec.structs.replace(streaming, epochs=1, optimizer=optimizer, network=Resnet([8, 12, 16], 0.1))
-    fit.start(recipe, data, tmp_path / "run", print)
-    export(tmp_path / "run", tmp_path / "int8", "int8")
+    start_run(recipe, data, tmp_path / "run", print)
+    export_bundle(tmp_path / "run", tmp_path / "int8", "int8")
     details = Interpreter(str(tmp_path / "int8" / "model.tflite")).get_tensor_details()
     given = {tuple(tensor["shape"]): tensor["dtype"] for tensor in details if "Relu" in tensor["name"]}
     assert given[1, 62, 20, 8] is np.float32
@@ -101,9 +101,9 @@ def test_int8_leaves_a_convolution_of_one_channel_alone(streaming: Recipe, data:
 
 
 def test_int8_needs_the_data_of_the_run(run: Path, tmp_path: Path) -> None:
-    settings = msgspec.structs.replace(run_folder.read_settings(run), data=str(tmp_path / "gone"))
+    settings = msgspec.structs.replace(read_run_settings(run), data=str(tmp_path / "gone"))
     with pytest.raises(UsageError, match="there is no data folder"):
-        fit.training_examples(settings, 8)
+        training_examples(settings, 8)
 
 
 def test_the_savedmodel_and_litert_give_the_same_scores(bundle: Path, windows: Float32) -> None:
@@ -129,12 +129,12 @@ def test_both_signatures_of_the_tutorial_agree(bundle: Path, clips: Path, tmp_pa
 
 
 def test_an_older_bundle_is_replaced_and_anything_else_is_left_alone(run: Path, tmp_path: Path) -> None:
-    export(run, tmp_path / "old")
-    export(run, tmp_path / "old")
+    export_bundle(run, tmp_path / "old")
+    export_bundle(run, tmp_path / "old")
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.txt").write_text("not yours")
-    with pytest.raises(OutputError, match="exists and is no bundle"):
-        export(run, tmp_path / "mine")
+    with pytest.raises(OutputError, match="exists and is not a bundle"):
+        export_bundle(run, tmp_path / "mine")
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "not yours"
 
 

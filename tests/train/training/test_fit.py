@@ -13,11 +13,20 @@ import numpy as np
 import pytest
 
 from kwsd.errors import OutputError, UsageError
-from kwsd_train.data.split import speaker, split_of_speaker
+from kwsd_train.data.split import speaker_of_clip, split_of_speaker
 from kwsd_train.recipe import Recipe, Resnet
-from kwsd_train.training import fit, surgery
-from kwsd_train.training import run as run_folder
-from kwsd_train.training.export import export
+from kwsd_train.training.derived_runs import average_runs, cut_channels
+from kwsd_train.training.export import export_bundle
+from kwsd_train.training.fit import resume_run, start_run
+from kwsd_train.training.run_folder import (
+    HISTORY_FILE,
+    NETWORK_FILE,
+    SETTINGS_FILE,
+    last_checkpoint,
+    load_network,
+    read_run_history,
+    read_run_settings,
+)
 
 pytestmark = [
     # Keras 3.15 saves models by a numpy interface that is going away.
@@ -33,12 +42,12 @@ Run = Callable[..., subprocess.Popen[str]]
 def finished(tutorial: Recipe, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of the tutorial's recipe on two words."""
     run = tmp_path_factory.mktemp("runs") / "finished"
-    fit.start(tutorial, data, run, print)
+    start_run(tutorial, data, run, print)
     return run
 
 
 def history(run: Path) -> list[dict[str, float]]:
-    rows: list[dict[str, float]] = json.loads((run / run_folder.HISTORY).read_bytes())
+    rows: list[dict[str, float]] = json.loads((run / HISTORY_FILE).read_bytes())
     return rows
 
 
@@ -77,19 +86,19 @@ def test_data_that_lack_what_a_recipe_draws_from_are_refused_before_a_run_is_mad
 ) -> None:
     words, split = gone
     for clip in own_data.glob(f"speech_commands/{words}/*.flac"):
-        if split_of_speaker(speaker(clip.stem)) == split:
+        if split_of_speaker(speaker_of_clip(clip.stem)) == split:
             clip.unlink()
     assert streaming.mixture
     mixture = msgspec.structs.replace(streaming.mixture, mined=changes.get("mined", 0))
     keywords = changes.get("keywords", streaming.keywords)
     recipe = msgspec.structs.replace(streaming, mixture=mixture, keywords=keywords)
     with pytest.raises(UsageError, match=sentence):
-        fit.start(recipe, own_data, own_data / "run", print)
+        start_run(recipe, own_data, own_data / "run", print)
     assert not (own_data / "run").exists()
 
 
 def test_the_settings_say_what_was_trained_on(finished: Path, tutorial: Recipe) -> None:
-    settings = run_folder.read_settings(finished)
+    settings = read_run_settings(finished)
     assert settings.recipe == tutorial
     assert settings.labels == ["no", "yes"]
     assert settings.clips["training"] == settings.clips["validation"] == {"no": 2, "yes": 2}
@@ -103,8 +112,8 @@ def test_every_epoch_has_its_figures(finished: Path) -> None:
 
 
 def test_the_same_seed_gives_the_same_network(finished: Path, tutorial: Recipe, data: Path, tmp_path: Path) -> None:
-    fit.start(tutorial, data, tmp_path / "again", print)
-    first, second = (run_folder.load_network(run).get_weights()[-2] for run in (finished, tmp_path / "again"))
+    start_run(tutorial, data, tmp_path / "again", print)
+    first, second = (load_network(run).get_weights()[-2] for run in (finished, tmp_path / "again"))
     np.testing.assert_allclose(first, second, rtol=0, atol=1e-6)
 
 
@@ -112,7 +121,7 @@ def test_training_stops_when_validation_gets_no_better(tutorial: Recipe, data: P
     hopeless = msgspec.structs.replace(
         tutorial, epochs=30, patience=1, optimizer=msgspec.structs.replace(tutorial.optimizer, learning_rate=1.0)
     )
-    fit.start(hopeless, data, tmp_path / "run", print)
+    start_run(hopeless, data, tmp_path / "run", print)
     losses = [row["val_loss"] for row in history(tmp_path / "run")]
     assert len(losses) < 30
     assert np.argmin(losses) == len(losses) - 2
@@ -125,21 +134,21 @@ def test_a_run_whose_loss_is_no_number_ends_with_what_to_try_and_keeps_nothing_o
         tutorial, optimizer=msgspec.structs.replace(tutorial.optimizer, learning_rate=3e38)
     )
     with pytest.raises(UsageError, match="the loss is not a number after epoch 1: try a lower learning_rate"):
-        fit.start(diverging, data, tmp_path / "run", print)
-    assert [path.name for path in (tmp_path / "run").iterdir()] == [run_folder.SETTINGS]
+        start_run(diverging, data, tmp_path / "run", print)
+    assert [path.name for path in (tmp_path / "run").iterdir()] == [SETTINGS_FILE]
 
 
 def test_figures_that_are_damaged_are_named(finished: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(finished, run)
-    (run / run_folder.NETWORK).unlink()
-    (run / run_folder.HISTORY).write_text('[{"epoch": 1, "loss": null}]')
+    (run / NETWORK_FILE).unlink()
+    (run / HISTORY_FILE).write_text('[{"epoch": 1, "loss": null}]')
     with pytest.raises(UsageError, match=r"history\.json is damaged: Expected `float`"):
-        fit.resume(run, print)
+        resume_run(run, print)
 
 
 def test_a_run_without_a_finished_epoch_has_no_figures(tmp_path: Path) -> None:
-    assert run_folder.read_history(tmp_path) == []
+    assert read_run_history(tmp_path) == []
 
 
 def test_a_run_that_was_killed_goes_on_after_its_last_finished_epoch(
@@ -153,7 +162,7 @@ def test_a_run_that_was_killed_goes_on_after_its_last_finished_epoch(
     first.send_signal(signal.SIGKILL)
     first.wait()
     (run,) = (tmp_path / "runs").iterdir()
-    checkpoint = run_folder.last_checkpoint(run)
+    checkpoint = last_checkpoint(run)
     assert checkpoint
     before = history(run)[: int(checkpoint.stem[-3:])]
     assert 3 <= len(before) < 12
@@ -162,17 +171,17 @@ def test_a_run_that_was_killed_goes_on_after_its_last_finished_epoch(
     stdout, stderr = second.communicate()
     assert second.returncode == 0, stderr
     assert stdout == f"{run}\n"
-    assert f"going on after epoch {len(before)}" in stderr
+    assert f"resuming after epoch {len(before)}" in stderr
     rows = history(run)
     assert rows[: len(before)] == before
     assert [row["epoch"] for row in rows] == list(range(1, 13))
-    assert (run / run_folder.NETWORK).exists()
+    assert (run / NETWORK_FILE).exists()
 
 
 def test_a_streaming_run_is_validated_on_keywords_alone_too(streaming: Recipe, data: Path, tmp_path: Path) -> None:
-    fit.start(streaming, data, tmp_path / "run", print)
+    start_run(streaming, data, tmp_path / "run", print)
     assert all(0 <= row["val_keywords"] <= 1 for row in history(tmp_path / "run"))
-    assert run_folder.read_settings(tmp_path / "run").labels == ["_silence_", "_unknown_", "no", "yes"]
+    assert read_run_settings(tmp_path / "run").labels == ["_silence_", "_unknown_", "no", "yes"]
 
 
 def test_a_run_after_another_begins_with_its_weights(
@@ -181,11 +190,11 @@ def test_a_run_after_another_begins_with_its_weights(
     still = msgspec.structs.replace(
         tutorial, epochs=1, optimizer=msgspec.structs.replace(tutorial.optimizer, learning_rate=1e-9)
     )
-    fit.start(still, data, tmp_path / "run", print, after=finished)
-    before, after = (run_folder.load_network(run).get_weights() for run in (finished, tmp_path / "run"))
+    start_run(still, data, tmp_path / "run", print, after=finished)
+    before, after = (load_network(run).get_weights() for run in (finished, tmp_path / "run"))
     for first, second in zip(before, after, strict=True):
         np.testing.assert_allclose(first, second, rtol=0, atol=1e-6)
-    assert run_folder.read_settings(tmp_path / "run").after == "finished"
+    assert read_run_settings(tmp_path / "run").after == "finished"
 
 
 def test_a_run_after_another_may_have_more_channels_but_not_fewer_and_both_can_be_averaged(
@@ -194,24 +203,19 @@ def test_a_run_after_another_may_have_more_channels_but_not_fewer_and_both_can_b
     optimizer = msgspec.structs.replace(streaming.optimizer, learning_rate=1e-9, warmup_epochs=0)
     narrow = msgspec.structs.replace(streaming, epochs=1, optimizer=optimizer, network=Resnet([8, 12, 16], 0.1))
     wide = msgspec.structs.replace(narrow, network=Resnet([8, 16, 16], 0.1))
-    fit.start(narrow, data, tmp_path / "narrow", print)
-    fit.start(wide, data, tmp_path / "wide", print, after=tmp_path / "narrow")
-    assert (
-        run_folder.load_network(tmp_path / "wide").count_params()
-        > run_folder.load_network(tmp_path / "narrow").count_params()
-    )
+    start_run(narrow, data, tmp_path / "narrow", print)
+    start_run(wide, data, tmp_path / "wide", print, after=tmp_path / "narrow")
+    assert load_network(tmp_path / "wide").count_params() > load_network(tmp_path / "narrow").count_params()
     with pytest.raises(UsageError, match="another network or other labels"):
-        fit.start(narrow, data, tmp_path / "again", print, after=tmp_path / "wide")
-    surgery.average([tmp_path / "narrow", tmp_path / "wide"], tmp_path / "mean")
-    assert run_folder.read_settings(tmp_path / "mean").averaged == ["narrow", "wide"]
-    first, last, mean = (
-        run_folder.load_network(tmp_path / run).get_weights()[-1] for run in ("narrow", "wide", "mean")
-    )
+        start_run(narrow, data, tmp_path / "again", print, after=tmp_path / "wide")
+    average_runs([tmp_path / "narrow", tmp_path / "wide"], tmp_path / "mean")
+    assert read_run_settings(tmp_path / "mean").averaged == ["narrow", "wide"]
+    first, last, mean = (load_network(tmp_path / run).get_weights()[-1] for run in ("narrow", "wide", "mean"))
     np.testing.assert_allclose(mean, (first + last) / 2, rtol=1e-6)
-    with pytest.raises(OutputError, match="cannot make the run folder"):
-        surgery.average([tmp_path / "wide"], tmp_path / "mean")
-    with pytest.raises(UsageError, match="did not go on from"):
-        surgery.average([tmp_path / "wide", tmp_path / "narrow"], tmp_path / "other")
+    with pytest.raises(OutputError, match="cannot create the run folder"):
+        average_runs([tmp_path / "wide"], tmp_path / "mean")
+    with pytest.raises(UsageError, match="did not start with the weights of"):
+        average_runs([tmp_path / "wide", tmp_path / "narrow"], tmp_path / "other")
 
 
 @pytest.fixture
@@ -222,47 +226,47 @@ def short(streaming: Recipe) -> Recipe:
 
 
 def test_channels_can_be_cut_off_a_run_again(short: Recipe, data: Path, tmp_path: Path) -> None:
-    fit.start(short, data, tmp_path / "run", print)
-    surgery.cut(tmp_path / "run", [8, 8, 16], tmp_path / "cut")
-    whole, cut = (run_folder.load_network(tmp_path / run).get_weights() for run in ("run", "cut"))
+    start_run(short, data, tmp_path / "run", print)
+    cut_channels(tmp_path / "run", [8, 8, 16], tmp_path / "cut")
+    whole, cut = (load_network(tmp_path / run).get_weights() for run in ("run", "cut"))
     assert sum(weights.size for weights in cut) < sum(weights.size for weights in whole)
     for learned, kept in zip(whole, cut, strict=True):
         np.testing.assert_array_equal(kept, learned[tuple(slice(size) for size in kept.shape)])
-    surgery.cut(tmp_path / "cut", [8, 8, 8], tmp_path / "again")
-    settings = run_folder.read_settings(tmp_path / "again")
+    cut_channels(tmp_path / "cut", [8, 8, 8], tmp_path / "again")
+    settings = read_run_settings(tmp_path / "again")
     assert isinstance(settings.recipe.network, Resnet)
     assert (settings.cut, settings.recipe.network.channels) == ([8, 12, 16], [8, 8, 8])
     for channels in ([8, 12], [8, 12, 17], [8, 12, 16]):
         with pytest.raises(UsageError, match=r"has channels \[8, 12, 16\]: give as many, none higher, some lower"):
-            surgery.cut(tmp_path / "run", channels, tmp_path / "other")
-    with pytest.raises(OutputError, match="cannot make the run folder"):
-        surgery.cut(tmp_path / "run", [8, 8, 8], tmp_path / "cut")
-    bundle = export(tmp_path / "again", tmp_path / "bundle", "float32")
+            cut_channels(tmp_path / "run", channels, tmp_path / "other")
+    with pytest.raises(OutputError, match="cannot create the run folder"):
+        cut_channels(tmp_path / "run", [8, 8, 8], tmp_path / "cut")
+    bundle = export_bundle(tmp_path / "again", tmp_path / "bundle", "float32")
     assert bundle.training["cut"] == [8, 12, 16]
     card = (tmp_path / "bundle" / "MODEL_CARD.md").read_text()
-    assert "Of its channels, 8, 12, 16, all but the first 8, 8, 8 were cut off." in card
+    assert "The network had 8, 12, 16 channels. After training, they were cut to 8, 8, 8." in card
 
 
 def test_no_mean_is_taken_with_a_run_of_more_channels(short: Recipe, data: Path, tmp_path: Path) -> None:
-    fit.start(short, data, tmp_path / "first", print)
-    fit.start(short, data, tmp_path / "second", print, after=tmp_path / "first")
-    surgery.cut(tmp_path / "second", [8, 8, 16], tmp_path / "cut")
+    start_run(short, data, tmp_path / "first", print)
+    start_run(short, data, tmp_path / "second", print, after=tmp_path / "first")
+    cut_channels(tmp_path / "second", [8, 8, 16], tmp_path / "cut")
     with pytest.raises(UsageError, match="first has more channels than"):
-        surgery.average([tmp_path / "first", tmp_path / "cut"], tmp_path / "mean")
+        average_runs([tmp_path / "first", tmp_path / "cut"], tmp_path / "mean")
 
 
 def test_a_damaged_network_is_said(finished: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(finished, run)
-    path = run / run_folder.NETWORK
+    path = run / NETWORK_FILE
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(UsageError, match=r"network\.keras is damaged"):
-        run_folder.load_network(run)
+        load_network(run)
 
 
 def test_no_channels_can_be_cut_off_another_network(finished: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="is no resnet"):
-        surgery.cut(finished, [8], tmp_path / "cut")
+    with pytest.raises(UsageError, match="is not a resnet"):
+        cut_channels(finished, [8], tmp_path / "cut")
     assert not (tmp_path / "cut").exists()
 
 
@@ -272,7 +276,7 @@ def test_a_run_after_one_of_another_network_or_with_other_labels_is_refused(
     other_labels = msgspec.structs.replace(tutorial, keywords=["yes", "stop"])
     for recipe in (other_labels, streaming):
         with pytest.raises(UsageError, match="another network or other labels"):
-            fit.start(recipe, data, tmp_path / "run", print, after=finished)
+            start_run(recipe, data, tmp_path / "run", print, after=finished)
     assert not (tmp_path / "run").exists()
 
 
@@ -280,12 +284,12 @@ def test_a_run_after_another_may_be_regularized_otherwise(streaming: Recipe, dat
     first = msgspec.structs.replace(
         streaming, epochs=1, optimizer=msgspec.structs.replace(streaming.optimizer, warmup_epochs=0)
     )
-    fit.start(first, data, tmp_path / "first", print)
+    start_run(first, data, tmp_path / "first", print)
     gentle = msgspec.structs.replace(first.network, dropout=0.0, mask_bands=1, mask_frames=1)
-    fit.start(
+    start_run(
         msgspec.structs.replace(first, network=gentle), data, tmp_path / "second", print, after=tmp_path / "first"
     )
-    assert (tmp_path / "second" / run_folder.NETWORK).exists()
+    assert (tmp_path / "second" / NETWORK_FILE).exists()
 
 
 def test_a_run_after_one_without_an_epoch_is_refused(
@@ -294,14 +298,14 @@ def test_a_run_after_one_without_an_epoch_is_refused(
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty" / "settings.json").write_bytes((finished / "settings.json").read_bytes())
     with pytest.raises(UsageError, match="no finished epoch"):
-        fit.start(tutorial, data, tmp_path / "run", print, after=tmp_path / "empty")
+        start_run(tutorial, data, tmp_path / "run", print, after=tmp_path / "empty")
 
 
 def test_a_run_folder_is_never_overwritten(finished: Path, tutorial: Recipe, data: Path) -> None:
-    with pytest.raises(OutputError, match="cannot make the run folder"):
-        fit.start(tutorial, data, finished, print)
+    with pytest.raises(OutputError, match="cannot create the run folder"):
+        start_run(tutorial, data, finished, print)
 
 
 def test_a_folder_that_is_no_run_cannot_be_resumed(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="is no run folder"):
-        fit.resume(tmp_path, print)
+    with pytest.raises(UsageError, match="is not a run folder"):
+        resume_run(tmp_path, print)

@@ -1,1 +1,1 @@
-"""Clips, and the examples made of them."""
+"""Recordings on disk, and the training examples made from them."""

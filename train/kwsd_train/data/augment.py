@@ -1,4 +1,4 @@
-"""Augmentation of one-second windows: where the word lies, how fast, in which room, over which noise, how loud."""
+"""Augmentation of one-second windows: position of the word, speed, room, noise and level."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,27 +14,31 @@ from kwsd_train.recipe import Augmentation
 
 Rng = np.random.Generator
 
-HALF_WORD = (0.3, 0.5)
-GLUED = (0.35, 0.65)
-HISS_SLOPE = (-6.0, 3.0)
-"""Decibels an octave of a hiss, from Brownian noise (rumble) to blue."""
+HALF_WORD_SHARE = (0.3, 0.5)
+"""Lowest and highest share of a word's length that `Augmenter.cut_word` keeps."""
+GLUE_POINT = (0.35, 0.65)
+"""Range of the position inside each word at which `Augmenter.glue_words` joins them, as a share of its length."""
+HISS_SLOPE_DB = (-6.0, 3.0)
+"""Spectral slope of artificial hiss in dB per octave, from Brownian noise to blue noise."""
 NOISE_SPEED = (0.7, 1.4)
+"""Range of speed factors for changed noise."""
 NOISE_SHELF_HZ, NOISE_SHELF_DB = (200.0, 4000.0), (-12.0, 12.0)
-ENERGY_FRAME = 160  # samples, 10 ms
-OUTSIDE = 0.1
-"""Share of a keyword's energy that may lie before the window, or after it; with more gone, it is another word."""
+"""Ranges of corner frequency and gain of the shelving filters for changed noise."""
+ENERGY_FRAME = 160
+"""Samples, 10 ms: step in which the start and end of a word are located."""
+OUTSIDE_SHARE = 0.1
+"""Share of a keyword's energy that may lie before the window, or after it. With more missing, it is another word."""
 
 
 class Augmenter:
-    """Applies a recipe's augmentation to windows.
+    """Applies the augmentation of a recipe to windows.
 
     Parameters
     ----------
-    settings : Augmentation
     noise, speech : sequence of ndarray, int16
-        Recordings that windows are mixed with.
+        Recordings that are mixed into the windows.
     rooms : sequence of Path
-        Room impulse responses.
+        Files of room impulse responses.
     """
 
     def __init__(
@@ -45,7 +49,7 @@ class Augmenter:
         self.speech = speech
         self._room = audiomentations.ApplyImpulseResponse([str(room) for room in rooms], p=settings.room_share)
         lowest, highest = settings.hiss_snr_db
-        self._hiss = audiomentations.AddColorNoise(lowest, highest, *HISS_SLOPE, p=settings.hiss_share)
+        self._hiss = audiomentations.AddColorNoise(lowest, highest, *HISS_SLOPE_DB, p=settings.hiss_share)
         self._shelves = audiomentations.Compose(
             [
                 audiomentations.LowShelfFilter(*NOISE_SHELF_HZ, *NOISE_SHELF_DB, p=1.0),
@@ -56,74 +60,76 @@ class Augmenter:
         self._far = audiomentations.Gain(*settings.far_gain_db, p=settings.far_share)
 
     def __call__(self, window: Float32, rng: Rng) -> Float32:
-        """A window in another room, over noise or other speech, at another level."""
-        set_ = self.settings
+        """Return the window in a room, with noise or other speech, at another level: shape (16000,)."""
+        settings = self.settings
         window = self._room(window, SAMPLE_RATE)
-        if rng.random() < set_.noise_share:
-            window = mix(window, self._noise_crop(rng), rng.uniform(*set_.snr_db))
-        if rng.random() < set_.babble_share:
-            window = mix(window, random_crop(self.speech, rng), rng.uniform(*set_.babble_snr_db))
+        if rng.random() < settings.noise_share:
+            window = mix_at_snr(window, self._draw_noise(rng), rng.uniform(*settings.snr_db))
+        if rng.random() < settings.babble_share:
+            window = mix_at_snr(window, random_crop(self.speech, rng), rng.uniform(*settings.babble_snr_db))
         window = self._hiss(window, SAMPLE_RATE)
         window = self._far(self._gain(window, SAMPLE_RATE), SAMPLE_RATE)
         return np.clip(window, -1, 1)
 
-    def _noise_crop(self, rng: Rng) -> Float32:
-        """Noise as recorded, or made into another one: faster or slower, and of another colour."""
+    def _draw_noise(self, rng: Rng) -> Float32:
+        """Draw one second of noise, either as recorded or with another speed and spectrum."""
         if rng.random() >= self.settings.noise_change_share:
             return random_crop(self.noise, rng)
         factor = rng.uniform(*NOISE_SPEED)
         crop = random_crop(self.noise, rng, round(WINDOW_SAMPLES * factor))
         changed: Float32 = soxr.resample(crop, SAMPLE_RATE * factor, SAMPLE_RATE, quality="QQ")
-        coloured: Float32 = self._shelves(changed, SAMPLE_RATE)
-        return shift(coloured, 0)
+        filtered: Float32 = self._shelves(changed, SAMPLE_RATE)
+        return place_in_window(filtered, 0)
 
     def change_speed(self, clip: Float32, rng: Rng) -> Float32:
-        """A clip spoken faster or slower, with the pitch that follows from it."""
+        """Make a clip faster or slower; the pitch changes with the speed."""
         if rng.random() >= self.settings.speed_share:
             return clip
         factor = rng.uniform(1 - self.settings.speed, 1 + self.settings.speed)
         changed: Float32 = soxr.resample(clip, SAMPLE_RATE * factor, SAMPLE_RATE, quality="QQ")
-        return shift(changed, (WINDOW_SAMPLES - len(changed)) // 2)
+        return place_in_window(changed, (WINDOW_SAMPLES - len(changed)) // 2)
 
     def shift_word(self, clip: Float32, rng: Rng) -> Float32:
-        """A clip moved in its window as far as the recipe allows and the word stays inside."""
-        first, last = word_span(clip, OUTSIDE)
+        """Shift a clip in its window at random, within the recipe's limit; the word stays inside the window."""
+        first, last = word_span(clip, OUTSIDE_SHARE)
         farthest = round(self.settings.shift_s * SAMPLE_RATE)
-        return shift(clip, int(rng.integers(-min(farthest, first), min(farthest, WINDOW_SAMPLES - last) + 1)))
+        return place_in_window(clip, int(rng.integers(-min(farthest, first), min(farthest, WINDOW_SAMPLES - last) + 1)))
 
     def cut_word(self, clip: Float32, rng: Rng) -> Float32:
-        """A window that holds only the first or the last 30 to 50 % of a word, as a stream shows it."""
-        first, last = word_span(clip, OUTSIDE / 2)
-        seen = round(rng.uniform(*HALF_WORD) * (last - first))
-        return shift(clip, int(rng.choice([WINDOW_SAMPLES - (first + seen), seen - last])))
+        """Return a window with only the first or last 30 to 50 % of a word, which also occurs in a stream."""
+        first, last = word_span(clip, OUTSIDE_SHARE / 2)
+        kept = round(rng.uniform(*HALF_WORD_SHARE) * (last - first))
+        return place_in_window(clip, int(rng.choice([WINDOW_SAMPLES - (first + kept), kept - last])))
 
     def glue_words(self, first: Float32, second: Float32, rng: Rng) -> Float32:
-        """A word that does not exist: the first part of one and the last part of another."""
+        """Make a word that does not exist from the first part of one word and the last part of another."""
         (first_begin, first_end), (second_begin, second_end) = (
-            word_span(clip, OUTSIDE / 2) for clip in (first, second)
+            word_span(clip, OUTSIDE_SHARE / 2) for clip in (first, second)
         )
-        head = first[: first_begin + round(rng.uniform(*GLUED) * (first_end - first_begin))]
-        tail = second[second_begin + round(rng.uniform(*GLUED) * (second_end - second_begin)) :]
+        head = first[: first_begin + round(rng.uniform(*GLUE_POINT) * (first_end - first_begin))]
+        tail = second[second_begin + round(rng.uniform(*GLUE_POINT) * (second_end - second_begin)) :]
         span = len(head) - first_begin + second_end - (len(second) - len(tail))
-        return shift(np.concatenate([head, tail]), (WINDOW_SAMPLES - span) // 2 - first_begin)
+        # The new word lies in the middle of the window.
+        return place_in_window(np.concatenate([head, tail]), (WINDOW_SAMPLES - span) // 2 - first_begin)
 
 
-def word_span(clip: Float32, outside: float) -> tuple[int, int]:
-    """First and last sample of a word: between them lies all but a share `outside` of its energy at either end.
+def word_span(clip: Float32, outside_share: float) -> tuple[int, int]:
+    """Find the first and last sample of a word by its energy.
 
-    The clip's own noise floor, the 20th percentile of its 10 ms frames, is taken off first.
+    At most `outside_share` of the energy lies before the first sample, and at most as much after the last. The noise
+    floor, the 20th percentile of the energy of 10 ms frames, is subtracted first.
     """
-    frames = clip[: len(clip) // ENERGY_FRAME * ENERGY_FRAME].reshape(-1, ENERGY_FRAME)
-    energy = np.square(frames).sum(1)
-    grown = np.cumsum(np.maximum(0, energy - np.percentile(energy, 20)))
-    if grown[-1] == 0:
+    frames = clip[: len(clip) // ENERGY_FRAME * ENERGY_FRAME].reshape(-1, ENERGY_FRAME)  # (frames, 160)
+    energy = np.square(frames).sum(1)  # (frames,)
+    cumulative = np.cumsum(np.maximum(0, energy - np.percentile(energy, 20)))
+    if cumulative[-1] == 0:
         return 0, len(clip)
-    first, last = np.searchsorted(grown / grown[-1], [outside, 1 - outside])
+    first, last = np.searchsorted(cumulative / cumulative[-1], [outside_share, 1 - outside_share])
     return int(first) * ENERGY_FRAME, min((int(last) + 1) * ENERGY_FRAME, len(clip))
 
 
-def shift(samples: Float32, offset: int) -> Float32:
-    """A window in which `samples` begin at `offset`, which may be negative, with zeros around them."""
+def place_in_window(samples: Float32, offset: int) -> Float32:
+    """Return a window in which `samples` begin at `offset`, which may be negative; the rest is zero."""
     window = np.zeros(WINDOW_SAMPLES, np.float32)
     begin, end = max(offset, 0), min(offset + len(samples), WINDOW_SAMPLES)
     if begin < end:
@@ -131,17 +137,17 @@ def shift(samples: Float32, offset: int) -> Float32:
     return window
 
 
-def mix(signal: Float32, noise: Float32, snr_db: float) -> Float32:
-    """Signal and noise at a ratio of their mean powers; the signal alone where either is silent."""
-    power, disturbance = float(np.square(signal).mean()), float(np.square(noise).mean())
-    if power == 0 or disturbance == 0:
+def mix_at_snr(signal: Float32, noise: Float32, snr_db: float) -> Float32:
+    """Add noise to a signal at a ratio of their mean powers; if either is silent, return the signal unchanged."""
+    signal_power, noise_power = float(np.square(signal).mean()), float(np.square(noise).mean())
+    if signal_power == 0 or noise_power == 0:
         return signal
-    gain = np.sqrt(power / disturbance) * 10 ** (-snr_db / 20)
+    gain = np.sqrt(signal_power / noise_power) * 10 ** (-snr_db / 20)
     return signal + noise * np.float32(gain)
 
 
 def random_crop(recordings: Sequence[Int16], rng: Rng, length: int = WINDOW_SAMPLES) -> Float32:
-    """`length` samples from anywhere in any recording, each recording as likely as the next."""
+    """Draw `length` samples from a random position in a random recording; all recordings are equally likely."""
     recording = recordings[int(rng.integers(len(recordings)))]
     start = int(rng.integers(max(len(recording) - length, 0) + 1))
     crop = as_float(recording[start : start + length])

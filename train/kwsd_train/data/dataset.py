@@ -1,4 +1,4 @@
-"""Recordings on disk become arrays: word folders, and folders of speech, noise and rooms."""
+"""Reads recordings from disk into arrays: word folders, speech, noise and room impulse responses."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -12,63 +12,64 @@ from numpy.typing import NDArray
 from kwsd.clips.sorting import NO_WORDS
 from kwsd.errors import AudioDataError, UsageError
 from kwsd.frontend import SAMPLE_RATE, WINDOW_SAMPLES
-from kwsd_train.data.split import Split, official_splits, random_splits, speaker
+from kwsd_train.data.split import Split, official_splits, random_splits, speaker_of_clip
 
 Int16 = NDArray[np.int16]
-SUFFIXES = frozenset({".wav", ".flac"})
+AUDIO_SUFFIXES = frozenset({".wav", ".flac"})
 
 
 @dataclass(frozen=True)
-class Skipped:
-    """A file that was left out, and why."""
+class SkippedFile:
+    """A file that cannot be used, and the reason as one sentence."""
 
     path: Path
     reason: str
 
 
 @dataclass(frozen=True)
-class Clips:
+class ClipSet:
     """Recordings of single words.
 
     Parameters
     ----------
-    paths : list of Path
     words : ndarray, shape (n,), str
-        The folder of each clip.
+        Name of each clip's folder.
     splits : ndarray, shape (n,), str
+        Split of each clip.
     samples : ndarray, shape (n, 16000), int16
-        Padded with zeros or trimmed at the end.
-    skipped : list of Skipped
+        One second of each clip. Short clips are padded with zeros at the end, long clips are trimmed.
+    skipped : list of SkippedFile
+        Files of the folder that cannot be used.
     """
 
     paths: list[Path]
     words: NDArray[np.str_]
     splits: NDArray[np.str_]
     samples: Int16
-    skipped: list[Skipped]
+    skipped: list[SkippedFile]
 
-    def select(self, mask: NDArray[np.bool_]) -> "Clips":
-        """The clips for which `mask` is true."""
+    def select(self, mask: NDArray[np.bool_]) -> "ClipSet":
+        """Return the clips for which `mask` is true."""
         paths = [path for path, keep in zip(self.paths, mask, strict=True) if keep]
-        return Clips(paths, self.words[mask], self.splits[mask], self.samples[mask], self.skipped)
+        return ClipSet(paths, self.words[mask], self.splits[mask], self.samples[mask], self.skipped)
 
-    def of(self, split: str) -> "Clips":
-        """The clips of one split; every clip for ``"all"``."""
+    def of_split(self, split: str) -> "ClipSet":
+        """Return the clips of one split, or all clips for ``"all"``."""
         return self if split == "all" else self.select(self.splits == split)
 
-    def counts(self) -> dict[str, int]:
-        """Clips a word, by word."""
+    def count_by_word(self) -> dict[str, int]:
+        """Count the clips of each word, in alphabetical order."""
         return dict(sorted(Counter(self.words.tolist()).items()))
 
 
 def words_folder(data: Path) -> Path:
-    """The tree of word folders: ``speech_commands`` inside the data folder, or the data folder itself."""
+    """Folder that holds the word folders: ``speech_commands`` inside the data folder, or the data folder itself."""
     inside = data / "speech_commands"
     return inside if inside.is_dir() else data
 
 
 def word_names(data: Path) -> list[str]:
-    """Sorted names of the word folders; folders that begin with ``_`` or ``.`` hold no word."""
+    """Names of the word folders, sorted; folders whose names begin with ``_`` or ``.`` are left out."""
     folder = words_folder(data)
     if not folder.is_dir():
         raise UsageError(f"there is no data folder {folder}")
@@ -83,33 +84,33 @@ def load_clips(
     part: str = "all",
     random_seed: int | None = None,
     strict: bool = False,
-) -> Clips:
-    """Read a tree of word folders.
+) -> ClipSet:
+    """Read the clips of a tree of word folders.
 
     Parameters
     ----------
     data : Path
-        A folder of word folders, or a folder that has one named ``speech_commands``.
+        Folder of word folders, or a folder with a subfolder ``speech_commands``.
     words : iterable of str
-        Folders to read; none for all.
+        Word folders to read; if empty, all of them.
     part : {"training", "validation", "testing", "all"}
-        Clips to read.
+        Split to read.
     random_seed : int, optional
-        Seed of the tutorial's random split; the official one without it.
+        Seed of the tutorial's random split. If it is missing, the official split is used.
     strict : bool
-        Raise at the first file that cannot be used, instead of skipping it.
+        Raise an error at the first file that cannot be used, instead of skipping it.
 
     Raises
     ------
     UsageError
-        There is no such folder, or no clip of a wanted word.
+        The folder is missing, or it has no clip of a wanted word.
     AudioDataError
-        With `strict`: a file cannot be used.
+        `strict` is set and a file cannot be used.
     """
     folder = words_folder(data)
     wanted = list(words) or word_names(data)
     paths = [path for word in wanted for path in audio_files(folder / word)]
-    speakers = [speaker(path.stem) for path in paths]
+    speakers = [speaker_of_clip(path.stem) for path in paths]
     splits = official_splits(folder, paths, speakers) if random_seed is None else random_splits(len(paths), random_seed)
     split_of = {path: name for path, name in zip(paths, splits, strict=True) if part in {name, "all"}}
     kept, samples, skipped = _read_all(list(split_of), strict=strict)
@@ -120,11 +121,11 @@ def load_clips(
         raise UsageError(f"{folder} has no usable clip of any word{'' if part == 'all' else f' for {part}'}")
     words_of_kept, splits_of_kept = [path.parent.name for path in kept], [split_of[path] for path in kept]
     rows = np.stack([_fit_window(clip) for clip in samples])
-    return Clips(kept, np.array(words_of_kept), np.array(splits_of_kept), rows, skipped)
+    return ClipSet(kept, np.array(words_of_kept), np.array(splits_of_kept), rows, skipped)
 
 
 def load_recordings(folder: Path, splits: Iterable[Split], *, strict: bool = False) -> list[Int16]:
-    """Recordings of any length below a folder, of speakers or files of the given splits; see `recording_paths`."""
+    """Read recordings of any length that belong to the given splits; see `recording_paths`."""
     _, samples, _ = _read_all(recording_paths(folder, splits), strict=strict)
     if not samples:
         raise UsageError(f"{folder} has no usable recording")
@@ -132,10 +133,10 @@ def load_recordings(folder: Path, splits: Iterable[Split], *, strict: bool = Fal
 
 
 def recording_paths(folder: Path, splits: Iterable[Split]) -> list[Path]:
-    """Files of recordings below a folder, of speakers or files of the given splits.
+    """Find the recordings below a folder that belong to the given splits.
 
-    The folder of a file names its speaker, ``speech/<speaker>/<file>``; a file directly in `folder` has one of its own.
-    They are split as words are; see `kwsd_train.data.split.official_splits`.
+    The parent folder of a file is its speaker: ``speech/<speaker>/<file>``. A file directly in `folder` counts as a
+    separate speaker. `kwsd_train.data.split.official_splits` assigns the speakers to splits.
     """
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}")
@@ -147,17 +148,17 @@ def recording_paths(folder: Path, splits: Iterable[Split]) -> list[Path]:
 
 
 def audio_files(folder: Path) -> list[Path]:
-    """Sorted WAV and FLAC files below a folder, hidden files left out."""
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith("."))
+    """Find the WAV and FLAC files below a folder, sorted; hidden files are left out."""
+    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and not p.name.startswith("."))
 
 
 def read_recording(path: Path) -> Int16:
-    """The samples of a 16 kHz mono recording.
+    """Read the samples of a 16 kHz mono recording.
 
     Raises
     ------
     AudioDataError
-        The file cannot be read, is empty or truncated, or has another rate or more channels.
+        The file is unreadable, empty or truncated, has another sample rate, or has more than one channel.
     """
     try:
         with soundfile.SoundFile(path) as file:
@@ -166,7 +167,7 @@ def read_recording(path: Path) -> Int16:
             expected = file.frames
     except (soundfile.LibsndfileError, OSError) as error:
         raise AudioDataError(f"{path} cannot be read: {error}") from None
-    if len(samples) < expected or _is_cut(path):
+    if len(samples) < expected or _is_truncated_wav(path):
         raise AudioDataError(f"{path} is truncated")
     return samples
 
@@ -180,14 +181,14 @@ def _check_format(path: Path, file: soundfile.SoundFile) -> None:
         raise AudioDataError(f"{path} is empty")
 
 
-def _is_cut(path: Path) -> bool:
-    # libsndfile reads a WAV that ends early without a word, so the size in the RIFF header has to tell.
+def _is_truncated_wav(path: Path) -> bool:
+    # libsndfile reads a truncated WAV without an error, so the size in the RIFF header is compared instead.
     with path.open("rb") as file:
         head = file.read(8)
     return head[:4] == b"RIFF" and path.stat().st_size < 8 + int.from_bytes(head[4:], "little")
 
 
-def _read_all(paths: list[Path], *, strict: bool) -> tuple[list[Path], list[Int16], list[Skipped]]:
+def _read_all(paths: list[Path], *, strict: bool) -> tuple[list[Path], list[Int16], list[SkippedFile]]:
     kept, samples, skipped = [], [], []
     for path in paths:
         try:
@@ -196,7 +197,7 @@ def _read_all(paths: list[Path], *, strict: bool) -> tuple[list[Path], list[Int1
         except AudioDataError as error:
             if strict:
                 raise
-            skipped.append(Skipped(path, str(error)))
+            skipped.append(SkippedFile(path, str(error)))
     return kept, samples, skipped
 
 

@@ -1,4 +1,4 @@
-"""From samples to what a network sees: the front end's spectrograms, and the mel bands inside the networks."""
+"""Converts samples to network inputs: spectrograms, and the mel bands inside the networks."""
 
 import numpy as np
 
@@ -8,15 +8,16 @@ from kwsd_train.data.dataset import Int16
 
 FULL_SCALE = 32_768
 LOWEST_HZ, HIGHEST_HZ = 20.0, 8000.0
+"""Edges of the mel bands: the lower limit of hearing, and half the sample rate."""
 
 
 def as_float(samples: Int16) -> Float32:
-    """Samples in [-1, 1)."""
+    """Convert 16-bit samples to float32 in [-1, 1)."""
     return samples.astype(np.float32) / np.float32(FULL_SCALE)
 
 
-def spectrograms(windows: Float32) -> Float32:
-    """Spectrograms of many windows.
+def compute_spectrograms(windows: Float32) -> Float32:
+    """Compute the spectrograms of many windows.
 
     Parameters
     ----------
@@ -27,40 +28,41 @@ def spectrograms(windows: Float32) -> Float32:
     ndarray, shape (n, 124, 129), float32
     """
     result = np.empty((len(windows), frontend.FRAMES, frontend.BINS), np.float32)
-    for row, window in zip(result, windows, strict=True):  # seven times faster than one call: it stays in the cache
+    # One window at a time stays in the processor's cache and is seven times faster than one call for all.
+    for row, window in zip(result, windows, strict=True):
         row[:] = frontend.spectrogram(window)
     return result
 
 
 def mel_matrix(bands: int) -> Float32:
-    """Weights that gather a power spectrum into mel bands.
+    """Weights that sum a power spectrum into mel bands.
 
     Parameters
     ----------
     bands : int
-        Triangular bands, equally wide on the HTK mel scale (HTK Book 3.4, eq. 5.13) from 20 Hz to 8 kHz.
+        Number of triangular bands from 20 Hz to 8 kHz, equally wide on the HTK mel scale (HTK Book 3.4, eq. 5.13).
 
     Returns
     -------
     ndarray, shape (129, bands), float32
-        Each column sums to one. The spectrum is taken to run straight between its bins, 62.5 Hz apart, so that a band
-        narrower than that is interpolated and none is empty.
+        Each column sums to one. The spectrum is interpolated linearly between its bins, which are 62.5 Hz apart.
+        Therefore no band is empty, even if it is narrower than that distance.
     """
-    hertz = np.arange(0.0, HIGHEST_HZ + 1)
-    edges = _hertz(np.linspace(_mel(LOWEST_HZ), _mel(HIGHEST_HZ), bands + 2))
-    rising = (hertz[:, None] - edges[:-2]) / (edges[1:-1] - edges[:-2])
+    hertz = np.arange(0.0, HIGHEST_HZ + 1)  # (8001,)
+    edges = _mel_to_hertz(np.linspace(_hertz_to_mel(LOWEST_HZ), _hertz_to_mel(HIGHEST_HZ), bands + 2))
+    rising = (hertz[:, None] - edges[:-2]) / (edges[1:-1] - edges[:-2])  # (8001, bands)
     falling = (edges[2:] - hertz[:, None]) / (edges[2:] - edges[1:-1])
     triangles = np.maximum(0, np.minimum(rising, falling))
     bins = np.arange(frontend.BINS) * frontend.SAMPLE_RATE / frontend.FFT_LENGTH
-    between = np.maximum(0, 1 - np.abs(bins[:, None] - hertz) / bins[1])
-    weights = between @ triangles
+    interpolation = np.maximum(0, 1 - np.abs(bins[:, None] - hertz) / bins[1])  # (129, 8001)
+    weights = interpolation @ triangles  # (129, bands)
     matrix: Float32 = (weights / weights.sum(0)).astype(np.float32)
     return matrix
 
 
-def _mel(hertz: float) -> float:
+def _hertz_to_mel(hertz: float) -> float:
     return float(2595 * np.log10(1 + hertz / 700))
 
 
-def _hertz(mel: np.ndarray) -> np.ndarray:
+def _mel_to_hertz(mel: np.ndarray) -> np.ndarray:
     return np.asarray(700 * (10 ** (mel / 2595) - 1))

@@ -1,4 +1,4 @@
-"""Mining of hard negatives: what a model takes for a keyword in hours of recordings that hold none."""
+"""Mining of hard negatives: windows without a keyword in which a model detects one."""
 
 import csv
 from collections.abc import Callable, Iterator, Sequence
@@ -10,27 +10,28 @@ import soundfile
 
 from kwsd.errors import AudioDataError, OutputError
 from kwsd.frontend import SAMPLE_RATE, WINDOW_SAMPLES, Float32
-from kwsd.models.bundle import RESERVED_LABELS
 from kwsd.models.model import Model
 from kwsd.tuning.scoring import score_recordings
 from kwsd_train.data.dataset import read_recording
 from kwsd_train.data.features import as_float
 
-TABLE = "mined.csv"
+TABLE_FILE = "mined.csv"
 
 
 @dataclass(frozen=True)
-class Mined:
-    """A window that a model took for a keyword.
+class MinedWindow:
+    """A window without a keyword in which a model detects one.
 
     Parameters
     ----------
     source : Path
-        The recording.
+        File of the recording.
     time_s : float
         End of the window, in seconds from the start of the recording.
     label : str
+        Keyword with the highest score.
     score : float
+        Score of that keyword.
     samples : ndarray, shape (16000,), float32
     """
 
@@ -41,18 +42,19 @@ class Mined:
     samples: Float32
 
 
-def mine(model: Model, paths: Sequence[Path], threshold: float, say: Callable[[str], None]) -> Iterator[Mined]:
-    """Windows in which a keyword's score reaches a threshold, the highest first of any that overlap.
+def mine_windows(
+    model: Model, paths: Sequence[Path], threshold: float, say: Callable[[str], None]
+) -> Iterator[MinedWindow]:
+    """Yield the windows in which a keyword's score reaches the threshold; of overlapping windows, only the highest.
 
     Parameters
     ----------
-    model : Model
     paths : sequence of Path
         Recordings without the keywords.
     threshold : float
-        In (0, 1]; the raw score of a single window counts.
+        Minimum score in a single window, not smoothed, in (0, 1].
     say : callable
-        Takes a line about each recording that cannot be used.
+        Receives one line for each recording that cannot be used.
     """
     for path in paths:
         try:
@@ -63,22 +65,24 @@ def mine(model: Model, paths: Sequence[Path], threshold: float, say: Callable[[s
             yield from _mine_recording(model, path, samples, threshold)
 
 
-def write(found: Iterator[Mined], folder: Path) -> int:
-    """Write windows as WAV files, in a folder for each speaker as `kwsd_train.data.dataset.load_recordings` reads them.
+def write_mined_windows(found: Iterator[MinedWindow], folder: Path) -> int:
+    """Write windows as WAV files with one folder per speaker, and list them in ``mined.csv``.
+
+    `kwsd_train.data.dataset.load_recordings` can read the folder.
 
     Returns
     -------
     int
-        Windows written; ``mined.csv`` lists them.
+        Number of written windows.
 
     Raises
     ------
     OutputError
-        The folder exists already, or cannot be written.
+        The folder exists already or cannot be written.
     """
     try:
         folder.mkdir(parents=True)
-        with (folder / TABLE).open("w", newline="", encoding="utf-8") as file:
+        with (folder / TABLE_FILE).open("w", newline="", encoding="utf-8") as file:
             table = csv.writer(file)
             table.writerow(["file", "source", "time_s", "label", "score"])
             number = 0
@@ -88,32 +92,32 @@ def write(found: Iterator[Mined], folder: Path) -> int:
                 soundfile.write(folder / path, window.samples, SAMPLE_RATE, subtype="PCM_16")
                 table.writerow([path, window.source, f"{window.time_s:.2f}", window.label, f"{window.score:.4f}"])
     except FileExistsError:
-        raise OutputError(f"{folder} is there already: choose a new folder with --out") from None
+        raise OutputError(f"{folder} exists already: choose a new folder with --out") from None
     except OSError as error:
         raise OutputError(f"cannot write {folder}: {error.strerror}") from None
     return number
 
 
-def _mine_recording(model: Model, path: Path, samples: Float32, threshold: float) -> Iterator[Mined]:
-    columns = [index for index, label in enumerate(model.labels) if label not in RESERVED_LABELS]
+def _mine_recording(model: Model, path: Path, samples: Float32, threshold: float) -> Iterator[MinedWindow]:
+    columns = [model.labels.index(word) for word in model.keywords]
     scored = score_recordings(model, [samples])
-    scores = scored.scores[:, columns]
-    for row in _peaks(scores.max(1), threshold, WINDOW_SAMPLES // model.hop_samples):
+    scores = scored.scores[:, columns]  # (windows, keywords)
+    for row in _find_peaks(scores.max(1), threshold, WINDOW_SAMPLES // model.hop_samples):
         end, best = int(scored.ends[row]), int(scores[row].argmax())
-        label = model.labels[columns[best]]
-        yield Mined(path, end / SAMPLE_RATE, label, float(scores[row, best]), _window(samples, end))
+        word = model.keywords[best]
+        yield MinedWindow(path, end / SAMPLE_RATE, word, float(scores[row, best]), _cut_window(samples, end))
 
 
-def _peaks(scores: Float32, threshold: float, apart: int) -> Iterator[int]:
-    """Rows over the threshold, from the highest down, each at least `apart` from those before it."""
+def _find_peaks(scores: Float32, threshold: float, distance: int) -> Iterator[int]:
+    """Yield rows at or above the threshold, highest first, each at least `distance` from the earlier ones."""
     free = scores >= threshold
     while free.any():
         row = int(np.where(free, scores, -1).argmax())
-        free[max(row - apart + 1, 0) : row + apart] = False
+        free[max(row - distance + 1, 0) : row + distance] = False
         yield row
 
 
-def _window(samples: Float32, end: int) -> Float32:
-    """The window that ends at a sample, with silence before and after the recording."""
+def _cut_window(samples: Float32, end: int) -> Float32:
+    """Return the window that ends at a sample, with zeros before the start and after the end of the recording."""
     padded = np.pad(samples, (WINDOW_SAMPLES, max(end - len(samples), 0)))
     return padded[end : end + WINDOW_SAMPLES]

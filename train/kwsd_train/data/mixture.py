@@ -1,4 +1,4 @@
-"""What a network is shown in an epoch: keywords and everything that is none, drawn and augmented afresh."""
+"""Draws the training examples of an epoch: keywords, other words, speech, noise and silence, newly augmented."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -9,20 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kwsd.frontend import WINDOW_SAMPLES, Float32
+from kwsd.models.bundle import SILENCE_LABEL, UNKNOWN_LABEL
 from kwsd_train.data.augment import Augmenter, Rng, random_crop
-from kwsd_train.data.dataset import Clips, Int16
-from kwsd_train.data.features import as_float, spectrograms
+from kwsd_train.data.dataset import ClipSet, Int16
+from kwsd_train.data.features import as_float, compute_spectrograms
 from kwsd_train.recipe import Mixture
 
-SILENCE, UNKNOWN = "_silence_", "_unknown_"
-DIGITAL_SILENCE = 0.2
-"""Share of the silences that are exactly zero, as a muted microphone delivers."""
+DIGITAL_SILENCE_SHARE = 0.2
+"""Share of the silence examples that are all zeros, as a muted microphone delivers them."""
 
 Int64 = NDArray[np.int64]
 
 
-class Kind(IntEnum):
-    """How an example is made."""
+class ExampleKind(IntEnum):
+    """How an example is made; the values are the order of the kinds in an epoch before shuffling."""
 
     WORD = 0
     HALF_WORD = 1
@@ -33,31 +33,32 @@ class Kind(IntEnum):
 
 
 @dataclass(frozen=True)
-class Plan:
-    """The examples of an epoch: how each is made, from which clip, and its label; shapes (n,)."""
+class EpochPlan:
+    """The examples of an epoch as three arrays of shape (n,): kind, index of the clip, and label.
+
+    Examples of speech, silence and mined windows ignore the index of the clip.
+    """
 
     kinds: Int64
     clips: Int64
     labels: Int64
 
 
-class Examples:
+class ExampleGenerator:
     """Draws and makes the examples of an epoch.
 
     Parameters
     ----------
-    clips : Clips
-        Of the training speakers.
+    clips : ClipSet
+        Clips of the training speakers.
     labels : list of str
         `_silence_`, `_unknown_` and the keywords.
-    mixture : Mixture
-    augmenter : Augmenter
     mined : sequence of ndarray, int16
-        Windows that an earlier model took for keywords.
+        Windows without a keyword in which an earlier model detected one.
     """
 
     def __init__(
-        self, clips: Clips, labels: list[str], mixture: Mixture, augmenter: Augmenter, mined: Sequence[Int16] = ()
+        self, clips: ClipSet, labels: list[str], mixture: Mixture, augmenter: Augmenter, mined: Sequence[Int16] = ()
     ) -> None:
         self.clips = clips
         self.labels = labels
@@ -66,66 +67,71 @@ class Examples:
         self.mined = mined
 
     def batches(self, epoch: int, size: int, seed: int) -> Iterator[tuple[Float32, Int64]]:
-        """Spectrograms (size, 124, 129) and labels (size,) of an epoch, which depend on `seed` and `epoch` alone."""
+        """Yield spectrograms (size, 124, 129) and labels (size,) of an epoch; they depend on `seed` and `epoch` only.
+
+        The last batch is left out if it is not full.
+        """
         rng = np.random.default_rng((seed, epoch))
         _seed_audiomentations(rng)
-        plan = self.plan(rng)
+        plan = self.plan_epoch(rng)
         for start in range(0, len(plan.labels) // size * size, size):
             rows = range(start, start + size)
-            windows = np.stack([self.make(Kind(plan.kinds[i]), int(plan.clips[i]), rng) for i in rows])
-            yield spectrograms(windows), plan.labels[start : start + size]
+            windows = np.stack([self.make_window(ExampleKind(plan.kinds[i]), int(plan.clips[i]), rng) for i in rows])
+            yield compute_spectrograms(windows), plan.labels[start : start + size]  # (size, 16000) -> (size, 124, 129)
 
-    def plan(self, rng: Rng) -> Plan:
-        """Which examples make up an epoch, in random order."""
+    def plan_epoch(self, rng: Rng) -> EpochPlan:
+        """Draw the examples of an epoch, in random order."""
         mixture = self.mixture
-        words = np.concatenate([self._draw_word(word, rng) for word in sorted(set(self.clips.words.tolist()))])
+        words = np.concatenate([self._draw_clips(word, rng) for word in sorted(set(self.clips.words.tolist()))])
         keywords = np.flatnonzero(np.isin(self.clips.words, self.labels))
         halves = rng.choice(keywords, mixture.half_words)
         others = [mixture.speech_crops, mixture.silences, mixture.glued_words, mixture.mined]
-        kinds = np.repeat(list(Kind), [len(words), mixture.half_words, *others])
-        clips = np.concatenate([words, halves, rng.choice(len(self.clips.words), sum(others))])
-        unknown, silence = self.labels.index(UNKNOWN), self.labels.index(SILENCE)
-        labels = np.where(kinds == Kind.SILENCE, silence, unknown)
-        labels[: len(words)] = [self._label(word) for word in self.clips.words[words]]
+        kinds = np.repeat(list(ExampleKind), [len(words), mixture.half_words, *others])  # (n,)
+        clips = np.concatenate([words, halves, rng.choice(len(self.clips.words), sum(others))])  # (n,)
+        unknown, silence = self.labels.index(UNKNOWN_LABEL), self.labels.index(SILENCE_LABEL)
+        labels = np.where(kinds == ExampleKind.SILENCE, silence, unknown)
+        labels[: len(words)] = [self._label_index(word) for word in self.clips.words[words]]
         order = rng.permutation(len(kinds))
-        return Plan(kinds[order], clips[order], labels[order])
+        return EpochPlan(kinds[order], clips[order], labels[order])
 
-    def make(self, kind: Kind, clip: int, rng: Rng) -> Float32:
-        """One window: shape (16000,)."""
-        if kind is Kind.SILENCE:
-            return self._silence(rng)
-        if kind in {Kind.SPEECH, Kind.MINED}:
-            recordings = self.augmenter.speech if kind is Kind.SPEECH else self.mined
+    def make_window(self, kind: ExampleKind, clip: int, rng: Rng) -> Float32:
+        """Make the window of one example: shape (16000,)."""
+        if kind is ExampleKind.SILENCE:
+            return self._make_silence(rng)
+        if kind in {ExampleKind.SPEECH, ExampleKind.MINED}:
+            recordings = self.augmenter.speech if kind is ExampleKind.SPEECH else self.mined
             return self.augmenter(random_crop(recordings, rng), rng)
         word = self.augmenter.change_speed(as_float(self.clips.samples[clip]), rng)
-        if kind is Kind.GLUED_WORDS:
-            return self.augmenter(self._glue(word, rng), rng)
-        place = self.augmenter.cut_word if kind is Kind.HALF_WORD else self.augmenter.shift_word
+        if kind is ExampleKind.GLUED_WORDS:
+            return self.augmenter(self._glue_with_other_word(word, rng), rng)
+        place = self.augmenter.cut_word if kind is ExampleKind.HALF_WORD else self.augmenter.shift_word
         return self.augmenter(place(word, rng), rng)
 
-    def steps(self, size: int) -> int:
-        """Batches an epoch."""
-        return len(self.plan(np.random.default_rng(0)).labels) // size
+    def batches_per_epoch(self, size: int) -> int:
+        """Number of full batches in an epoch."""
+        return len(self.plan_epoch(np.random.default_rng(0)).labels) // size
 
-    def _glue(self, word: Float32, rng: Rng) -> Float32:
-        """A word's first or last part with the other part of a word that is no keyword."""
+    def _glue_with_other_word(self, word: Float32, rng: Rng) -> Float32:
+        """Join a part of a word with a part of a word that is not a keyword, in random order."""
         others = np.flatnonzero(~np.isin(self.clips.words, self.labels))
         parts = [word, as_float(self.clips.samples[rng.choice(others)])]
         first, second = rng.permutation(2)
         return self.augmenter.glue_words(parts[first], parts[second], rng)
 
-    def _draw_word(self, word: str, rng: Rng) -> Int64:
+    def _draw_clips(self, word: str, rng: Rng) -> Int64:
+        """Draw the clips of a word for an epoch; the clips of a keyword are repeated if there are too few."""
         clips = np.flatnonzero(self.clips.words == word)
         if word not in self.labels:
             return rng.permutation(clips)[: self.mixture.per_unknown_word]
         rounds = -(-self.mixture.per_keyword // len(clips))
         return np.concatenate([rng.permutation(clips) for _ in range(rounds)])[: self.mixture.per_keyword]
 
-    def _label(self, word: str) -> int:
-        return self.labels.index(word if word in self.labels else UNKNOWN)
+    def _label_index(self, word: str) -> int:
+        return self.labels.index(word if word in self.labels else UNKNOWN_LABEL)
 
-    def _silence(self, rng: Rng) -> Float32:
-        if rng.random() < DIGITAL_SILENCE:
+    def _make_silence(self, rng: Rng) -> Float32:
+        """Zeros, or noise with a random gain between -60 and 0 dB."""
+        if rng.random() < DIGITAL_SILENCE_SHARE:
             return np.zeros(WINDOW_SAMPLES, np.float32)
         return random_crop(self.augmenter.noise, rng) * np.float32(10 ** rng.uniform(-3, 0))
 

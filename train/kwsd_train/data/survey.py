@@ -1,4 +1,4 @@
-"""What is in a data folder, and which of its clips somebody should listen to."""
+"""Examines the clips of a data folder and finds those that a person should listen to."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -11,25 +11,26 @@ from numpy.typing import NDArray
 
 from kwsd.frontend import SAMPLE_RATE, Float32
 from kwsd.levels import peak_db, rms_db
-from kwsd_train.data.dataset import Clips
+from kwsd.models.bundle import UNKNOWN_LABEL
+from kwsd_train.data.dataset import ClipSet
 from kwsd_train.data.features import as_float
 
 SILENT_DB = -46.0
-"""A clip that never reaches this, 0.5 % of full scale, holds no word that could be heard."""
-CONFIDENT = 0.9
-"""Score from which a model that takes a clip for another label makes it a suspect."""
+"""Peak level below which a clip counts as silent: 0.5 % of full scale, too quiet for an audible word."""
+CONFIDENT_SCORE = 0.9
+"""Score of another label from which a clip counts as probably mislabelled."""
 
 
 @dataclass(frozen=True)
-class Measures:
-    """Length and levels of clips.
+class ClipMeasures:
+    """Lengths and levels of clips.
 
     Parameters
     ----------
     seconds : ndarray, shape (n,), float64
-        Of the whole files; only their first second is trained on.
+        Lengths of the whole files. Training uses only the first second.
     mean_db, peak_db : ndarray, shape (n,), float64
-        Levels of the first second, below full scale.
+        Mean and peak level of the first second, in dB of full scale.
     """
 
     seconds: NDArray[np.float64]
@@ -37,37 +38,39 @@ class Measures:
     peak_db: NDArray[np.float64]
 
 
-class Doubt(NamedTuple):
-    """A clip, by its place among all, and what a model takes it for.
+class LabelComparison(NamedTuple):
+    """Score of a clip's own label beside the best score of any other label.
 
     Parameters
     ----------
     clip : int
-    own : float
-        Score of the label that the clip was filed under.
-    taken_for : str
-    score : float
-        Of that other label.
+        Index of the clip.
+    own_score : float
+        Score of the label of the clip's folder.
+    other_label : str
+        The other label with the highest score.
+    other_score : float
+        Score of that other label.
     """
 
     clip: int
-    own: float
-    taken_for: str
-    score: float
+    own_score: float
+    other_label: str
+    other_score: float
 
 
-def measure(clips: Clips) -> Measures:
-    """Length and levels of every clip."""
+def measure_clips(clips: ClipSet) -> ClipMeasures:
+    """Measure length and levels of every clip."""
     rows = [as_float(row) for row in clips.samples]
-    return Measures(
+    return ClipMeasures(
         np.array([soundfile.info(path).frames for path in clips.paths]) / SAMPLE_RATE,
         np.array([rms_db(row) for row in rows]),
         np.array([peak_db(row) for row in rows]),
     )
 
 
-def duplicates(clips: Clips) -> list[list[int]]:
-    """Clips with the same samples, in groups; the largest first."""
+def find_duplicates(clips: ClipSet) -> list[list[int]]:
+    """Group the indices of clips with identical samples, largest group first; digital silence is left out."""
     groups = defaultdict(list)
     for index, row in enumerate(clips.samples):
         if row.any():
@@ -75,33 +78,36 @@ def duplicates(clips: Clips) -> list[list[int]]:
     return sorted((group for group in groups.values() if len(group) > 1), key=len, reverse=True)
 
 
-def silent(measures: Measures) -> list[int]:
-    """Clips that never reach `SILENT_DB`, the quietest first."""
+def find_silent(measures: ClipMeasures) -> list[int]:
+    """Find the indices of clips whose peak level is below `SILENT_DB`, quietest first."""
     return [int(index) for index in np.argsort(measures.peak_db) if measures.peak_db[index] < SILENT_DB]
 
 
-def doubts(words: NDArray[np.str_], scores: Float32, labels: Sequence[str]) -> list[Doubt]:
-    """Every clip whose word is a label, from that which its own label fits worst.
+def compare_labels(words: NDArray[np.str_], scores: Float32, labels: Sequence[str]) -> list[LabelComparison]:
+    """Compare the own label of each clip with the others; the clip with the lowest own score comes first.
 
     Parameters
     ----------
     words : ndarray, shape (n,), str
-        The folder of each clip. One that is no label counts as `_unknown_`, if the model knows that.
+        Folder of each clip. A word without a label counts as `_unknown_`. If the model has no such label, the clip is
+        left out.
     scores : ndarray, shape (n, labels), float32
     labels : sequence of str
+        Labels of the columns of `scores`.
     """
     places = {label: place for place, label in enumerate(labels)}
     found = []
     for clip, (word, row) in enumerate(zip(words.tolist(), scores, strict=True)):
-        place = places.get(word, places.get("_unknown_"))
+        place = places.get(word, places.get(UNKNOWN_LABEL))
         if place is not None:
             others = row.copy()
             others[place] = -1
             best = int(others.argmax())
-            found.append(Doubt(clip, float(row[place]), labels[best], float(row[best])))
-    return sorted(found, key=lambda doubt: (doubt.own, -doubt.score))
+            found.append(LabelComparison(clip, float(row[place]), labels[best], float(row[best])))
+    return sorted(found, key=lambda comparison: (comparison.own_score, -comparison.other_score))
 
 
-def mislabelled(found: Sequence[Doubt]) -> list[Doubt]:
-    """The doubts in which a model is sure of another label, the surest first."""
-    return sorted((doubt for doubt in found if doubt.score >= CONFIDENT), key=lambda doubt: -doubt.score)
+def find_mislabelled(comparisons: Sequence[LabelComparison]) -> list[LabelComparison]:
+    """Find the clips for which the model is confident of another label, highest score first."""
+    confident = (comparison for comparison in comparisons if comparison.other_score >= CONFIDENT_SCORE)
+    return sorted(confident, key=lambda comparison: -comparison.other_score)

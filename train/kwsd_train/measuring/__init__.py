@@ -1,1 +1,1 @@
-"""How good a model is."""
+"""Measurements of a model on clips and in streams."""

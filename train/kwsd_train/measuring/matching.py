@@ -1,4 +1,4 @@
-"""Which detections belong to which spoken words: one to one, by label, in order of time."""
+"""Assigns detections to spoken words, one to one, by label and in order of time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,21 +6,20 @@ from dataclasses import dataclass
 from kwsd.frontend import SAMPLE_RATE
 from kwsd.pipeline.detector import Detection
 
-TOLERANCE = round(0.75 * SAMPLE_RATE)
-"""Samples after the end of a word's clip in which its detection still counts."""
+TOLERANCE_SAMPLES = round(0.75 * SAMPLE_RATE)
+"""Samples after the end of a word's clip in which a detection still belongs to the word: 0.75 s."""
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
-    """A word in a stream; places are samples from its start.
+class SpokenWord:
+    """A word in a stream; positions are samples from the start of the stream.
 
     Parameters
     ----------
-    word : str
     start, end : int
-        Of the clip, or of the mark that somebody set.
+        Start and end of the clip, or of the user's mark.
     voice_end : int
-        Where the voice ends inside it: latency counts from here.
+        End of the voice inside the clip. Latency is counted from here.
     """
 
     word: str
@@ -31,43 +30,46 @@ class Spoken:
 
 @dataclass(frozen=True)
 class Matching:
-    """What became of the words, and of the detections.
+    """Result of assigning detections to words.
 
     Parameters
     ----------
-    hits : list of (Spoken, Detection)
-    misses : list of Spoken
-        Every word without a hit.
-    substitutions : list of (Spoken, Detection)
-        Missed words in whose time another keyword was detected.
+    hits : list of (SpokenWord, Detection)
+        Words with a detection of the same label.
+    misses : list of SpokenWord
+        All words without a hit.
+    substitutions : list of (SpokenWord, Detection)
+        Missed words with a detection of another keyword.
     false_alarms : list of Detection
-        The detections that are neither.
+        All other detections.
     """
 
-    hits: list[tuple[Spoken, Detection]]
-    misses: list[Spoken]
-    substitutions: list[tuple[Spoken, Detection]]
+    hits: list[tuple[SpokenWord, Detection]]
+    misses: list[SpokenWord]
+    substitutions: list[tuple[SpokenWord, Detection]]
     false_alarms: list[Detection]
 
     @property
     def latencies_s(self) -> list[float]:
-        """Seconds from the end of each word that was found to its detection."""
+        """Seconds from the end of each detected word to its detection."""
         return [(detection.sample - spoken.voice_end) / SAMPLE_RATE for spoken, detection in self.hits]
 
 
-def match(spoken: Sequence[Spoken], detections: Sequence[Detection]) -> Matching:
-    """Pair words and detections.
+def match_detections(spoken: Sequence[SpokenWord], detections: Sequence[Detection]) -> Matching:
+    """Assign detections to words.
 
-    A detection can belong to a word when it comes between the start of the word's clip and 0.75 s after its end. In
-    order of time, each detection takes the earliest such word of its label that is still free. Each that is left over
-    takes, likewise, the earliest missed word of another label, and is a substitution.
+    A detection can belong to a word if it lies between the start of the word's clip and 0.75 s after its end.
+
+    - In order of time, each detection takes the earliest free word of its label. This is a hit.
+    - Each remaining detection takes the earliest missed word of another label. This is a substitution.
+    - All other detections are false alarms.
 
     Parameters
     ----------
-    spoken : sequence of Spoken
-        Keywords, in order of time. Other words are left out: what is detected on them is a false alarm.
+    spoken : sequence of SpokenWord
+        Keywords in order of time. Other words are left out, so a detection on them is a false alarm.
     detections : sequence of Detection
-        In order of time.
+        Detections in order of time.
     """
     hits, others = _pair(list(spoken), detections, same_label=True)
     found = {word for word, _ in hits}
@@ -77,24 +79,24 @@ def match(spoken: Sequence[Spoken], detections: Sequence[Detection]) -> Matching
 
 
 def _pair(
-    words: Sequence[Spoken], detections: Sequence[Detection], *, same_label: bool
-) -> tuple[list[tuple[Spoken, Detection]], list[Detection]]:
-    """The pairs, and the detections that found no word."""
-    pairs: list[tuple[Spoken, Detection]] = []
-    alone = []
+    words: Sequence[SpokenWord], detections: Sequence[Detection], *, same_label: bool
+) -> tuple[list[tuple[SpokenWord, Detection]], list[Detection]]:
+    """Return the pairs, and the detections without a word."""
+    pairs: list[tuple[SpokenWord, Detection]] = []
+    unpaired = []
     free = list(words)
     for detection in detections:
-        free = [word for word in free if word.end + TOLERANCE >= detection.sample]
-        word = _first(free, detection, same_label=same_label)
+        free = [word for word in free if word.end + TOLERANCE_SAMPLES >= detection.sample]
+        word = _first_match(free, detection, same_label=same_label)
         if word:
             pairs.append((word, detection))
             free.remove(word)
         else:
-            alone.append(detection)
-    return pairs, alone
+            unpaired.append(detection)
+    return pairs, unpaired
 
 
-def _first(free: list[Spoken], detection: Detection, *, same_label: bool) -> Spoken | None:
+def _first_match(free: list[SpokenWord], detection: Detection, *, same_label: bool) -> SpokenWord | None:
     for word in free:
         if word.start > detection.sample:
             return None

@@ -1,4 +1,4 @@
-"""What a model makes of one recording."""
+"""Scores of a model for a single recording."""
 
 from pathlib import Path
 
@@ -10,12 +10,12 @@ from kwsd.models.model import Model
 
 
 def read_window(file: Path) -> Float32:
-    """The first second of a sound file of any rate, with zeros after its end: shape (16000,).
+    """Read the first second of a sound file of any sample rate, padded with zeros: shape (16000,).
 
     Raises
     ------
     AudioDataError
-        The file is no usable audio.
+        The file is not usable audio.
     """
     blocks = [block.samples for block in FileSource(file, paced=False).blocks()]
     samples = np.concatenate(blocks)[:WINDOW_SAMPLES]
@@ -23,6 +23,6 @@ def read_window(file: Path) -> Float32:
     return window
 
 
-def predict(model: Model, window: Float32) -> dict[str, float]:
-    """Probability of each label."""
+def predict_labels(model: Model, window: Float32) -> dict[str, float]:
+    """Compute the probability of each label for one window of shape (16000,)."""
     return dict(zip(model.labels, model.predict(window[np.newaxis])[0].tolist(), strict=True))

@@ -1,4 +1,4 @@
-"""How good a model is in a stream: missed words, false alarms an hour and latency, with their intervals."""
+"""Measures a model in streams: missed words, false alarms per hour and latency, with confidence intervals."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -16,35 +16,37 @@ from kwsd.models.model import Model
 from kwsd.tuning.scoring import RecordingScores, replay_detector, score_recordings
 from kwsd_train.data.dataset import Int16, audio_files, load_clips, load_recordings
 from kwsd_train.data.features import as_float
-from kwsd_train.data.split import SPLITS, check_split
-from kwsd_train.measuring.evaluate import Share, wilson
-from kwsd_train.measuring.matching import Matching, Spoken, match
-from kwsd_train.measuring.streams import Builder, Stream, read_marked
-from kwsd_train.progress import bars
+from kwsd_train.data.split import SPLITS, check_split_name
+from kwsd_train.measuring.evaluate import Proportion, wilson_proportion
+from kwsd_train.measuring.matching import Matching, SpokenWord, match_detections
+from kwsd_train.measuring.streams import StreamBuilder, WordStream, read_marked_recordings
+from kwsd_train.progress import progress_bars
 
 NEGATIVES = ("speech", "noise")
-"""Folders of a data folder without any keyword."""
+"""Subfolders of a data folder that contain no keyword."""
 
 
 @dataclass(frozen=True)
-class Sources:
-    """Where the recordings come from that a model is judged by.
+class EvaluationData:
+    """Recordings on which a model is measured in streams.
 
     Parameters
     ----------
     data : Path or None
-        A data folder with ``speech_commands``, ``speech``, ``noise`` and, for words in rooms, ``rir``.
-    positives, negatives : Path or None
-        A user's own recordings instead: word folders, or streams beside their CSV; anything without the keywords.
+        Data folder with ``speech_commands``, ``speech``, ``noise`` and, for words in rooms, ``rir``.
+    positives : Path or None
+        The user's own words instead: word folders, or recordings beside CSV files with the times of the words.
+    negatives : Path or None
+        The user's own recordings without the keywords instead.
     split : str
-        "training", "validation", "testing" or "all", of the data folder's words, speech and noise alike.
+        "training", "validation", "testing" or "all". It applies to the words, speech and noise of the data folder.
     per_keyword, seed : int
-        See `kwsd_train.measuring.streams.Builder`.
+        See `kwsd_train.measuring.streams.StreamBuilder`.
 
     Raises
     ------
     UsageError
-        There is no such split, or a kind of recordings is missing.
+        The split does not exist.
     """
 
     data: Path | None
@@ -55,41 +57,57 @@ class Sources:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        check_split(self.split)
+        check_split_name(self.split)
 
-    def streams(self, keywords: Sequence[str]) -> Iterable[Stream]:
-        """Streams of keywords."""
+    def streams(self, keywords: Sequence[str]) -> Iterable[WordStream]:
+        """Streams of keywords.
+
+        Raises
+        ------
+        UsageError
+            Neither `positives` nor `data` is given.
+        """
         if self.positives:
-            return read_marked(self.positives) or self._streams_of_own_clips(self.positives, keywords)
+            return read_marked_recordings(self.positives) or self._streams_of_own_clips(self.positives, keywords)
         if not self.data:
             raise UsageError("give --data, or --positives with recordings of the keywords")
         clips, rooms = load_clips(self.data, part=self.split), audio_files(self.data / "rir")
-        noise = self._recordings(self.data / "noise")
-        return Builder(clips, keywords, noise, rooms, self.per_keyword, self.seed).streams()
+        noise = self._recordings_of_split(self.data / "noise")
+        return StreamBuilder(clips, keywords, noise, rooms, self.per_keyword, self.seed).build_all()
 
     def recordings(self) -> dict[str, list[Int16]]:
-        """Recordings without keywords, by kind."""
+        """Recordings without keywords, by kind.
+
+        Raises
+        ------
+        UsageError
+            Neither `negatives` nor `data` is given.
+        """
         if self.negatives:
             return {"own": load_recordings(self.negatives, SPLITS, strict=True)}
         if not self.data:
             raise UsageError("give --data, or --negatives with recordings without the keywords")
-        return {kind: self._recordings(self.data / kind) for kind in NEGATIVES}
+        return {kind: self._recordings_of_split(self.data / kind) for kind in NEGATIVES}
 
-    def _streams_of_own_clips(self, folder: Path, keywords: Sequence[str]) -> Iterable[Stream]:
-        return Builder(load_clips(folder, strict=True), keywords, [], [], self.per_keyword, self.seed).streams()
+    def _streams_of_own_clips(self, folder: Path, keywords: Sequence[str]) -> Iterable[WordStream]:
+        clips = load_clips(folder, strict=True)
+        return StreamBuilder(clips, keywords, [], [], self.per_keyword, self.seed).build_all()
 
-    def _recordings(self, folder: Path) -> list[Int16]:
+    def _recordings_of_split(self, folder: Path) -> list[Int16]:
         return load_recordings(folder, [name for name in SPLITS if self.split in {name, "all"}])
 
 
-class Rate(msgspec.Struct, frozen=True):
-    """Events an hour, with the exact 95 % interval of Garwood (Biometrika 28, 1936, p. 437) for a Poisson count.
+class HourlyRate(msgspec.Struct, frozen=True):
+    """Events per hour, with the exact 95 % interval for a Poisson count (Garwood, Biometrika 28, 1936, p. 437).
 
     Parameters
     ----------
     count : int
+        Number of events.
     hours : float
+        Length of the recordings.
     per_hour, low, high : float
+        The rate and its interval.
     """
 
     count: int
@@ -99,22 +117,25 @@ class Rate(msgspec.Struct, frozen=True):
     high: float
 
 
-class Figures(msgspec.Struct, frozen=True):
+class StreamFigures(msgspec.Struct, frozen=True):
     """Figures of one stream.
 
     Parameters
     ----------
-    missed : Share
-        Words without a detection, of all keywords spoken.
+    missed : Proportion
+        Keywords without a detection, of all spoken keywords.
     missed_by_word : dict
-    substitutions, false_alarms : int
-        Detections in the time of a missed word of another label, and at any other time.
+        The same for each keyword.
+    substitutions : int
+        Detections of another keyword during a missed word.
+    false_alarms : int
+        All other detections that do not belong to a word.
     latency_median_s, latency_p95_s : float or None
-        From the end of a word's voice to its detection; None where no word was found.
+        Time from the end of a word's voice to its detection. None if no word was detected.
     """
 
-    missed: Share
-    missed_by_word: dict[str, Share]
+    missed: Proportion
+    missed_by_word: dict[str, Proportion]
     substitutions: int
     false_alarms: int
     latency_median_s: float | None
@@ -122,10 +143,10 @@ class Figures(msgspec.Struct, frozen=True):
 
 
 class FalseAlarms(msgspec.Struct, frozen=True):
-    """False alarms on recordings without the keywords: of all keywords together, and by keyword."""
+    """Rates of false alarms on recordings without the keywords: of all keywords together, and by keyword."""
 
-    all: Rate
-    by_word: dict[str, Rate]
+    all: HourlyRate
+    by_word: dict[str, HourlyRate]
 
 
 class StreamReport(msgspec.Struct, frozen=True):
@@ -133,11 +154,14 @@ class StreamReport(msgspec.Struct, frozen=True):
 
     Parameters
     ----------
-    split : str
+    model : str
+        Name of the model.
     seed : int
+        Seed of the streams.
     detector : DetectorSettings
+        Settings with which the figures were measured.
     streams : dict
-        `Figures` by condition.
+        `StreamFigures` by name of the condition.
     negatives : dict
         `FalseAlarms` by kind of recording.
     """
@@ -146,95 +170,101 @@ class StreamReport(msgspec.Struct, frozen=True):
     split: str
     seed: int
     detector: DetectorSettings
-    streams: dict[str, Figures]
+    streams: dict[str, StreamFigures]
     negatives: dict[str, FalseAlarms]
 
 
 @dataclass(frozen=True)
-class Trial:
-    """A stream and a model's scores of it."""
+class ScoredStream:
+    """The keywords of a stream, and the scores of a model in it."""
 
     name: str
-    spoken: list[Spoken]
+    spoken: list[SpokenWord]
     scored: RecordingScores
 
     def match(self, settings: DetectorSettings) -> Matching:
-        """What becomes of the stream's words with these settings."""
-        return match(self.spoken, replay_detector(self.scored, settings))
+        """Assign the detections with these settings to the words of the stream."""
+        return match_detections(self.spoken, replay_detector(self.scored, settings))
 
 
 @dataclass(frozen=True)
-class Trials:
-    """Everything that detector settings are judged by: scored streams of words, and scored recordings without any."""
+class ScoredData:
+    """A model's scores in streams of keywords and in recordings without keywords, for trying detector settings.
+
+    Parameters
+    ----------
+    negatives : dict
+        Scores by kind of recording.
+    """
 
     keywords: list[str]
-    streams: list[Trial]
+    streams: list[ScoredStream]
     negatives: dict[str, RecordingScores]
 
     def false_alarms(self, settings: DetectorSettings, kinds: Iterable[str]) -> FalseAlarms:
-        """Rates of false alarms with these settings on some kinds of recordings."""
+        """Compute the rates of false alarms with these settings on some kinds of recordings."""
         chosen = [self.negatives[kind] for kind in kinds]
         counts = Counter(detection.keyword for scored in chosen for detection in replay_detector(scored, settings))
         hours = sum(scored.hours for scored in chosen)
         return FalseAlarms(
-            garwood(counts.total(), hours), {word: garwood(counts[word], hours) for word in self.keywords}
+            garwood_rate(counts.total(), hours), {word: garwood_rate(counts[word], hours) for word in self.keywords}
         )
 
 
-def garwood(count: int, hours: float) -> Rate:
-    """A rate with its exact 95 % interval; without hours nothing is known of it."""
+def garwood_rate(count: int, hours: float) -> HourlyRate:
+    """Compute a rate with its exact 95 % interval; with zero hours the interval is [0, ∞)."""
     if not hours:
-        return Rate(count, 0.0, float("nan"), 0.0, float("inf"))
+        return HourlyRate(count, 0.0, float("nan"), 0.0, float("inf"))
     low = float(gammaincinv(count, 0.025)) if count else 0.0
     high = float(gammaincinv(count + 1, 0.975))
-    return Rate(count, hours, count / hours, low / hours, high / hours)
+    return HourlyRate(count, hours, count / hours, low / hours, high / hours)
 
 
-def hear(model: Model, sources: Sources) -> Trials:
-    """Run a model over streams of keywords, and over recordings without any; bars in a terminal show how far it is.
+def score_evaluation_data(model: Model, sources: EvaluationData) -> ScoredData:
+    """Run a model over streams of keywords and recordings without keywords; a terminal shows progress bars.
 
     Raises
     ------
     UsageError
-        A kind of recordings is missing, or no keyword is spoken in any.
+        Recordings are missing, or they contain no keyword of the model.
     AudioDataError
         One of the user's own recordings cannot be used.
     """
     streams, negatives = sources.streams(model.keywords), sources.recordings()
-    with bars() as shown:
-        heard = [_hear(model, stream) for stream in shown.track(streams, description="streams of keywords")]
-        if not any(trial.spoken for trial in heard):
-            raise UsageError(f"no keyword of model {model.name} is spoken: its keywords are {' '.join(model.keywords)}")
-        scored = {
-            kind: score_recordings(
-                model, map(as_float, shown.track(recordings, description=f"{kind} without keywords"))
-            )
+    with progress_bars() as bars:
+        scored_streams = [_score_stream(model, stream) for stream in bars.track(streams, description="keyword streams")]
+        if not any(stream.spoken for stream in scored_streams):
+            raise UsageError(f"the recordings contain no keyword of model {model.name}: {' '.join(model.keywords)}")
+        scored_negatives = {
+            kind: score_recordings(model, map(as_float, bars.track(recordings, description=f"{kind} without keywords")))
             for kind, recordings in negatives.items()
         }
-    return Trials(list(model.keywords), heard, scored)
+    return ScoredData(list(model.keywords), scored_streams, scored_negatives)
 
 
-def report(model: Model, sources: Sources, found: Trials) -> StreamReport:
-    """Figures of a model with its own detector settings."""
+def make_stream_report(model: Model, sources: EvaluationData, scored: ScoredData) -> StreamReport:
+    """Compute the figures of a model with the detector settings of its bundle."""
     settings = model.detector
     return StreamReport(
         model=model.name,
         split=sources.split,
         seed=sources.seed,
         detector=settings,
-        streams={trial.name: figures(trial.match(settings)) for trial in found.streams},
-        negatives={kind: found.false_alarms(settings, [kind]) for kind in found.negatives},
+        streams={stream.name: compute_stream_figures(stream.match(settings)) for stream in scored.streams},
+        negatives={kind: scored.false_alarms(settings, [kind]) for kind in scored.negatives},
     )
 
 
-def figures(matching: Matching) -> Figures:
-    """Figures of a stream's words."""
+def compute_stream_figures(matching: Matching) -> StreamFigures:
+    """Compute the figures of one stream."""
     hits = Counter(spoken.word for spoken, _ in matching.hits)
     misses = Counter(spoken.word for spoken in matching.misses)
     latencies = matching.latencies_s
-    return Figures(
-        missed=wilson(misses.total(), hits.total() + misses.total()),
-        missed_by_word={word: wilson(misses[word], hits[word] + misses[word]) for word in sorted(hits | misses)},
+    return StreamFigures(
+        missed=wilson_proportion(misses.total(), hits.total() + misses.total()),
+        missed_by_word={
+            word: wilson_proportion(misses[word], hits[word] + misses[word]) for word in sorted(hits | misses)
+        },
         substitutions=len(matching.substitutions),
         false_alarms=len(matching.false_alarms),
         latency_median_s=float(np.median(latencies)) if latencies else None,
@@ -242,13 +272,13 @@ def figures(matching: Matching) -> Figures:
     )
 
 
-def _hear(model: Model, stream: Stream) -> Trial:
+def _score_stream(model: Model, stream: WordStream) -> ScoredStream:
     spoken = [spoken for spoken in stream.spoken if spoken.word in model.keywords]
-    return Trial(stream.name, spoken, score_recordings(model, [stream.samples]))
+    return ScoredStream(stream.name, spoken, score_recordings(model, [stream.samples]))
 
 
-def table(found: StreamReport) -> str:
-    """The figures as lines of text."""
+def format_stream_report(found: StreamReport) -> str:
+    """Format the figures as lines of text."""
     words = list(dict.fromkeys(word for f in found.streams.values() for word in f.missed_by_word))
     head = f"{'stream':<14}{'missed':>28}{'substituted':>13}{'false alarms':>14}{'latency median':>16}{'p95':>8}"
     lines = [f"{found.model}, {found.split}", "", head]
@@ -256,18 +286,18 @@ def table(found: StreamReport) -> str:
     lines += ["", f"{'missed':<14}" + "".join(f"{word:>8}" for word in words)]
     for name, f in found.streams.items():
         lines.append(f"{name:<14}" + "".join(f"{f.missed_by_word[word].share:>8.1%}" for word in words))
-    lines += ["", f"{'false alarms':<14}{'an hour':>28}{'hours':>8}   by keyword"]
+    lines += ["", f"{'false alarms':<14}{'per hour':>28}{'hours':>8}   by keyword"]
     return "\n".join([*lines, *(_negatives_line(kind, alarms) for kind, alarms in found.negatives.items())]) + "\n"
 
 
-def _stream_line(name: str, f: Figures) -> str:
+def _stream_line(name: str, f: StreamFigures) -> str:
     missed = f"{f.missed.share:.1%} [{f.missed.low:.1%}, {f.missed.high:.1%}]"
-    latency = f"{seconds(f.latency_median_s):>16}{seconds(f.latency_p95_s):>8}"
+    latency = f"{format_latency(f.latency_median_s):>16}{format_latency(f.latency_p95_s):>8}"
     return f"{name:<14}{missed:>28}{f.substitutions:>13}{f.false_alarms:>14}{latency}"
 
 
-def seconds(latency: float | None) -> str:
-    """A latency as text; where no word was found it is none, or infinite, and the text is "none"."""
+def format_latency(latency: float | None) -> str:
+    """Format a latency in seconds; without a detected word, it is None or infinite and the text is "none"."""
     return "none" if latency is None or isinf(latency) else f"{latency:.2f} s"
 
 

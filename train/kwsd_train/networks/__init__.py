@@ -1,27 +1,29 @@
-"""Networks: each takes spectrograms (n, 124, 129) and returns logits (n, labels); the layer before is ``embedding``."""
+"""Networks that map spectrograms (n, 124, 129) to logits (n, labels); the layer before the last is ``embedding``."""
 
 import keras
 
 from kwsd.frontend import Float32
-from kwsd_train.networks import bc_resnet, resnet, tc_resnet, tutorial
+from kwsd_train.networks.bc_resnet import build_bc_resnet
+from kwsd_train.networks.resnet import build_resnet
+from kwsd_train.networks.tc_resnet import build_tc_resnet
+from kwsd_train.networks.tutorial import build_tutorial
 from kwsd_train.recipe import BcResnet, Network, Resnet, Tutorial
 
 
-def build(settings: Network, labels: int, examples: Float32) -> keras.Model:
+def build_network(settings: Network, labels: int, examples: Float32) -> keras.Model:
     """Build the network of a recipe.
 
     Parameters
     ----------
-    settings : Network
     labels : int
         Number of outputs.
     examples : ndarray, shape (n, 124, 129), float32
-        Spectrograms of training clips, from which the tutorial's network takes their mean and variance.
+        Spectrograms of training clips. Only the tutorial's network uses them, for their mean and variance.
     """
     if isinstance(settings, Tutorial):
-        return tutorial.build(labels, examples)
+        return build_tutorial(labels, examples)
     if isinstance(settings, BcResnet):
-        return bc_resnet.build(settings, labels)
+        return build_bc_resnet(settings, labels)
     if isinstance(settings, Resnet):
-        return resnet.build(settings, labels)
-    return tc_resnet.build(settings, labels)
+        return build_resnet(settings, labels)
+    return build_tc_resnet(settings, labels)

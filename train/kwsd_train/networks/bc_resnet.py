@@ -1,7 +1,7 @@
-"""BC-ResNet: convolutions over time whose result is broadcast over frequency (Kim et al., arXiv:2106.04140).
+"""BC-ResNet: convolutions over time whose results are broadcast over frequency (Kim et al., arXiv:2106.04140).
 
-Layer by layer as in the authors' program (github.com/Qualcomm-AI-research/bcresnet, bcresnet.py and
-subspectralnorm.py), on the log-mel layer of this project's front end.
+The layers are those of the authors' program (github.com/Qualcomm-AI-research/bcresnet, bcresnet.py and
+subspectralnorm.py). The input is the log-mel layer of this project.
 """
 
 from typing import Any
@@ -13,74 +13,80 @@ from kwsd import frontend
 from kwsd_train.networks.inputs import LogMel, SpecAugment
 from kwsd_train.recipe import BcResnet
 
-WIDTH = 8  # channels at a scale of one
+WIDTH = 8
+"""Channels at scale one."""
 STAGES = ((2, 1, 1), (2, 1.5, 2), (4, 2, 4), (4, 2.5, 8))
-"""Blocks, channels as a multiple of the width, and dilation over time, of each stage."""
+"""For each stage: number of blocks, channels as a multiple of the width, and dilation over time."""
 HALVED = frozenset({1, 2})
 """Stages whose first block halves the frequencies."""
 SUB_BANDS = 5
-MOMENTUM, EPSILON = 0.9, 1e-5  # PyTorch's defaults, in Keras' terms
+MOMENTUM, EPSILON = 0.9, 1e-5
+"""Constants of batch normalisation: PyTorch's defaults, in Keras' terms."""
 
 
 @keras.saving.register_keras_serializable("kwsd")
 class SubSpectralNorm(layers.Layer):  # type: ignore[misc]
-    """Batch normalisation with statistics of its own for each of five sub-bands (Chang et al., arXiv:2103.13620).
+    """Batch normalisation with separate statistics for each of five sub-bands (Chang et al., arXiv:2103.13620).
 
-    Takes and gives (n, frequencies, frames, channels), with frequencies a multiple of five.
+    Input and output have the shape (batch, bins, frames, channels). The number of bins must be a multiple of five.
     """
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Make the statistics of every channel of every sub-band."""
+        """Create the statistics for every channel of every sub-band."""
         self.norm = layers.BatchNormalization(momentum=MOMENTUM, epsilon=EPSILON)
         self.norm.build((None, None, None, SUB_BANDS * shape[-1]))
 
     def call(self, features: Any, *, training: bool = False) -> Any:
-        """Normalise."""
-        _, high, frames, channels = features.shape
-        x = ops.reshape(features, (-1, SUB_BANDS, high // SUB_BANDS, frames, channels))
-        x = ops.reshape(ops.transpose(x, (0, 2, 3, 1, 4)), (-1, high // SUB_BANDS, frames, SUB_BANDS * channels))
-        x = ops.reshape(self.norm(x, training=training), (-1, high // SUB_BANDS, frames, SUB_BANDS, channels))
-        return ops.reshape(ops.transpose(x, (0, 3, 1, 2, 4)), (-1, high, frames, channels))
+        """Normalise features. Each sub-band becomes a separate group of channels, and then a range of bins again."""
+        _, bins, frames, channels = features.shape
+        high = bins // SUB_BANDS
+        x = ops.reshape(features, (-1, SUB_BANDS, high, frames, channels))  # (batch, 5, bins / 5, frames, channels)
+        x = ops.transpose(x, (0, 2, 3, 1, 4))  # (batch, bins / 5, frames, 5, channels)
+        x = ops.reshape(x, (-1, high, frames, SUB_BANDS * channels))  # (batch, bins / 5, frames, 5 * channels)
+        x = self.norm(x, training=training)
+        x = ops.reshape(x, (-1, high, frames, SUB_BANDS, channels))  # (batch, bins / 5, frames, 5, channels)
+        x = ops.transpose(x, (0, 3, 1, 2, 4))  # (batch, 5, bins / 5, frames, channels)
+        return ops.reshape(x, (-1, bins, frames, channels))  # (batch, bins, frames, channels)
 
 
-def build(settings: BcResnet, labels: int) -> keras.Model:
-    """9,232 trainable parameters at a scale of one and twelve labels."""
+def build_bc_resnet(settings: BcResnet, labels: int) -> keras.Model:
+    """Build the network, which has 9,232 trainable parameters at scale one with twelve labels."""
     width = int(WIDTH * settings.scale)
-    inputs = keras.Input((frontend.FRAMES, frontend.BINS), name="spectrogram")
-    x = SpecAugment(settings.mask_bands, settings.mask_frames)(LogMel()(inputs))
-    x = layers.Reshape((*x.shape[1:], 1))(x)
-    x = layers.Permute((2, 1, 3))(x)
-    x = _norm(_padded_convolution(x, 2 * width), "relu")
+    inputs = keras.Input((frontend.FRAMES, frontend.BINS), name="spectrogram")  # (batch, 124, 129)
+    x = SpecAugment(settings.mask_bands, settings.mask_frames)(LogMel()(inputs))  # (batch, 124, 40)
+    x = layers.Reshape((*x.shape[1:], 1))(x)  # (batch, 124, 40, 1)
+    x = layers.Permute((2, 1, 3))(x)  # (batch, 40, 124, 1)
+    x = _batch_norm(_padded_convolution(x, 2 * width), "relu")  # (batch, 20, 124, 2 * width)
     for stage, (blocks, multiple, dilation) in enumerate(STAGES):
-        x = _transition(x, int(multiple * width), dilation, halve=stage in HALVED)
+        x = _transition_block(x, int(multiple * width), dilation, halve=stage in HALVED)
         for _ in range(blocks - 1):
             x = layers.ReLU()(layers.Add()([x, _broadcast_residual(x, dilation)]))
-    x = layers.DepthwiseConv2D(5, use_bias=False)(layers.ZeroPadding2D((0, 2))(x))
-    x = _norm(layers.Conv2D(4 * width, 1, use_bias=False)(x), "relu")
-    x = layers.GlobalAveragePooling2D(name="embedding")(x)
+    x = layers.DepthwiseConv2D(5, use_bias=False)(layers.ZeroPadding2D((0, 2))(x))  # (batch, 1, 124, channels)
+    x = _batch_norm(layers.Conv2D(4 * width, 1, use_bias=False)(x), "relu")  # (batch, 1, 124, 4 * width)
+    x = layers.GlobalAveragePooling2D(name="embedding")(x)  # (batch, 4 * width)
     return keras.Model(inputs, layers.Dense(labels, name="logits")(x), name="bc_resnet")
 
 
 def _padded_convolution(x: Any, channels: int) -> Any:
-    # PyTorch pads both sides alike, also where the stride is two.
+    # PyTorch pads both sides equally even with a stride of two; Keras' "same" does not.
     return layers.Conv2D(channels, 5, strides=(2, 1), use_bias=False)(layers.ZeroPadding2D(2)(x))
 
 
-def _transition(x: Any, channels: int, dilation: int, *, halve: bool) -> Any:
-    """The first block of a stage, which changes the number of channels and has no shortcut."""
-    x = _norm(layers.Conv2D(channels, 1, use_bias=False)(x), "relu")
+def _transition_block(x: Any, channels: int, dilation: int, *, halve: bool) -> Any:
+    """First block of a stage: it changes the number of channels and has no shortcut."""
+    x = _batch_norm(layers.Conv2D(channels, 1, use_bias=False)(x), "relu")
     return layers.ReLU()(_broadcast_residual(x, dilation, halve=halve))
 
 
 def _broadcast_residual(x: Any, dilation: int, *, halve: bool = False) -> Any:
-    """Features over frequency, and what convolution over time makes of their mean, added at every frequency."""
+    """Two-dimensional features, plus a convolution over time of their mean over frequency, added at every frequency."""
     y = layers.DepthwiseConv2D((3, 1), padding="same", use_bias=False)(x)
-    y = SubSpectralNorm()(y[:, ::2] if halve else y)
-    z = ops.mean(y, axis=1, keepdims=True)
+    y = SubSpectralNorm()(y[:, ::2] if halve else y)  # (batch, bins, frames, channels)
+    z = ops.mean(y, axis=1, keepdims=True)  # (batch, 1, frames, channels)
     z = layers.DepthwiseConv2D((1, 3), dilation_rate=(1, dilation), padding="same", use_bias=False)(z)
-    z = layers.Conv2D(x.shape[-1], 1, use_bias=False)(_norm(z, "swish"))
-    return layers.Add()([y, layers.SpatialDropout2D(0.1)(z)])
+    z = layers.Conv2D(x.shape[-1], 1, use_bias=False)(_batch_norm(z, "swish"))
+    return layers.Add()([y, layers.SpatialDropout2D(0.1)(z)])  # z is broadcast over the bins
 
 
-def _norm(x: Any, activation: str) -> Any:
+def _batch_norm(x: Any, activation: str) -> Any:
     return layers.Activation(activation)(layers.BatchNormalization(momentum=MOMENTUM, epsilon=EPSILON)(x))

@@ -1,4 +1,4 @@
-"""What stands before every network: the logarithm of mel bands, and the masks of SpecAugment."""
+"""First layers of the networks: the logarithm of mel bands, and the masks of SpecAugment."""
 
 from typing import Any
 
@@ -8,7 +8,8 @@ from keras import layers, ops
 from kwsd_train.data.features import mel_matrix
 
 MEL_BANDS = 40
-FLOOR = 1e-6  # about the power of a 16-bit rounding error in a band: what lies below is no sound
+FLOOR = 1e-6
+"""Added to the power before the logarithm: about the power of 16-bit rounding noise in a band."""
 
 
 @keras.saving.register_keras_serializable("kwsd")
@@ -22,12 +23,12 @@ class LogMel(layers.Layer):  # type: ignore[misc]
 
 @keras.saving.register_keras_serializable("kwsd")
 class SpecAugment(layers.Layer):  # type: ignore[misc]
-    """In training, sets two random runs of bands and two of frames to zero (arXiv:1904.08779, section 2).
+    """Sets two random ranges of bands and two of frames to zero during training (arXiv:1904.08779, section 2).
 
     Parameters
     ----------
     bands, frames : int
-        Longest run of either.
+        Maximum length of a range of bands, and of a range of frames.
     """
 
     def __init__(self, bands: int, frames: int, **keywords: Any) -> None:
@@ -36,7 +37,7 @@ class SpecAugment(layers.Layer):  # type: ignore[misc]
         self.seeds = keras.random.SeedGenerator(0)
 
     def call(self, features: Any, *, training: bool = False) -> Any:
-        """Mask features (n, frames, bands)."""
+        """Mask features of shape (batch, frames, bands)."""
         if not training:
             return features
         for _ in range(2):
@@ -44,13 +45,14 @@ class SpecAugment(layers.Layer):  # type: ignore[misc]
         return features
 
     def get_config(self) -> dict[str, Any]:
-        """Arguments for Keras to build the layer again."""
+        """Return the arguments from which Keras builds the layer again."""
         return {**super().get_config(), "bands": self.bands, "frames": self.frames}
 
     def _mask(self, features: Any, axis: int, longest: int) -> Any:
+        """Mask along one axis: (batch, frames, 1) for axis 1, (batch, 1, bands) for axis 2."""
         count, size = ops.shape(features)[0], features.shape[axis]
-        length = keras.random.uniform((count, 1), 0, longest + 1, seed=self.seeds)
-        start = keras.random.uniform((count, 1), 0, 1, seed=self.seeds) * (size - length)
-        place = ops.arange(size, dtype="float32")
-        outside = ops.logical_or(place < start, place >= start + length)
+        length = keras.random.uniform((count, 1), 0, longest + 1, seed=self.seeds)  # (batch, 1)
+        start = keras.random.uniform((count, 1), 0, 1, seed=self.seeds) * (size - length)  # (batch, 1)
+        place = ops.arange(size, dtype="float32")  # (size,)
+        outside = ops.logical_or(place < start, place >= start + length)  # (batch, size)
         return ops.expand_dims(ops.cast(outside, features.dtype), 3 - axis)

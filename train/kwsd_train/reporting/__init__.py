@@ -1,1 +1,1 @@
-"""Figures as pages, plots and files."""
+"""Figures and pages about data and models."""

@@ -1,4 +1,4 @@
-"""A first look at a data folder: counts, and the tutorial's figures."""
+"""A first look at a data folder: number of clips, and the figures of TensorFlow's tutorial."""
 
 from pathlib import Path
 
@@ -6,26 +6,31 @@ import numpy as np
 
 from kwsd.errors import OutputError
 from kwsd.frontend import spectrogram
-from kwsd_train.data.dataset import Clips
+from kwsd_train.data.dataset import ClipSet
 from kwsd_train.data.features import as_float
 from kwsd_train.data.split import SPLITS
-from kwsd_train.reporting import plots
+from kwsd_train.reporting.plots import plot_spectrograms, plot_waveform_and_spectrogram, plot_waveforms
 
-SHOWN = 9
+SHOWN_CLIPS = 9
 
 
-def explore(clips: Clips, folder: Path, seed: int) -> list[Path]:
-    """Draw waveforms and spectrograms of clips drawn at random.
+def draw_example_clips(clips: ClipSet, folder: Path, seed: int) -> list[Path]:
+    """Draw waveforms and spectrograms of randomly chosen clips, and return the written files.
 
     Parameters
     ----------
-    clips : Clips
     folder : Path
-        Takes ``waveforms.png``, ``waveform-and-spectrogram.png`` and ``spectrograms.png``.
+        Folder for ``waveforms.png``, ``waveform-and-spectrogram.png`` and ``spectrograms.png``. It is created if it is
+        missing.
     seed : int
-        Of the draw.
+        Seed of the choice.
+
+    Raises
+    ------
+    OutputError
+        A file cannot be written.
     """
-    chosen = np.random.default_rng(seed).choice(len(clips.paths), min(SHOWN, len(clips.paths)), replace=False)
+    chosen = np.random.default_rng(seed).choice(len(clips.paths), min(SHOWN_CLIPS, len(clips.paths)), replace=False)
     words = clips.words[chosen].tolist()
     waveforms = as_float(clips.samples[chosen])
     spectrograms = [spectrogram(waveform) for waveform in waveforms]
@@ -33,22 +38,22 @@ def explore(clips: Clips, folder: Path, seed: int) -> list[Path]:
     paths = [folder / name for name in names]
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        plots.waveforms(waveforms, words, paths[0])
-        plots.waveform_and_spectrogram(waveforms[0], spectrograms[0], words[0], paths[1])
-        plots.spectrograms(spectrograms, words, paths[2])
+        plot_waveforms(waveforms, words, paths[0])
+        plot_waveform_and_spectrogram(waveforms[0], spectrograms[0], words[0], paths[1])
+        plot_spectrograms(spectrograms, words, paths[2])
     except OSError as error:
         raise OutputError(f"cannot write to {folder}: {error.strerror}") from None
     return paths
 
 
-def counts(clips: Clips) -> dict[str, dict[str, int]]:
-    """Number of clips by word and split."""
-    by_split = {split: clips.of(split).counts() for split in SPLITS}
-    return {word: {split: by_split[split].get(word, 0) for split in SPLITS} for word in clips.counts()}
+def count_clips(clips: ClipSet) -> dict[str, dict[str, int]]:
+    """Count the clips by word and split."""
+    by_split = {split: clips.of_split(split).count_by_word() for split in SPLITS}
+    return {word: {split: by_split[split].get(word, 0) for split in SPLITS} for word in clips.count_by_word()}
 
 
-def table(clips: Clips) -> str:
-    """Clips by word and split, as lines of text."""
+def format_clip_counts(clips: ClipSet) -> str:
+    """Format the number of clips by word and split as lines of text."""
     lines = [f"{'word':<12}" + "".join(f"{split:>12}" for split in SPLITS)]
-    lines += [f"{word:<12}" + "".join(f"{n:>12}" for n in row.values()) for word, row in counts(clips).items()]
+    lines += [f"{word:<12}" + "".join(f"{n:>12}" for n in row.values()) for word, row in count_clips(clips).items()]
     return "\n".join(lines)

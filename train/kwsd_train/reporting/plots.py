@@ -1,4 +1,4 @@
-"""Figures, drawn into files without a display."""
+"""Draws figures into files, without a display."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,23 +14,23 @@ from kwsd import frontend
 from kwsd.frontend import SAMPLE_RATE, Float32
 
 if TYPE_CHECKING:
-    from kwsd_train.data.survey import Measures
-    from kwsd_train.measuring.evaluate import Report
-    from kwsd_train.measuring.tune import Point
+    from kwsd_train.data.survey import ClipMeasures
+    from kwsd_train.measuring.evaluate import ClipReport
+    from kwsd_train.measuring.tune import OperatingPoint
 
 
-def waveforms(samples: Float32, words: Sequence[str], path: Path) -> None:
-    """Up to nine waveforms, (n, 16000), with their words."""
+def plot_waveforms(samples: Float32, words: Sequence[str], path: Path) -> None:
+    """Draw up to nine waveforms, shape (n, 16000), with their words."""
     figure = Figure(figsize=(10, 9), layout="constrained")
     for axes, row, word in zip(figure.subplots(3, 3).flat, samples, words, strict=False):
         axes.plot(np.arange(len(row)) / SAMPLE_RATE, row, linewidth=0.5)
         axes.set(title=word, ylim=(-1.1, 1.1))
-    _name_axes(figure, "time, s", "amplitude")
+    _label_axes(figure, "time, s", "amplitude")
     figure.savefig(path)
 
 
-def waveform_and_spectrogram(samples: Float32, spectrogram: Float32, word: str, path: Path) -> None:
-    """One waveform above its log spectrogram, on one time axis."""
+def plot_waveform_and_spectrogram(samples: Float32, spectrogram: Float32, word: str, path: Path) -> None:
+    """Draw a waveform above its log spectrogram, on one time axis."""
     figure = Figure(figsize=(10, 7), layout="constrained")
     above, below = figure.subplots(2, sharex=True)
     above.plot(np.arange(len(samples)) / SAMPLE_RATE, samples, linewidth=0.5)
@@ -40,29 +40,30 @@ def waveform_and_spectrogram(samples: Float32, spectrogram: Float32, word: str, 
     figure.savefig(path)
 
 
-def spectrograms(spectrograms: Sequence[Float32], words: Sequence[str], path: Path) -> None:
-    """Up to nine log spectrograms with their words."""
+def plot_spectrograms(spectrograms: Sequence[Float32], words: Sequence[str], path: Path) -> None:
+    """Draw up to nine log spectrograms with their words."""
     figure = Figure(figsize=(10, 9), layout="constrained")
     for axes, spectrogram, word in zip(figure.subplots(3, 3).flat, spectrograms, words, strict=False):
         _draw_spectrogram(axes, spectrogram)
         axes.set(title=word)
-    _name_axes(figure, "time, s", "frequency, Hz")
+    _label_axes(figure, "time, s", "frequency, Hz")
     figure.savefig(path)
 
 
-def _name_axes(figure: Figure, across: str, up: str) -> None:
-    """Once for all pictures of a grid."""
+def _label_axes(figure: Figure, across: str, up: str) -> None:
+    """Label the axes once for a whole grid."""
     figure.supxlabel(across, fontsize="medium")
     figure.supylabel(up, fontsize="medium")
 
 
 def _draw_spectrogram(axes: Axes, spectrogram: Float32) -> None:
-    tiny = np.finfo(np.float32).eps  # the logarithm of digital silence
+    tiny = np.finfo(np.float32).eps  # digital silence has no logarithm
+    # The transpose puts time on the horizontal axis: (124, 129) -> (129, 124).
     axes.imshow(np.log(spectrogram.T + tiny), origin="lower", aspect="auto", extent=(0, 1, 0, SAMPLE_RATE / 2))
 
 
-def bars(scores: dict[str, float], title: str, path: Path) -> None:
-    """The probability of each label."""
+def plot_probabilities(scores: dict[str, float], title: str, path: Path) -> None:
+    """Draw the probability of each label as a bar chart."""
     figure = Figure(figsize=(8, 4), layout="constrained")
     axes = figure.subplots()
     axes.bar(list(scores), list(scores.values()))
@@ -71,8 +72,8 @@ def bars(scores: dict[str, float], title: str, path: Path) -> None:
     figure.savefig(path)
 
 
-def clip(samples: Float32, file: BinaryIO) -> None:
-    """The waveform of a window above its log spectrogram, small and without axes, as WebP."""
+def plot_clip(samples: Float32, file: BinaryIO) -> None:
+    """Draw the waveform of a window above its log spectrogram as a small WebP picture without axes."""
     figure = Figure(figsize=(2.4, 1.8), dpi=120)
     above, below = figure.subplots(2, gridspec_kw={"height_ratios": (1, 2)})
     above.plot(samples, linewidth=0.5, color="tab:blue")
@@ -84,9 +85,9 @@ def clip(samples: Float32, file: BinaryIO) -> None:
     figure.savefig(file, format="webp")
 
 
-def lengths_and_levels(measures: "Measures", file: BinaryIO) -> None:
-    """How long the clips are, and how loud."""
-    figure = Figure(figsize=(10, 3.2), layout="constrained")
+def plot_lengths_and_levels(measures: "ClipMeasures", file: BinaryIO) -> None:
+    """Draw histograms of the lengths and mean levels of clips."""
+    figure = Figure(figsize=(8, 2.8), layout="constrained")
     kinds = (("length, s", measures.seconds), ("mean level, dB", measures.mean_db))
     for axes, (name, values) in zip(figure.subplots(1, 2), kinds, strict=True):
         axes.hist(values, bins=60)
@@ -94,9 +95,9 @@ def lengths_and_levels(measures: "Measures", file: BinaryIO) -> None:
     figure.savefig(file)
 
 
-def curves(history: Sequence[dict[str, float]], file: Path | BinaryIO) -> None:
-    """Loss and accuracy by epoch, training and validation."""
-    figure = Figure(figsize=(10, 4), layout="constrained")
+def plot_training_curves(history: Sequence[dict[str, float]], file: Path | BinaryIO) -> None:
+    """Draw loss and accuracy by epoch, on training and validation data."""
+    figure = Figure(figsize=(8, 3.4), layout="constrained")
     epochs = [row["epoch"] for row in history]
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
         for key, label in ((name, "training"), (f"val_{name}", "validation")):
@@ -107,8 +108,8 @@ def curves(history: Sequence[dict[str, float]], file: Path | BinaryIO) -> None:
     figure.savefig(file)
 
 
-def det(curve: Sequence["Point"], chosen: "Point", file: Path | BinaryIO) -> None:
-    """The DET curve of each keyword, and of all together with the chosen point."""
+def plot_det_curves(curve: Sequence["OperatingPoint"], chosen: "OperatingPoint", file: Path | BinaryIO) -> None:
+    """Draw the DET curve of each keyword and of all keywords together, with the chosen operating point."""
     figure = Figure(figsize=(8, 6), layout="constrained")
     axes = figure.subplots()
     ink = mpl.rcParams["text.color"]
@@ -118,18 +119,18 @@ def det(curve: Sequence["Point"], chosen: "Point", file: Path | BinaryIO) -> Non
     total = [point.false_alarms.all.per_hour for point in curve]
     axes.plot(total, [point.missed.share for point in curve], label="all", color=ink, linewidth=2)
     axes.plot(chosen.false_alarms.all.per_hour, chosen.missed.share, "o", label="chosen", color=ink)
-    # Up to one false alarm in all the hours the axis is linear, so that none has its place too.
+    # A logarithmic axis has no zero, so it is linear below one false alarm in all the hours.
     axes.set_xscale("symlog", linthresh=1 / chosen.false_alarms.all.hours)
     axes.xaxis.set_major_formatter("{x:g}")
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    axes.set(xlabel="false alarms an hour", ylabel="words missed", xlim=(0, None), ylim=(0, None))
+    axes.set(xlabel="false alarms per hour", ylabel="miss rate", xlim=(0, None), ylim=(0, None))
     axes.legend()
     axes.grid(alpha=0.3)
     figure.savefig(file)
 
 
-def confusion(figures: "Report", file: Path | BinaryIO) -> None:
-    """The confusion matrix as a heat map with counts."""
+def plot_confusion_matrix(figures: "ClipReport", file: Path | BinaryIO) -> None:
+    """Draw the confusion matrix as a heat map with counts."""
     figure = Figure(figsize=(8, 7), layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(figures.confusion, cmap="Blues")

@@ -1,1 +1,1 @@
-"""From a recipe to a finished network, and to a bundle."""
+"""Training of a recipe in a run folder, and export of a run as a bundle."""

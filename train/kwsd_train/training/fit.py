@@ -1,6 +1,5 @@
-"""Training: a recipe and a data folder become a run folder, which survives being killed after any epoch."""
+"""Trains a recipe on a data folder in a run folder; a killed run can be resumed after its last finished epoch."""
 
-import hashlib
 import platform
 import time
 from collections.abc import Callable
@@ -13,38 +12,40 @@ import numpy as np
 import tensorflow as tf
 from rich.console import Console
 
-from kwsd.errors import OutputError, UsageError
+from kwsd.errors import UsageError
 from kwsd.files import replace_file
 from kwsd.frontend import Float32
-from kwsd.models.bundle import RESERVED_LABELS
-from kwsd_train import networks
-from kwsd_train.data.dataset import Clips, load_clips, word_names
-from kwsd_train.data.feed import arrays, make_feed
-from kwsd_train.data.mixture import SILENCE, UNKNOWN, Int64
-from kwsd_train.measuring.evaluate import closed_set, report
+from kwsd.models.bundle import UNKNOWN_LABEL
+from kwsd_train.data.dataset import ClipSet
+from kwsd_train.data.mixture import Int64
+from kwsd_train.data.recipe_data import check_recipe_data, hash_clip_names, label_names, load_recipe_clips
+from kwsd_train.data.training_data import TrainingData, make_training_data
+from kwsd_train.measuring.evaluate import keyword_accuracy
+from kwsd_train.networks import build_network
 from kwsd_train.recipe import Optimizer, Recipe
-from kwsd_train.reporting import plots
-from kwsd_train.reporting.written import write_report
-from kwsd_train.training.curves import History, Screen, busy
-from kwsd_train.training.run import (
-    HISTORY,
-    NETWORK,
-    SETTINGS,
+from kwsd_train.training.curves import TrainingDisplay, show_status
+from kwsd_train.training.run_folder import (
+    HISTORY_FILE,
+    NETWORK_FILE,
+    History,
     RunSettings,
-    _json,
-    _load_file,
+    create_run_folder,
+    encode_json,
     last_checkpoint,
     load_network,
-    read_history,
-    read_settings,
+    load_network_file,
+    read_run_history,
+    read_run_settings,
+    save_network,
 )
-from kwsd_train.training.surgery import _can_take_over
-from kwsd_train.training.takeover import take_over
+from kwsd_train.training.run_report import has_run_report, write_run_report
+from kwsd_train.training.takeover import can_take_over, take_over_weights
 
 Say = Callable[[str], None]
+"""Receives one line for each step of the training."""
 
 
-def start(  # noqa: PLR0913  what a run is made of
+def start_run(  # noqa: PLR0913  a run depends on all of these
     recipe: Recipe,
     data: Path,
     run: Path,
@@ -54,144 +55,153 @@ def start(  # noqa: PLR0913  what a run is made of
     strict: bool = False,
     terminal: Console | None = None,
 ) -> None:
-    """Train a recipe in a new run folder, from random weights or from those of the run `after`.
+    """Train a recipe in a new run folder.
 
-    Bars and curves are drawn into the terminal, if there is one.
+    Parameters
+    ----------
+    data : Path
+        The data folder.
+    run : Path
+        The new run folder.
+    after : Path, optional
+        Run whose weights the network starts with. By default it starts with random weights.
+    strict : bool
+        Raise an error at the first file that cannot be used, instead of skipping it.
+    terminal : Console, optional
+        Terminal in which progress bars and curves are drawn.
 
     Raises
     ------
     UsageError
-        The data folder lacks what the recipe takes from it; the run `after` has another network, other labels, or no
-        finished epoch; or the loss is no number any more.
+        - The data folder lacks a kind of recording that the recipe needs.
+        - The run `after` has another network, other labels, or no finished epoch.
+        - The loss is not a number.
     OutputError
-        The run folder exists already or cannot be made.
+        The run folder exists already or cannot be created.
     """
-    with busy(terminal, f"reading the clips of {data}"):
-        clips = _load(recipe, data, strict=strict)
+    with show_status(terminal, f"reading the clips of {data}"):
+        clips = load_recipe_clips(recipe, data, strict=strict)
     for skipped in clips.skipped:
         say(f"skipped: {skipped.reason}")
-    settings = _settings(recipe, data, clips, after)
-    _check_data(recipe, data, clips, [label for label in settings.labels if label not in RESERVED_LABELS])
-    try:
-        run.mkdir(parents=True)
-        (run / SETTINGS).write_bytes(_json(settings))
-    except OSError as error:
-        raise OutputError(f"cannot make the run folder {run}: {error.strerror}") from None
+    settings = _make_settings(recipe, data, clips, after)
+    check_recipe_data(recipe, data, clips, settings.keywords)
+    create_run_folder(run, settings)
     say(f"run folder: {run}")
     _train(run, clips, say, after, terminal)
 
 
-def resume(run: Path, say: Say, *, terminal: Console | None = None) -> None:
-    """Go on with a run after its last finished epoch; bars and curves as in `start`.
+def resume_run(run: Path, say: Say, *, terminal: Console | None = None) -> None:
+    """Resume a run after its last finished epoch; if only its report is missing, write the report.
+
+    Parameters
+    ----------
+    run : Path
+        The run folder.
+    terminal : Console, optional
+        Terminal in which progress bars and curves are drawn.
 
     Raises
     ------
     UsageError
-        The folder is no run, the run is finished, or the data has changed since it was started; or the loss is no
-        number any more.
+        - The folder is not a run folder, or the run is finished.
+        - The data folder no longer holds the same clips.
+        - The loss is not a number.
     """
-    settings = read_settings(run)
-    if (run / NETWORK).exists():
-        raise UsageError(f"{run} is finished: there is nothing to go on with")
-    with busy(terminal, f"reading the clips of {settings.data}"):
-        clips = _load(settings.recipe, Path(settings.data), strict=False)
-    if _listing(clips) != settings.listing_sha256:
+    settings = read_run_settings(run)
+    trained = (run / NETWORK_FILE).exists()
+    if trained and (settings.is_derived or has_run_report(run)):
+        raise UsageError(f"{run} is finished: there is nothing to resume")
+    with show_status(terminal, f"reading the clips of {settings.data}"):
+        clips = load_recipe_clips(settings.recipe, Path(settings.data), strict=False)
+    if hash_clip_names(clips) != settings.listing_sha256:
         raise UsageError(f"{settings.data} no longer holds the clips that {run} was started with")
-    _train(run, clips, say, None, terminal)
+    if trained:
+        say("the network is trained: writing the missing report")
+        write_run_report(run, settings, clips, load_network(run), read_run_history(run))
+    else:
+        _train(run, clips, say, None, terminal)
 
 
 def training_examples(settings: RunSettings, count: int) -> Float32:
-    """Spectrograms as the network of a run saw them first.
+    """First training examples of a run.
 
     Parameters
     ----------
     settings : RunSettings
+        Settings of the run.
     count : int
-        At most so many.
+        Maximum number of examples.
 
     Returns
     -------
     ndarray, shape (n, 124, 129), float32
+        Spectrograms.
 
     Raises
     ------
     UsageError
-        The data folder of the run is gone.
+        The data folder of the run is missing.
     """
-    data = Path(settings.data)
-    feed = make_feed(settings.recipe, data, settings.labels, _load(settings.recipe, data, strict=False))
-    batches = (np.asarray(inputs) for inputs, _ in feed.batches(0))
-    return np.concatenate(list(islice(batches, -(-count // settings.recipe.batch_size))))[:count]
+    recipe, data = settings.recipe, Path(settings.data)
+    prepared = make_training_data(recipe, data, settings.labels, load_recipe_clips(recipe, data, strict=False))
+    batches = (np.asarray(inputs) for inputs, _ in prepared.batches(0))
+    return np.concatenate(list(islice(batches, -(-count // recipe.batch_size))))[:count]
 
 
-def label_names(recipe: Recipe, data: Path) -> list[str]:
-    """Meaning of a network's outputs, in order."""
-    keywords = sorted(recipe.keywords or word_names(data))
-    return [SILENCE, UNKNOWN, *keywords] if recipe.mixture else keywords
-
-
-def _load(recipe: Recipe, data: Path, *, strict: bool) -> Clips:
-    words = recipe.keywords if recipe.mixture is None else word_names(data)
-    missing = set(recipe.keywords) - set(word_names(data))
-    if missing:
-        raise UsageError(f"{data} has no folder for {', '.join(sorted(missing))}")
-    random_seed = recipe.seed if recipe.split == "random" else None
-    return load_clips(data, words=words, random_seed=random_seed, strict=strict)
-
-
-def _check_data(recipe: Recipe, data: Path, clips: Clips, keywords: list[str]) -> None:
-    """Raise a `UsageError` unless there is something of everything that the recipe draws examples from."""
-    by_split = {split: set(clips.of(split).words.tolist()) for split in ("training", "validation")}
-    unheard = [word for word in keywords if word not in by_split["training"]]
-    if unheard or not by_split["validation"]:
-        lacking = f"of {', '.join(unheard)} for training" if unheard else "for validation"
-        raise UsageError(
-            f"{data} has no clip {lacking}: add clips of other speakers, or name some in validation_list.txt"
-        )
-    mixture = recipe.mixture
-    if mixture and mixture.glued_words and by_split["training"] <= set(keywords):
-        raise UsageError(f"{data} has no word that is no keyword: add some, or set glued_words = 0 in the recipe")
-    if mixture and mixture.mined and not (data / "mined").is_dir():
-        raise UsageError(f"there is no folder {data / 'mined'}: make it with  kwsd-train mine, or set mined = 0")
-
-
-def _train(run: Path, clips: Clips, say: Say, after: Path | None, terminal: Console | None) -> None:
-    settings = read_settings(run)
+def _train(run: Path, clips: ClipSet, say: Say, after: Path | None, terminal: Console | None) -> None:
+    settings = read_run_settings(run)
     recipe = settings.recipe
     keras.utils.set_random_seed(recipe.seed)
-    with busy(terminal, "preparing the examples"):
-        feed = make_feed(recipe, Path(settings.data), settings.labels, clips)
+    with show_status(terminal, "preparing the examples"):
+        prepared = make_training_data(recipe, Path(settings.data), settings.labels, clips)
     checkpoint = last_checkpoint(run)
-    first = int(checkpoint.stem.removeprefix("epoch-")) if checkpoint else 0
+    finished = int(checkpoint.stem.removeprefix("epoch-")) if checkpoint else 0
     if checkpoint:
-        say(f"going on after epoch {first}")
-        network = _load_file(checkpoint, compile=True)
+        say(f"resuming after epoch {finished}")
+        network = load_network_file(checkpoint, compile=True)
     else:
-        network = networks.build(recipe.network, len(settings.labels), feed.examples)
-        if after:
-            take_over(network, load_network(after))
-        network.compile(_optimizer(recipe.optimizer, feed.steps, recipe.epochs), _loss(), metrics=["accuracy"])
-    after_epoch = AfterEpoch(run, settings, feed.validation, read_history(run)[:first], say)
-    screen = Screen(terminal, after_epoch.history, recipe.epochs, feed.steps) if terminal else None
+        network = _build_initial_network(settings, prepared, after)
+    recorder = EpochRecorder(run, settings, prepared.validation, read_run_history(run)[:finished], say)
+    steps = prepared.steps_per_epoch
+    display = TrainingDisplay(terminal, recorder.history, recipe.epochs, steps) if terminal else None
     try:
         network.fit(
-            feed.batches(first),
-            steps_per_epoch=feed.steps,
-            initial_epoch=first,
+            prepared.batches(finished),
+            steps_per_epoch=steps,
+            initial_epoch=finished,
             epochs=recipe.epochs,
-            shuffle=False,  # the batches come shuffled
+            shuffle=False,  # the batches are shuffled already
             verbose=0,
-            callbacks=[after_epoch, *([screen] if screen else [])],
+            callbacks=[recorder, *([display] if display else [])],
         )
     finally:
-        if screen:
-            screen.close()
-    network.save(run / NETWORK)
-    _finish(run, settings, clips, network, after_epoch.history)
+        if display:
+            display.close()
+    save_network(network, run / NETWORK_FILE)
+    write_run_report(run, settings, clips, network, recorder.history)
 
 
-class AfterEpoch(keras.callbacks.Callback):  # type: ignore[misc]
-    """Validates, notes the figures, keeps a checkpoint, and stops when validation gets no better."""
+def _build_initial_network(settings: RunSettings, prepared: TrainingData, after: Path | None) -> keras.Model:
+    recipe = settings.recipe
+    network = build_network(recipe.network, len(settings.labels), prepared.examples)
+    if after:
+        take_over_weights(network, load_network(after))
+    optimizer = _make_optimizer(recipe.optimizer, prepared.steps_per_epoch, recipe.epochs)
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    network.compile(optimizer, loss, metrics=["accuracy"])
+    return network
+
+
+class EpochRecorder(keras.callbacks.Callback):  # type: ignore[misc]
+    """Validates the network after each epoch, records the figures, writes a checkpoint, and stops the training early.
+
+    Parameters
+    ----------
+    validation : (ndarray, ndarray)
+        Spectrograms (n, 124, 129) and labels (n,).
+    history : list of dict
+        Figures of the finished epochs. The recorder appends to it.
+    """
 
     def __init__(
         self,
@@ -202,19 +212,23 @@ class AfterEpoch(keras.callbacks.Callback):  # type: ignore[misc]
         say: Say,
     ) -> None:
         super().__init__()
-        self.run, self.settings, self.validation, self.history, self.say = run, settings, validation, history, say
+        self.run = run
+        self.settings = settings
+        self.validation = validation
+        self.history = history
+        self.say = say
 
     def on_epoch_begin(self, _epoch: int, _logs: dict[str, float] | None = None) -> None:
-        """Note the time."""
+        """Remember the start time."""
         self._begun = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Close the epoch: nothing of it is lost from here on.
+        """Record the epoch; from here on a killed run resumes after it.
 
         Raises
         ------
         UsageError
-            The loss is not a number, so that nothing can come of this run; the epochs before stay as they are.
+            The loss is not a number. The earlier epochs stay in the run folder.
         """
         figures = {name: float(value) for name, value in (logs or {}).items()} | self._validate()
         if not np.isfinite([figures["loss"], figures["val_loss"]]).all():
@@ -224,10 +238,10 @@ class AfterEpoch(keras.callbacks.Callback):  # type: ignore[misc]
             )
         figures |= {"epoch": epoch + 1, "seconds": round(time.monotonic() - self._begun, 1)}
         self.history.append(figures)
-        replace_file(self.run / HISTORY, _json(self.history))
-        self._checkpoint(epoch + 1)
-        said = ", ".join(f"{name} {value:.4g}" for name, value in figures.items() if name != "epoch")
-        self.say(f"epoch {epoch + 1}/{self.params['epochs']}: {said}")
+        replace_file(self.run / HISTORY_FILE, encode_json(self.history))
+        self._write_checkpoint(epoch + 1)
+        shown = ", ".join(f"{name} {value:.4g}" for name, value in figures.items() if name != "epoch")
+        self.say(f"epoch {epoch + 1}/{self.params['epochs']}: {shown}")
         patience = self.settings.recipe.patience
         if patience and epoch - int(np.argmin([row["val_loss"] for row in self.history])) >= patience:
             self.model.stop_training = True
@@ -238,20 +252,18 @@ class AfterEpoch(keras.callbacks.Callback):  # type: ignore[misc]
         loss = float(keras.ops.mean(keras.losses.sparse_categorical_crossentropy(truth, logits, from_logits=True)))
         figures = {"val_loss": loss, "val_accuracy": float((logits.argmax(1) == truth).mean())}
         labels = self.settings.labels
-        if UNKNOWN in labels:
-            figures["val_keywords"] = closed_set(np.array(labels)[truth], logits, labels).share
+        if UNKNOWN_LABEL in labels:
+            figures["val_keywords"] = keyword_accuracy(np.array(labels)[truth], logits, labels).share
         return figures
 
-    def _checkpoint(self, epoch: int) -> None:
+    def _write_checkpoint(self, epoch: int) -> None:
         older = last_checkpoint(self.run)
-        unfinished = self.run / "unfinished.keras"
-        self.model.save(unfinished)
-        unfinished.replace(self.run / f"epoch-{epoch:03}.keras")
+        save_network(self.model, self.run / f"epoch-{epoch:03}.keras")
         if older:
             older.unlink()
 
 
-def _optimizer(settings: Optimizer, steps: int, epochs: int) -> keras.optimizers.Optimizer:
+def _make_optimizer(settings: Optimizer, steps: int, epochs: int) -> keras.optimizers.Optimizer:
     if not settings.weight_decay and not settings.warmup_epochs:
         return keras.optimizers.Adam(settings.learning_rate)
     warmup = settings.warmup_epochs * steps
@@ -262,15 +274,11 @@ def _optimizer(settings: Optimizer, steps: int, epochs: int) -> keras.optimizers
     return keras.optimizers.AdamW(schedule, weight_decay=settings.weight_decay, **average)
 
 
-def _loss() -> keras.losses.Loss:
-    return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
-
-
-def _settings(recipe: Recipe, data: Path, clips: Clips, after: Path | None) -> RunSettings:
+def _make_settings(recipe: Recipe, data: Path, clips: ClipSet, after: Path | None) -> RunSettings:
     labels = label_names(recipe, data)
     if after:
-        before = read_settings(after)
-        if before.labels != labels or not _can_take_over(before.recipe, recipe):
+        before = read_run_settings(after)
+        if before.labels != labels or not can_take_over(before.recipe, recipe):
             raise UsageError(f"{after} has another network or other labels than the recipe {recipe.name}")
     versions = {module.__name__: module.__version__ for module in (tf, keras, np)}
     return RunSettings(
@@ -278,22 +286,9 @@ def _settings(recipe: Recipe, data: Path, clips: Clips, after: Path | None) -> R
         data=str(data.resolve()),
         labels=labels,
         started=datetime.now(UTC).isoformat(timespec="seconds"),
-        clips={split: clips.of(split).counts() for split in ("training", "validation", "testing")},
-        listing_sha256=_listing(clips),
+        clips={split: clips.of_split(split).count_by_word() for split in ("training", "validation", "testing")},
+        listing_sha256=hash_clip_names(clips),
         skipped=[skipped.reason for skipped in clips.skipped],
         versions={"python": platform.python_version()} | versions,
         after=after.name if after else "",
     )
-
-
-def _listing(clips: Clips) -> str:
-    names = sorted(f"{path.parent.name}/{path.name}" for path in clips.paths)
-    return hashlib.sha256("\n".join(names).encode()).hexdigest()
-
-
-def _finish(run: Path, settings: RunSettings, clips: Clips, network: keras.Model, history: History) -> None:
-    split = "testing" if settings.recipe.split == "random" else "validation"
-    inputs, _ = arrays(clips.of(split), settings.labels)
-    scores = keras.ops.convert_to_numpy(keras.ops.softmax(network.predict(inputs, batch_size=256, verbose=0)))
-    write_report(run, report(clips.of(split).words, scores, settings.labels, split))
-    plots.curves(history, run / "curves.png")

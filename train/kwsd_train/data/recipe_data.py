@@ -1,0 +1,62 @@
+"""What a recipe takes from a data folder: its labels, its clips, and the checks before training."""
+
+import hashlib
+from pathlib import Path
+
+from kwsd.errors import UsageError
+from kwsd.models.bundle import SILENCE_LABEL, UNKNOWN_LABEL
+from kwsd_train.data.dataset import ClipSet, load_clips, word_names
+from kwsd_train.recipe import Recipe
+
+
+def label_names(recipe: Recipe, data: Path) -> list[str]:
+    """Labels of the network's outputs, in order; with a mixture, `_silence_` and `_unknown_` come first."""
+    keywords = sorted(recipe.keywords or word_names(data))
+    return [SILENCE_LABEL, UNKNOWN_LABEL, *keywords] if recipe.mixture else keywords
+
+
+def load_recipe_clips(recipe: Recipe, data: Path, *, strict: bool) -> ClipSet:
+    """Read the clips that a recipe trains and validates on, of all splits.
+
+    Parameters
+    ----------
+    strict : bool
+        Raise an error at the first file that cannot be used, instead of skipping it.
+
+    Raises
+    ------
+    UsageError
+        The data folder, or the folder of a keyword, is missing.
+    AudioDataError
+        `strict` is set and a file cannot be used.
+    """
+    words = recipe.keywords if recipe.mixture is None else word_names(data)
+    missing = set(recipe.keywords) - set(word_names(data))
+    if missing:
+        raise UsageError(f"{data} has no folder for {', '.join(sorted(missing))}")
+    random_seed = recipe.seed if recipe.split == "random" else None
+    return load_clips(data, words=words, random_seed=random_seed, strict=strict)
+
+
+def check_recipe_data(recipe: Recipe, data: Path, clips: ClipSet, keywords: list[str]) -> None:
+    """Raise a `UsageError` if the data lacks a kind of recording that the recipe draws examples from."""
+    by_split = {split: set(clips.of_split(split).words.tolist()) for split in ("training", "validation")}
+    untrained = [word for word in keywords if word not in by_split["training"]]
+    if untrained or not by_split["validation"]:
+        lacking = f"of {', '.join(untrained)} for training" if untrained else "for validation"
+        raise UsageError(
+            f"{data} has no clip {lacking}: add clips of other speakers, or name some in validation_list.txt"
+        )
+    mixture = recipe.mixture
+    if mixture and mixture.glued_words and by_split["training"] <= set(keywords):
+        raise UsageError(
+            f"{data} has only keywords, but glued_words needs other words: add some, or set glued_words = 0"
+        )
+    if mixture and mixture.mined and not (data / "mined").is_dir():
+        raise UsageError(f"there is no folder {data / 'mined'}: create it with  kwsd-train mine,  or set mined = 0")
+
+
+def hash_clip_names(clips: ClipSet) -> str:
+    """SHA-256 of the sorted names of all clips, one per line; it shows whether two runs used the same clips."""
+    names = sorted(f"{path.parent.name}/{path.name}" for path in clips.paths)
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()

@@ -1,0 +1,96 @@
+"""The data of a training run: endless batches for training, and arrays for validation."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from kwsd.frontend import Float32
+from kwsd.models.bundle import SILENCE_LABEL, UNKNOWN_LABEL
+from kwsd_train.data.augment import Augmenter, random_crop
+from kwsd_train.data.dataset import ClipSet, audio_files, load_recordings
+from kwsd_train.data.features import as_float, compute_spectrograms
+from kwsd_train.data.mixture import ExampleGenerator, Int64
+from kwsd_train.data.split import SPLITS
+from kwsd_train.recipe import Augmentation, Recipe
+
+SHUFFLE_BUFFER = 10_000
+"""Size of the shuffle buffer in batches, as in TensorFlow's tutorial."""
+VALIDATION_OTHERS = 600
+"""Windows of running speech, and as many of noise, that validation uses besides the clips."""
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """The data of a run.
+
+    Parameters
+    ----------
+    batches : callable
+        Takes the number of finished epochs. Returns endless batches of spectrograms and labels, as Keras takes them.
+    steps_per_epoch : int
+        Number of batches in an epoch.
+    validation : (ndarray, ndarray)
+        Spectrograms (n, 124, 129) and labels (n,).
+    examples : ndarray, shape (n, 124, 129), float32
+        Spectrograms from which a network can take its normalisation constants.
+    """
+
+    batches: Callable[[int], Any]
+    steps_per_epoch: int
+    validation: tuple[Float32, Int64]
+    examples: Float32
+
+
+def make_training_data(recipe: Recipe, data: Path, labels: list[str], clips: ClipSet) -> TrainingData:
+    """Prepare the data of a recipe: newly augmented examples in every epoch, or the clips themselves."""
+    if not (recipe.mixture and recipe.augmentation):
+        return _unaugmented(recipe, labels, clips)
+    mined = load_recordings(data / "mined", SPLITS) if recipe.mixture.mined else []
+    augmenter = _make_augmenter(recipe.augmentation, data)
+    generator = ExampleGenerator(clips.of_split("training"), labels, recipe.mixture, augmenter, mined)
+    validation = _make_validation(recipe, data, labels, clips.of_split("validation"))
+    steps = generator.batches_per_epoch(recipe.batch_size)
+    return TrainingData(
+        lambda finished: _endless_batches(generator, recipe, finished), steps, validation, validation[0]
+    )
+
+
+def labelled_spectrograms(clips: ClipSet, labels: list[str]) -> tuple[Float32, Int64]:
+    """Spectrograms (n, 124, 129) and labels (n,) of clips; words without a label count as `_unknown_`."""
+    indices = {label: index for index, label in enumerate(labels)}
+    truth = np.array([indices.get(word, indices.get(UNKNOWN_LABEL, -1)) for word in clips.words.tolist()], np.int64)
+    return compute_spectrograms(as_float(clips.samples)), truth
+
+
+def _unaugmented(recipe: Recipe, labels: list[str], clips: ClipSet) -> TrainingData:
+    inputs, truth = labelled_spectrograms(clips.of_split("training"), labels)
+    order = np.random.default_rng(recipe.seed).permutation(len(truth))  # the files are sorted by word
+    examples = tf.data.Dataset.from_tensor_slices((inputs[order], truth[order]))
+    batches = examples.batch(recipe.batch_size).cache().shuffle(SHUFFLE_BUFFER).repeat().prefetch(tf.data.AUTOTUNE)
+    steps = -(-len(truth) // recipe.batch_size)
+    return TrainingData(lambda _: batches, steps, labelled_spectrograms(clips.of_split("validation"), labels), inputs)
+
+
+def _make_augmenter(settings: Augmentation, data: Path) -> Augmenter:
+    noise, speech = (load_recordings(data / kind, ["training"]) for kind in ("noise", "speech"))
+    return Augmenter(settings, noise, speech, audio_files(data / "rir"))
+
+
+def _endless_batches(generator: ExampleGenerator, recipe: Recipe, finished: int) -> Iterator[tuple[Float32, Int64]]:
+    for epoch in count(finished):
+        yield from generator.batches(epoch, recipe.batch_size, recipe.seed)
+
+
+def _make_validation(recipe: Recipe, data: Path, labels: list[str], clips: ClipSet) -> tuple[Float32, Int64]:
+    rng = np.random.default_rng(recipe.seed)
+    noise, speech = (load_recordings(data / kind, ["validation"]) for kind in ("noise", "speech"))
+    others = np.stack([random_crop(kind, rng) for kind in (speech, noise) for _ in range(VALIDATION_OTHERS)])
+    inputs, truth = labelled_spectrograms(clips, labels)
+    # Speech without a keyword is unknown, noise is silence.
+    unknown, silence = (np.full(VALIDATION_OTHERS, labels.index(label)) for label in (UNKNOWN_LABEL, SILENCE_LABEL))
+    return np.concatenate([inputs, compute_spectrograms(others)]), np.concatenate([truth, unknown, silence])

@@ -1,0 +1,168 @@
+"""The run folder: the files that a training run writes, and the functions that write and read them."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from zipfile import BadZipFile
+
+import keras
+import msgspec
+
+from kwsd.errors import OutputError, UsageError
+from kwsd.models.bundle import keywords_among
+from kwsd_train.recipe import Recipe
+
+SETTINGS_FILE, HISTORY_FILE, NETWORK_FILE = "settings.json", "history.json", "network.keras"
+
+History = list[dict[str, float]]
+"""Figures of the finished epochs, in order: loss, accuracy, the same on validation, and seconds."""
+
+
+class RunSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The content of ``settings.json``.
+
+    Parameters
+    ----------
+    data : str
+        Path of the data folder.
+    labels : list of str
+        Labels of the network's outputs, in order.
+    started : str
+        Start of the run (UTC) in ISO 8601.
+    clips : dict
+        Number of clips by split and word.
+    listing_sha256 : str
+        SHA-256 of the sorted names of all clips; it shows whether two runs used the same clips.
+    skipped : list of str
+        One sentence for each file that was left out.
+    versions : dict
+        Versions of Python and the libraries.
+    after : str
+        Name of the run whose weights this run started with, or an empty string.
+    averaged : list of str
+        Names of the runs whose weights were averaged, or an empty list.
+    cut : list of int
+        Number of channels before the last ones were removed, or an empty list.
+    """
+
+    recipe: Recipe
+    data: str
+    labels: list[str]
+    started: str
+    clips: dict[str, dict[str, int]]
+    listing_sha256: str
+    skipped: list[str]
+    versions: dict[str, str]
+    after: str = ""
+    averaged: list[str] = []
+    cut: list[int] = []
+
+    @property
+    def keywords(self) -> list[str]:
+        """Labels that become events."""
+        return keywords_among(self.labels)
+
+    @property
+    def is_derived(self) -> bool:
+        """Whether the run was made from other runs, without training."""
+        return bool(self.averaged or self.cut)
+
+
+def new_run_name(recipe: Recipe) -> str:
+    """Name for the folder of a new run: the recipe's name and the time (UTC)."""
+    return f"{recipe.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
+
+
+def create_run_folder(run: Path, settings: RunSettings) -> None:
+    """Create a run folder with its settings.
+
+    Raises
+    ------
+    OutputError
+        The folder exists already or cannot be created.
+    """
+    try:
+        run.mkdir(parents=True)
+        (run / SETTINGS_FILE).write_bytes(encode_json(settings))
+    except OSError as error:
+        raise OutputError(f"cannot create the run folder {run}: {error.strerror}") from None
+
+
+def read_run_settings(run: Path) -> RunSettings:
+    """Read the settings of a run.
+
+    Raises
+    ------
+    UsageError
+        The folder is not a run folder, or its settings are damaged.
+    """
+    try:
+        return msgspec.json.decode((run / SETTINGS_FILE).read_bytes(), type=RunSettings)
+    except OSError as error:
+        raise UsageError(f"{run} is not a run folder: cannot read {SETTINGS_FILE}: {error.strerror}") from None
+    except msgspec.DecodeError as error:
+        raise UsageError(f"{run / SETTINGS_FILE} is damaged: {error}") from None
+
+
+def read_run_history(run: Path) -> History:
+    """Read the figures of a run's finished epochs, in order.
+
+    Raises
+    ------
+    UsageError
+        The figures cannot be read or are damaged.
+    """
+    path = run / HISTORY_FILE
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=History)
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise UsageError(f"cannot read {path}: {error.strerror}") from None
+    except msgspec.DecodeError as error:
+        raise UsageError(f"{path} is damaged: {error}") from None
+
+
+def last_checkpoint(run: Path) -> Path | None:
+    """File of the newest finished epoch of a run, if any."""
+    return max(run.glob("epoch-*.keras"), default=None)
+
+
+def load_network(run: Path) -> keras.Model:
+    """Load the finished network of a run; if the run is not finished, load its newest checkpoint.
+
+    Raises
+    ------
+    UsageError
+        The run has no finished epoch yet, or its network is damaged.
+    """
+    path = run / NETWORK_FILE if (run / NETWORK_FILE).exists() else last_checkpoint(run)
+    if path is None:
+        raise UsageError(f"{run} has no finished epoch yet")
+    return load_network_file(path, compile=False)
+
+
+def load_network_file(path: Path, *, compile: bool) -> keras.Model:  # noqa: A002  Keras' name
+    """Load a network, with the state of its optimizer if `compile` is set.
+
+    Raises
+    ------
+    UsageError
+        The file is damaged.
+    """
+    try:
+        return keras.models.load_model(path, compile=compile)
+    except (OSError, ValueError, KeyError, BadZipFile):  # Keras raises all of these, and its messages mislead
+        raise UsageError(f"{path} is damaged: Keras cannot read it as a network") from None
+
+
+def save_network(network: keras.Model, path: Path) -> None:
+    """Write a network as a whole: a process that is killed leaves no half-written file of this name."""
+    unfinished = path.with_name("unfinished.keras")
+    network.save(unfinished)
+    unfinished.replace(path)
+
+
+def encode_json(value: Any) -> bytes:
+    """Encode a value as indented JSON."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"
