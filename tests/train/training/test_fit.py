@@ -76,8 +76,8 @@ def own_data(data: Path, tmp_path: Path) -> Path:
     ("gone", "changes", "sentence"),
     [
         (("yes", "training"), {}, "no clip of yes for training"),
-        (("*", "validation"), {}, "no clip for validation"),
-        (("", ""), {"keywords": []}, "no word that is no keyword"),
+        (("[ny]*", "validation"), {}, "no clip of a keyword for validation"),
+        (("", ""), {"keywords": []}, "glued_words needs other words"),
         (("", ""), {"mined": 4}, "there is no folder .*mined"),
     ],
 )
@@ -95,6 +95,30 @@ def test_data_that_lack_what_a_recipe_draws_from_are_refused_before_a_run_is_mad
     with pytest.raises(UsageError, match=sentence):
         start_run(recipe, own_data, own_data / "run", print)
     assert not (own_data / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("folder", "sentence"),
+    [
+        ("speech", "there is no folder .*speech: a recipe with a mixture needs it"),
+        ("noise", "there is no folder .*noise: a recipe with a mixture needs it"),
+        ("rir", "rir has no room impulse response: add some, or set room_share = 0"),
+    ],
+)
+def test_data_without_speech_noise_or_rooms_are_refused_before_a_run_is_made(
+    streaming: Recipe, own_data: Path, folder: str, sentence: str
+) -> None:
+    shutil.rmtree(own_data / folder)
+    with pytest.raises(UsageError, match=sentence):
+        start_run(streaming, own_data, own_data / "run", print)
+    assert not (own_data / "run").exists()
+
+
+def test_rooms_are_not_needed_without_a_share_of_them(streaming: Recipe, own_data: Path) -> None:
+    shutil.rmtree(own_data / "rir")
+    augmentation = msgspec.structs.replace(streaming.augmentation, room_share=0)
+    start_run(msgspec.structs.replace(streaming, augmentation=augmentation), own_data, own_data / "run", print)
+    assert (own_data / "run" / NETWORK_FILE).exists()
 
 
 def test_the_settings_say_what_was_trained_on(finished: Path, tutorial: Recipe) -> None:
@@ -178,6 +202,25 @@ def test_a_run_that_was_killed_goes_on_after_its_last_finished_epoch(
     assert (run / NETWORK_FILE).exists()
 
 
+REPORT = ("report.json", "report.txt", "confusion.png", "curves.png")
+
+
+def test_a_run_that_was_killed_before_its_report_gets_the_report(finished: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(finished, run)
+    for name in REPORT:
+        (run / name).unlink()
+    network, epochs = (run / NETWORK_FILE).read_bytes(), history(run)
+    said: list[str] = []
+    resume_run(run, said.append)
+    assert said == ["the network is trained: writing the missing report"]
+    assert ((run / NETWORK_FILE).read_bytes(), history(run)) == (network, epochs)
+    assert (run / "report.txt").read_text() == (finished / "report.txt").read_text()
+    assert all((run / name).stat().st_size > 0 for name in REPORT)
+    with pytest.raises(UsageError, match="is finished: there is nothing to resume"):
+        resume_run(run, print)
+
+
 def test_a_streaming_run_is_validated_on_keywords_alone_too(streaming: Recipe, data: Path, tmp_path: Path) -> None:
     start_run(streaming, data, tmp_path / "run", print)
     assert all(0 <= row["val_keywords"] <= 1 for row in history(tmp_path / "run"))
@@ -210,6 +253,8 @@ def test_a_run_after_another_may_have_more_channels_but_not_fewer_and_both_can_b
         start_run(narrow, data, tmp_path / "again", print, after=tmp_path / "wide")
     average_runs([tmp_path / "narrow", tmp_path / "wide"], tmp_path / "mean")
     assert read_run_settings(tmp_path / "mean").averaged == ["narrow", "wide"]
+    with pytest.raises(UsageError, match="is finished: there is nothing to resume"):
+        resume_run(tmp_path / "mean", print)
     first, last, mean = (load_network(tmp_path / run).get_weights()[-1] for run in ("narrow", "wide", "mean"))
     np.testing.assert_allclose(mean, (first + last) / 2, rtol=1e-6)
     with pytest.raises(OutputError, match="cannot create the run folder"):
@@ -237,7 +282,9 @@ def test_channels_can_be_cut_off_a_run_again(short: Recipe, data: Path, tmp_path
     assert isinstance(settings.recipe.network, Resnet)
     assert (settings.cut, settings.recipe.network.channels) == ([8, 12, 16], [8, 8, 8])
     for channels in ([8, 12], [8, 12, 17], [8, 12, 16]):
-        with pytest.raises(UsageError, match=r"has channels \[8, 12, 16\]: give as many, none higher, some lower"):
+        with pytest.raises(
+            UsageError, match=r"has channels \[8, 12, 16\]: give as many numbers, none higher, some lower"
+        ):
             cut_channels(tmp_path / "run", channels, tmp_path / "other")
     with pytest.raises(OutputError, match="cannot create the run folder"):
         cut_channels(tmp_path / "run", [8, 8, 8], tmp_path / "cut")

@@ -38,7 +38,7 @@ class Augmenter:
     noise, speech : sequence of ndarray, int16
         Recordings that are mixed into the windows.
     rooms : sequence of Path
-        Files of room impulse responses.
+        Files of room impulse responses. They are not needed if the recipe's `room_share` is zero.
     """
 
     def __init__(
@@ -47,7 +47,10 @@ class Augmenter:
         self.settings = settings
         self.noise = noise
         self.speech = speech
-        self._room = audiomentations.ApplyImpulseResponse([str(room) for room in rooms], p=settings.room_share)
+        room_files = [str(room) for room in rooms]
+        self._room = (
+            audiomentations.ApplyImpulseResponse(room_files, p=settings.room_share) if settings.room_share else None
+        )
         lowest, highest = settings.hiss_snr_db
         self._hiss = audiomentations.AddColorNoise(lowest, highest, *HISS_SLOPE_DB, p=settings.hiss_share)
         self._shelves = audiomentations.Compose(
@@ -62,7 +65,8 @@ class Augmenter:
     def __call__(self, window: Float32, rng: Rng) -> Float32:
         """Return the window in a room, with noise or other speech, at another level: shape (16000,)."""
         settings = self.settings
-        window = self._room(window, SAMPLE_RATE)
+        if self._room:
+            window = self._room(window, SAMPLE_RATE)
         if rng.random() < settings.noise_share:
             window = mix_at_snr(window, self._draw_noise(rng), rng.uniform(*settings.snr_db))
         if rng.random() < settings.babble_share:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from kwsd.clips.sorting import NO_WORDS
 from kwsd.errors import AudioDataError, UsageError
 from kwsd.frontend import SAMPLE_RATE, WINDOW_SAMPLES
-from kwsd_train.data.split import Split, official_splits, random_splits, speaker_of_clip
+from kwsd_train.data.split import SPLITS, Split, official_splits, random_splits, speaker_of_clip
 
 Int16 = NDArray[np.int16]
 AUDIO_SUFFIXES = frozenset({".wav", ".flac"})
@@ -125,10 +125,20 @@ def load_clips(
 
 
 def load_recordings(folder: Path, splits: Iterable[Split], *, strict: bool = False) -> list[Int16]:
-    """Read recordings of any length that belong to the given splits; see `recording_paths`."""
-    _, samples, _ = _read_all(recording_paths(folder, splits), strict=strict)
+    """Read recordings of any length that belong to the given splits; see `recording_paths`.
+
+    Raises
+    ------
+    UsageError
+        There is no usable recording.
+    AudioDataError
+        `strict` is set and a file cannot be used.
+    """
+    names = list(splits)
+    _, samples, _ = _read_all(recording_paths(folder, names), strict=strict)
     if not samples:
-        raise UsageError(f"{folder} has no usable recording")
+        wanted = "" if set(names) == set(SPLITS) else f" for {' or '.join(names)}"
+        raise UsageError(f"{folder} has no usable recording{wanted}")
     return samples
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from kwsd.errors import UsageError
 from kwsd.models.bundle import SILENCE_LABEL, UNKNOWN_LABEL
-from kwsd_train.data.dataset import ClipSet, load_clips, word_names
+from kwsd_train.data.dataset import ClipSet, audio_files, load_clips, word_names
 from kwsd_train.recipe import Recipe
 
 
@@ -42,8 +42,9 @@ def check_recipe_data(recipe: Recipe, data: Path, clips: ClipSet, keywords: list
     """Raise a `UsageError` if the data lacks a kind of recording that the recipe draws examples from."""
     by_split = {split: set(clips.of_split(split).words.tolist()) for split in ("training", "validation")}
     untrained = [word for word in keywords if word not in by_split["training"]]
-    if untrained or not by_split["validation"]:
-        lacking = f"of {', '.join(untrained)} for training" if untrained else "for validation"
+    # Without a validated keyword the accuracy on keywords is not a number.
+    if untrained or by_split["validation"].isdisjoint(keywords):
+        lacking = f"of {', '.join(untrained)} for training" if untrained else "of a keyword for validation"
         raise UsageError(
             f"{data} has no clip {lacking}: add clips of other speakers, or name some in validation_list.txt"
         )
@@ -54,6 +55,11 @@ def check_recipe_data(recipe: Recipe, data: Path, clips: ClipSet, keywords: list
         )
     if mixture and mixture.mined and not (data / "mined").is_dir():
         raise UsageError(f"there is no folder {data / 'mined'}: create it with  kwsd-train mine,  or set mined = 0")
+    for kind in ("speech", "noise") if mixture else ():
+        if not (data / kind).is_dir():
+            raise UsageError(f"there is no folder {data / kind}: a recipe with a mixture needs it")
+    if recipe.augmentation and recipe.augmentation.room_share and not audio_files(data / "rir"):
+        raise UsageError(f"{data / 'rir'} has no room impulse response: add some, or set room_share = 0")
 
 
 def hash_clip_names(clips: ClipSet) -> str:
