@@ -44,5 +44,5 @@ def test_a_recipe_that_does_not_say_what_it_means_is_refused(tmp_path: Path, lin
 
 
 def test_an_unknown_recipe_is_refused_with_those_there_are() -> None:
-    with pytest.raises(ConfigError, match=r"there is no recipe 'defalut'; the package has .*tutorial"):
+    with pytest.raises(ConfigError, match=r"there is no recipe 'defalut': choose .*tutorial"):
         find_recipe("defalut")

@@ -1,7 +1,11 @@
 """Builds streams of words with known times from clips, or reads a user's marked recordings.
 
-The protocol follows TensorFlow's ``generate_streaming_test_wav``. In addition, all words have the same level, the noise
-has a known ratio, words can be in a room, and the end of each voice is known.
+The protocol follows TensorFlow's ``generate_streaming_test_wav``, with four additions:
+
+- All words have the same level.
+- The ratio of words to noise is known.
+- Words can be in a room.
+- The end of each voice is known.
 """
 
 import csv
