@@ -27,7 +27,7 @@ def speakers(split: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def data(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Word folders with two clips a word for training and two for validation, under the names of other speakers."""
+    """Data folder: two clips per word for training and two for validation, under changed names of speakers."""
     folder = tmp_path_factory.mktemp("data")
     training, validation = speakers("training"), speakers("validation")
     for word in sorted(path for path in clips.iterdir() if path.is_dir()):
@@ -41,7 +41,7 @@ def data(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _write_surroundings(folder: Path, clips: Path) -> None:
-    """Other words in a row as running speech, a hiss as noise, and a short decay as a room."""
+    """Write other words in a row as running speech, hiss as noise, and a short decay as a room."""
     rng = np.random.default_rng(0)
     words = [read_recording(path) for path in sorted(clips.glob("*/*.flac"))]
     for split in ("training", "validation"):
@@ -104,7 +104,7 @@ hiss_share = 0.2
 
 @pytest.fixture(scope="session")
 def streaming_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A recipe for a small network on the default recipe's kind of examples."""
+    """File of a recipe with a small network and the same kinds of examples as the default recipe."""
     path = tmp_path_factory.mktemp("recipes") / "tiny-streaming.toml"
     path.write_text(STREAMING)
     return path
@@ -112,13 +112,13 @@ def streaming_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def streaming(streaming_file: Path) -> Recipe:
-    """The recipe of `streaming_file`."""
+    """The recipe in `streaming_file`."""
     return read_recipe(str(streaming_file))
 
 
 @pytest.fixture
 def kwsd_train() -> Iterator[Run]:
-    """Starts the command ``kwsd-train``; what is still running after the test is killed."""
+    """Start the command ``kwsd-train``; a process that still runs after the test is killed."""
     started = []
 
     def start(*arguments: str | Path, **environment: str) -> subprocess.Popen[str]:

@@ -1,4 +1,4 @@
-"""The command ``kwsd-train`` as its user meets it."""
+"""The command ``kwsd-train``: help, output and errors."""
 
 import json
 import os
@@ -41,12 +41,12 @@ def test_tensorflow_says_nothing_unless_it_is_asked_to() -> None:
     code = "from kwsd_train.quiet import import_tensorflow; import_tensorflow(); from keras import ops; ops.ones(3)"
     environment = {name: value for name, value in os.environ.items() if name != "TF_CPP_MIN_LOG_LEVEL"}
 
-    def said(**level: str) -> str:
+    def messages(**level: str) -> str:
         command = [sys.executable, "-c", code]
         return subprocess.run(command, env=environment | level, capture_output=True, text=True, check=True).stderr
 
-    assert said() == ""
-    assert said(TF_CPP_MIN_LOG_LEVEL="0") != ""
+    assert messages() == ""
+    assert messages(TF_CPP_MIN_LOG_LEVEL="0") != ""
 
 
 def test_predict_prints_the_label_with_the_highest_score_first(kwsd_train: Run, clips: Path, tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_measuring_in_streams_shows_bars_in_a_terminal_and_nothing_in_a_pipe(kws
         assert code == 0, text
         assert b"keyword streams" in terminal.drawn
         assert b"noise without keywords" in terminal.drawn
-        # The bars are gone, and the cursor is there again.
+        # The bars have disappeared, and the cursor is visible again.
         assert json.loads(text.strip().splitlines()[-1])["split"] == "validation"
         assert terminal.drawn.rindex(b"\x1b[?25h") > terminal.drawn.rindex(b"\x1b[?25l")
     finally:
@@ -113,7 +113,9 @@ def test_measuring_in_streams_shows_bars_in_a_terminal_and_nothing_in_a_pipe(kws
         (["predict", "nothing.wav"], 65, "cannot read nothing.wav: No such file or directory"),
     ],
 )
-def test_what_cannot_be_is_one_sentence(kwsd_train: Run, arguments: list[str], code: int, sentence: str) -> None:
+def test_an_error_is_one_sentence_and_an_exit_code(
+    kwsd_train: Run, arguments: list[str], code: int, sentence: str
+) -> None:
     process = kwsd_train(*arguments)
     stdout, stderr = process.communicate()
     assert process.returncode == code

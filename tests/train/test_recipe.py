@@ -1,4 +1,4 @@
-"""Recipes say everything, and mean what they say."""
+"""Recipes: the shipped ones are valid, and invalid ones are refused."""
 
 from pathlib import Path
 
@@ -36,13 +36,13 @@ def test_the_package_has_the_tutorial_with_both_splits_and_the_default() -> None
         ("[optimizer]\naveraging = 2", "optimizer.averaging: expected a number"),
     ],
 )
-def test_a_recipe_that_does_not_say_what_it_means_is_refused(tmp_path: Path, line: str, message: str) -> None:
+def test_an_invalid_recipe_is_refused(tmp_path: Path, line: str, message: str) -> None:
     recipe = tmp_path / "recipe.toml"
     recipe.write_text(f"{line}\n{MINIMUM}" if line.startswith("epoch") else f"{MINIMUM}{line}\n")
     with pytest.raises(ConfigError, match=message):
         read_recipe(str(recipe))
 
 
-def test_an_unknown_recipe_is_refused_with_those_there_are() -> None:
+def test_an_unknown_recipe_is_refused_with_a_list_of_the_recipes() -> None:
     with pytest.raises(ConfigError, match=r"there is no recipe 'defalut': choose .*tutorial"):
         find_recipe("defalut")

@@ -1,4 +1,4 @@
-"""What ``kwsd review`` makes of clips is what training reads."""
+"""Training reads the clips that ``kwsd review`` sorts."""
 
 import json
 import subprocess
@@ -22,8 +22,8 @@ def test_sorted_clips_are_words_and_hard_negatives_for_training(
     kept, into = tmp_path / "kept", tmp_path / "data"
     recording = f"file:{Path(__file__).parents[2] / 'kwsd' / 'demo' / 'demo.flac'}"
     kwsd.run("run", "--device", recording, "--save-clips", kept)
-    heard = sorted(kept.iterdir())
-    samples = [soundfile.read(path, dtype="int16")[0] for path in heard]
+    saved = sorted(kept.iterdir())
+    samples = [soundfile.read(path, dtype="int16")[0] for path in saved]
     (into / "speech_commands").mkdir(parents=True)
     (into / "speech_commands" / "yes").symlink_to(data / "speech_commands" / "yes")
     reviewed = kwsd.run("review", "--no-play", kept, "--into", into, stdin=b"y\nn\nw house\nq\n")

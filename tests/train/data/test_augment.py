@@ -1,4 +1,4 @@
-"""What augmentation may do to a word, and what it may not."""
+"""Augmentation and the examples of an epoch."""
 
 from pathlib import Path
 
@@ -16,7 +16,7 @@ from kwsd_train.data.features import as_float, mel_matrix
 from kwsd_train.data.mixture import ExampleGenerator, ExampleKind
 from kwsd_train.recipe import Recipe
 
-# Modules of Python that audiomentations imports by way of audioread are going away.
+# audiomentations imports audioread, which imports modules that Python 3.13 removes.
 pytestmark = pytest.mark.filterwarnings("ignore:.* slated for removal in Python 3.13:DeprecationWarning")
 
 
@@ -100,8 +100,8 @@ def test_a_noise_that_is_changed_is_another_noise_of_the_same_ratio(
     tone = (np.sin(2 * np.pi * 1000 * np.arange(16_000) / 16_000) / 10).astype(np.float32)
     clicks = np.zeros(16_000, np.int16)  # one second long, so that every crop of it is the whole
     clicks[::100] = 10_000
-    heard = Augmenter(settings, [clicks], [clicks], audio_files(data / "rir"))(tone, np.random.default_rng(0))
-    noise = heard - tone
+    mixed = Augmenter(settings, [clicks], [clicks], audio_files(data / "rir"))(tone, np.random.default_rng(0))
+    noise = mixed - tone
     assert 10 * np.log10(np.square(tone).mean() / np.square(noise).mean()) == pytest.approx(10, abs=0.1)
     assert (np.count_nonzero(np.abs(noise) > 1e-6) == 160) == (share == 0)
 

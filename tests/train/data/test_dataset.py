@@ -1,4 +1,4 @@
-"""Reading a tree of word folders: what counts, what is skipped and named, and who is kept apart from whom."""
+"""Reading of word folders: which files are used, which are skipped, and how speakers are split."""
 
 import shutil
 from pathlib import Path
@@ -16,7 +16,7 @@ SECOND = np.zeros(16_000, np.int16)
 
 @pytest.fixture
 def words(clips: Path, tmp_path: Path) -> Path:
-    """Two words of two clips each, and what else lies in such a folder."""
+    """Two words of two clips each, and other files and folders that are not words."""
     for word in ("yes", "no"):
         (tmp_path / word).mkdir()
         for clip in sorted((clips / word).iterdir())[:2]:
@@ -132,7 +132,7 @@ def test_a_tenth_of_the_speakers_are_for_validation_and_a_tenth_for_testing() ->
     assert splits.count("testing") / 20_000 == pytest.approx(0.1, abs=0.01)
 
 
-def test_the_lists_have_the_last_word(words: Path) -> None:
+def test_the_lists_override_the_rule(words: Path) -> None:
     listed = min((words / "yes").iterdir())
     (words / "testing_list.txt").write_text(f"yes/{listed.stem}.wav\n")
     clips = load_clips(words)

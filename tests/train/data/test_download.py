@@ -90,7 +90,7 @@ def test_an_interrupted_download_goes_on_where_it_stopped(server: Server, tmp_pa
     assert (folder / "README.md").read_text() == "not a class"
 
 
-def test_another_file_in_its_place_is_refused(server: Server, tmp_path: Path) -> None:
+def test_a_file_with_another_checksum_is_refused(server: Server, tmp_path: Path) -> None:
     wrong = {"mini": server.archive()["mini"]._replace(sha256="0" * 64)}
     with pytest.raises(AudioDataError, match="is not the expected file: its SHA-256 differs"):
         download_archive("mini", tmp_path, wrong)
@@ -110,7 +110,7 @@ def test_no_network_is_one_sentence(tmp_path: Path) -> None:
         download_archive("mini", tmp_path, nowhere)
 
 
-def test_an_unknown_archive_is_refused_with_those_there_are(tmp_path: Path) -> None:
+def test_an_unknown_archive_is_refused_with_a_list_of_the_archives(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="choose mini or speech-commands"):
         download_archive("maxi", tmp_path)
 

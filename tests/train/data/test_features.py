@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from kwsd.frontend import Float32, spectrogram
 
 GOLDEN = Path(__file__).parents[2] / "data" / "stft.npz"
-"""Three words of the fixtures, their first 4,000 samples after 0.3 s, and TensorFlow 2.21's spectrogram of them."""
+"""4,000 samples from 0.3 s on of three words of the fixtures, and their spectrograms by TensorFlow 2.21."""
 
 
 def tensorflow_s(samples: Float32) -> Float32:

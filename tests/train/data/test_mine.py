@@ -1,4 +1,4 @@
-"""Mining of hard negatives, with the shipped model and recordings that are its keywords, so that something fires."""
+"""Mining of hard negatives. The recordings are keywords of the shipped model, so there is something to find."""
 
 import csv
 from pathlib import Path
@@ -25,7 +25,7 @@ def found(clips: Path) -> list[MinedWindow]:
     return list(mine_windows(MODEL, audio_files(clips / "yes"), THRESHOLD, print))
 
 
-def test_what_fired_is_the_window_that_the_model_scored(found: list[MinedWindow]) -> None:
+def test_a_mined_window_is_the_window_that_the_model_scored(found: list[MinedWindow]) -> None:
     assert found
     for window in found:
         assert window.score >= THRESHOLD
@@ -50,7 +50,7 @@ def test_windows_are_written_by_speaker_with_a_table(found: list[MinedWindow], t
     assert {len(samples) for samples in load_recordings(folder, SPLITS)} == {16_000}
 
 
-def test_an_older_folder_is_not_written_over(tmp_path: Path) -> None:
+def test_an_existing_folder_is_not_overwritten(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="exists already: choose a new folder with --out"):
         write_mined_windows(iter([]), tmp_path)
 
@@ -59,11 +59,11 @@ def test_a_recording_that_cannot_be_used_is_named_and_the_others_are_mined(
     tmp_path: Path, clips: Path, found: list[MinedWindow]
 ) -> None:
     (tmp_path / "broken.flac").write_bytes(b"fLaC")
-    said: list[str] = []
+    messages: list[str] = []
     paths = [tmp_path / "broken.flac", *audio_files(clips / "yes")]
-    assert len(list(mine_windows(MODEL, paths, THRESHOLD, said.append))) == len(found)
-    assert len(said) == 1
-    assert "broken.flac" in said[0]
+    assert len(list(mine_windows(MODEL, paths, THRESHOLD, messages.append))) == len(found)
+    assert len(messages) == 1
+    assert "broken.flac" in messages[0]
 
 
 def test_mined_windows_are_unknown_words_in_an_epoch(data: Path, streaming: Recipe) -> None:

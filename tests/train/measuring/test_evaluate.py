@@ -1,4 +1,4 @@
-"""Figures on clips: what counts, with which interval, through the model that ships."""
+"""Figures on clips: counts, intervals, and the figures of the shipped models."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ def figures(clips: Path) -> ClipReport:
 
 
 def test_the_interval_is_wilson_s() -> None:
-    # Newcombe, Statistics in Medicine 17 (1998), p. 857, table I, method 3.
+    # The expected values are from Newcombe, Statistics in Medicine 17 (1998), p. 857, table I, method 3.
     share = wilson_proportion(81, 263)
     assert (round(share.low, 4), round(share.high, 4)) == (0.2553, 0.3662)
     assert (round(wilson_proportion(0, 20).low, 4), round(wilson_proportion(0, 20).high, 4)) == (0.0, 0.1611)
@@ -78,14 +78,14 @@ def test_a_split_without_clips_is_refused(clips: Path) -> None:
         evaluate_on_clips(model, clips, "test")
 
 
-def test_the_table_says_what_the_report_says(figures: ClipReport) -> None:
+def test_the_text_has_the_figures_of_the_report(figures: ClipReport) -> None:
     lines = format_clip_report(figures).splitlines()
     assert lines[0].startswith("validation, keywords alone:")
     assert lines[0].endswith(f"{figures.accuracy.count} of 32")
     assert msgspec.json.decode(msgspec.json.encode(figures), type=ClipReport) == figures
 
 
-def test_noted_figures_are_in_the_bundle_and_its_card(figures: ClipReport, tmp_path: Path) -> None:
+def test_added_figures_are_in_the_bundle_and_its_card(figures: ClipReport, tmp_path: Path) -> None:
     bundle = tmp_path / "bundle"
     bundle.mkdir()
     for file in (MODELS / "default").iterdir():

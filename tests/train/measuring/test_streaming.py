@@ -22,7 +22,7 @@ MODEL = load_model()
 
 @pytest.mark.parametrize(
     ("count", "low", "high"),
-    # Garwood 1936, table 1, as reprinted in Ulm, Am. J. Epidemiol. 131 (1990), p. 373.
+    # The expected values are from Garwood 1936, table 1, as reprinted in Ulm, Am. J. Epidemiol. 131 (1990), p. 373.
     [
         (0, 0.0, 3.689),
         (1, 0.0253, 5.572),
@@ -39,7 +39,7 @@ def test_the_interval_of_a_rate_is_the_published_one(count: int, low: float, hig
     assert rate.high == pytest.approx(high / 2, abs=5e-4)
 
 
-def test_without_hours_nothing_is_known_of_a_rate() -> None:
+def test_without_hours_the_interval_of_a_rate_is_unbounded() -> None:
     assert garwood_rate(0, 0).high == float("inf")
 
 

@@ -100,7 +100,7 @@ def test_a_marked_recording_is_read_with_its_words() -> None:
 @pytest.mark.parametrize(
     "content", ["word,start_s\nyes,1\n", "word,start_s,end_s\nyes,one,2\n", "word,start_s,end_s\nyes,1\n"]
 )
-def test_marks_that_say_no_time_are_refused_with_the_name_of_their_file(tmp_path: Path, content: str) -> None:
+def test_marks_without_times_are_refused_with_the_name_of_their_file(tmp_path: Path, content: str) -> None:
     (tmp_path / "own.flac").write_bytes((FOLDER / "demo.flac").read_bytes())
     (tmp_path / "own.csv").write_text(content)
     with pytest.raises(

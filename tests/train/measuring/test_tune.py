@@ -45,7 +45,7 @@ def test_a_lower_threshold_never_misses_a_word_that_a_higher_one_finds(curves: l
     assert single[-1].missed.count < single[0].missed.count
 
 
-def test_the_chosen_point_keeps_to_the_rate_and_no_sooner_one_misses_as_few(curves: list[DetCurve]) -> None:
+def test_the_chosen_point_is_the_fastest_within_the_rate_that_misses_few_words(curves: list[DetCurve]) -> None:
     point = choose_operating_point(curves, RATE)
     assert point.false_alarms.all.per_hour <= RATE
     assert point.latency_p95_s <= 0.5
@@ -57,7 +57,7 @@ def test_the_chosen_point_keeps_to_the_rate_and_no_sooner_one_misses_as_few(curv
     )
 
 
-def test_a_rate_that_no_settings_reach_is_said(scored: ScoredData) -> None:
+def test_a_rate_that_no_settings_reach_is_an_error(scored: ScoredData) -> None:
     never = [[measure_settings(scored, MODEL.detector)]]
     with pytest.raises(UsageError, match="no settings detect words within"):
         choose_operating_point(never, -1.0)

@@ -30,20 +30,20 @@ def test_the_shipped_network_has_the_channels_that_are_documented_and_half_a_meg
 
 def test_with_more_channels_it_takes_over_what_it_computes_and_without_them_again() -> None:
     narrow, wide = (build_network(Resnet(channels, 0.1), 10, NO_EXAMPLES) for channels in ([8, 12, 16], [12, 16, 16]))
-    heard = np.random.default_rng(1).random((2, 124, 129), np.float32)
-    narrow(heard, training=True)  # so that its means and variances are no longer those of a new network
+    inputs = np.random.default_rng(1).random((2, 124, 129), np.float32)
+    narrow(inputs, training=True)  # so that its means and variances are no longer those of a new network
     take_over_weights(wide, narrow)
-    np.testing.assert_allclose(wide(heard), narrow(heard), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(wide(inputs), narrow(inputs), rtol=0, atol=1e-5)
     for new in wide.get_weights():
         assert new.ndim < 4 or new.any(axis=(0, 1, 2)).all()  # no channel is dead from the start
     again = build_network(Resnet([8, 12, 16], 0.1), 10, NO_EXAMPLES)
     take_over_weights(again, wide)
-    np.testing.assert_array_equal(again(heard), narrow(heard))
+    np.testing.assert_array_equal(again(inputs), narrow(inputs))
 
 
 def test_it_gives_a_logit_for_each_label_whatever_it_hears() -> None:
     network = build_network(Resnet([8, 12, 16], 0.1), 10, NO_EXAMPLES)
-    heard = np.zeros((2, 124, 129), np.float32)
-    logits = network(heard, training=True)
+    inputs = np.zeros((2, 124, 129), np.float32)
+    logits = network(inputs, training=True)
     assert logits.shape == (2, 10)
     assert np.isfinite(keras.ops.convert_to_numpy(logits)).all()

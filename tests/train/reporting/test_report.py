@@ -1,4 +1,4 @@
-"""The report: which clips it suspects, and what a browser really shows of its page."""
+"""The HTML report: the clips that it lists, and what a browser shows."""
 
 import json
 import os
@@ -27,16 +27,17 @@ from kwsd_train.training.fit import start_run
 from kwsd_train.training.run_folder import read_run_history
 
 pytestmark = [
-    # Keras 3.15 saves models by a numpy interface that is going away.
+    # Keras 3.15 saves models with a numpy interface that is deprecated.
     pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"),
-    # So are modules of Python that audiomentations imports by way of audioread.
+    # audiomentations imports audioread, which imports modules that Python 3.13 removes.
     pytest.mark.filterwarnings("ignore:.* slated for removal in Python 3.13:DeprecationWarning"),
 ]
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="chromium is not installed")
 
-# First in the page, to hear of every failure; it tells after the load event, which waits for pictures and sound.
+# A script at the start of the page records every failure. After the load event, when pictures and sounds are loaded,
+# it writes its findings.
 PROBE = """<script>
 const failed = [];
 addEventListener("error", event => failed.push(String(event.target.src || event.message).slice(0, 80)), true);
@@ -56,17 +57,17 @@ addEventListener("load", () => {
     overflow: document.documentElement.scrollWidth - innerWidth,
     background: getComputedStyle(document.body).color,
   };
-  const told = document.createElement("script");
-  told.id = "probe";
-  told.type = "application/json";
-  told.textContent = JSON.stringify(found);
-  document.body.append(told);
+  const result = document.createElement("script");
+  result.id = "probe";
+  result.type = "application/json";
+  result.textContent = JSON.stringify(found);
+  document.body.append(result);
 });
 </script>"""
 
 
 def show(page: Path, tmp_path: Path, *options: str) -> dict[str, Any]:
-    """What a headless Chromium makes of a page."""
+    """Open a page in a headless Chromium and return the findings of `PROBE`."""
     probed = tmp_path / "probed.html"
     text = page.read_text(encoding="utf-8")
     probed.write_text(text.replace("<head>", "<head>" + PROBE, 1), encoding="utf-8")
@@ -76,15 +77,15 @@ def show(page: Path, tmp_path: Path, *options: str) -> dict[str, Any]:
     command += ["--enable-logging=stderr", *options, "--dump-dom", probed.as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert "CONSOLE" not in done.stderr, done.stderr
-    told = re.search(r'<script id="probe" type="application/json">(.*?)</script>', done.stdout, re.DOTALL)
-    assert told, done.stdout[-500:]
-    found: dict[str, Any] = json.loads(unescape(told[1]))
+    result = re.search(r'<script id="probe" type="application/json">(.*?)</script>', done.stdout, re.DOTALL)
+    assert result, done.stdout[-500:]
+    found: dict[str, Any] = json.loads(unescape(result[1]))
     return found
 
 
 @pytest.fixture(scope="module")
 def suspicious(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The data folder with a clip of "yes" that is filed under "no" too, and a clip in which nothing is heard."""
+    """The data folder with a clip of "yes" that is also in the folder "no", and a silent clip."""
     folder = tmp_path_factory.mktemp("suspicious") / "data"
     shutil.copytree(data, folder)
     words = folder / "speech_commands"
@@ -104,7 +105,7 @@ def run(tutorial: Recipe, data: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 @pytest.fixture(scope="module")
 def page(suspicious: Path, run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The report on the shipped model, at thresholds at which it fires at much."""
+    """The report on the shipped model, with low thresholds that cause false alarms."""
     model = load_model()
     model = model.with_thresholds(dict.fromkeys(model.keywords, 0.3))
     path = tmp_path_factory.mktemp("report") / "report.html"
@@ -177,7 +178,7 @@ def test_the_page_is_as_wide_as_the_screen_also_where_that_is_narrow(
     shown: dict[str, Any], page: Path, tmp_path: Path
 ) -> None:
     assert shown["overflow"] <= 0
-    # Headless Chromium makes no window narrower than 500 pixels.
+    # The narrowest window of headless Chromium has 500 pixels.
     assert show(page, tmp_path, "--window-size=500,900")["overflow"] <= 0
 
 
@@ -190,7 +191,7 @@ def test_a_dark_browser_gets_light_text_and_dark_figures(shown: dict[str, Any], 
     assert all(width > 0 for width, _ in dark["images"])
 
 
-def test_the_clip_that_is_filed_under_another_word_is_a_duplicate_and_mislabelled(suspicious: Path) -> None:
+def test_a_clip_in_the_folder_of_another_word_is_a_duplicate_and_mislabelled(suspicious: Path) -> None:
     clips, model = load_clips(suspicious), load_model()
     (group,) = survey.find_duplicates(clips)
     names = {f"{clips.paths[index].parent.name}/{clips.paths[index].stem}" for index in group}
@@ -202,14 +203,14 @@ def test_the_clip_that_is_filed_under_another_word_is_a_duplicate_and_mislabelle
     assert surest.other_label == "yes"
 
 
-def test_the_clip_in_which_nothing_is_heard_is_silent(suspicious: Path) -> None:
+def test_a_clip_with_a_low_peak_is_silent(suspicious: Path) -> None:
     clips = load_clips(suspicious)
     measures = survey.measure_clips(clips)
     assert [clips.paths[index].name for index in survey.find_silent(measures)] == ["quiet_nohash_0.flac"]
     assert measures.seconds[survey.find_silent(measures)[0]] == 0.75
 
 
-def test_doubts_come_with_the_worst_first_and_leave_out_words_that_are_no_label() -> None:
+def test_label_comparisons_begin_with_the_lowest_score_and_leave_out_words_without_a_label() -> None:
     words = np.array(["yes", "no", "cat"])
     scores = np.array([[0.8, 0.2], [0.05, 0.95], [0.5, 0.5]], np.float32)
     found = survey.compare_labels(words, scores, ["no", "yes"])
@@ -217,7 +218,7 @@ def test_doubts_come_with_the_worst_first_and_leave_out_words_that_are_no_label(
     assert [comparison.clip for comparison in survey.find_mislabelled(found)] == [1]
 
 
-def test_the_command_reports_on_a_run_without_streams_where_there_is_nothing_to_make_them_of(
+def test_a_report_on_a_data_folder_without_speech_and_noise_has_no_streams(
     run: Path, data: Path, tmp_path: Path
 ) -> None:
     arguments = ["report", "--run", str(run), "--data", str(data / "speech_commands")]
@@ -276,7 +277,9 @@ def test_all_text_is_escaped() -> None:
         ),
     ],
 )
-def test_a_page_that_cannot_be_written_is_said_before_anything_is_read(name: str, reason: str, tmp_path: Path) -> None:
+def test_a_page_that_cannot_be_written_is_reported_before_anything_is_read(
+    name: str, reason: str, tmp_path: Path
+) -> None:
     (tmp_path / "folder").mkdir()
     (tmp_path / "closed.html").touch(0o400)
     with pytest.raises(OutputError, match=f"cannot write .*: {reason}"):

@@ -1,4 +1,4 @@
-"""What a terminal shows while a network is trained."""
+"""Progress bars and curves in a terminal during training."""
 
 import io
 import math
@@ -22,7 +22,7 @@ BRAILLE = re.compile("[\u2801-\u28ff]")
 
 
 def history(epochs: int) -> History:
-    """Figures that get better, with a validation that is always a little worse."""
+    """Figures that improve; those of validation are always a little worse."""
     return [
         {"epoch": n + 1, "loss": 1 / (n + 1), "val_loss": 1.2 / (n + 1), "accuracy": n / 10, "val_accuracy": n / 12}
         for n in range(epochs)
@@ -66,7 +66,7 @@ def test_figures_that_are_all_the_same_are_drawn() -> None:
 
 
 @pytest.mark.parametrize("loss", [math.nan, math.inf])
-def test_a_loss_that_is_no_number_is_left_out(loss: float) -> None:
+def test_a_loss_that_is_not_a_number_is_left_out(loss: float) -> None:
     figures = history(3)
     figures[2] |= {"loss": loss, "val_loss": loss}
     lines = shown(TrainingCurves(figures, 3), width=100, height=30)
@@ -74,7 +74,7 @@ def test_a_loss_that_is_no_number_is_left_out(loss: float) -> None:
     assert lines[1].split("│")[1].split()[0] == "1.2"
 
 
-def test_figures_without_any_number_are_no_line() -> None:
+def test_without_any_number_no_line_is_drawn() -> None:
     figures = [row | {"loss": math.nan, "val_loss": math.nan} for row in history(2)]
     lines = shown(TrainingCurves(figures, 2), width=100, height=30)
     assert not any(BRAILLE.search(line.split("│")[1]) for line in lines[1:9])
@@ -113,7 +113,7 @@ def test_the_picture_fits_the_terminal_with_its_bars(size: tuple[int, int]) -> N
     assert any(MARK in line for line in lines) == (height > 8)
 
 
-def test_a_run_that_goes_on_begins_where_it_was() -> None:
+def test_a_resumed_run_starts_with_its_progress() -> None:
     lines = shown(TrainingDisplay(Console(), history(5), epochs=20, steps=10), width=80, height=30)
     assert "25 %" in lines[-1]
 
@@ -140,11 +140,11 @@ def test_a_terminal_shows_bars_and_curves_and_is_left_in_order(terminal: Termina
     assert re.search(r"all epochs +━+ +100 % .* elapsed, 0:00:00 left\n", last)
     assert last.splitlines()[-1] == str(next((tmp_path / "runs").iterdir()))  # on standard output
     assert COLOUR.search(terminal.drawn)
-    # The cursor is there again.
+    # The cursor is visible again.
     assert terminal.drawn.rindex(b"\x1b[?25h") > terminal.drawn.rindex(b"\x1b[?25l")
 
 
-def test_who_wants_no_colours_gets_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_color_switches_colours_off(monkeypatch: pytest.MonkeyPatch) -> None:
     def drawn() -> str:
         console = Console(file=io.StringIO(), force_terminal=True, color_system="truecolor", width=80, height=30)
         console.print(TrainingDisplay(console, history(5), epochs=20, steps=10).draw())
@@ -157,7 +157,7 @@ def test_who_wants_no_colours_gets_none(monkeypatch: pytest.MonkeyPatch) -> None
     assert not COLOUR.search(drawn().encode())
 
 
-def test_a_pipe_gets_plain_lines_one_an_epoch(
+def test_a_pipe_gets_one_plain_line_per_epoch(
     kwsd_train: Callable[..., Popen[str]],
     streaming_file: Path,
     data: Path,

@@ -1,4 +1,4 @@
-"""A bundle is the trained network: in LiteRT, as a SavedModel, and as it ships."""
+"""Export: a bundle computes the same as the trained network, in LiteRT and as a SavedModel."""
 
 from pathlib import Path
 
@@ -21,9 +21,9 @@ from kwsd_train.training.fit import start_run, training_examples
 from kwsd_train.training.run_folder import load_network, read_run_settings
 
 pytestmark = [
-    # Keras 3.15 saves models by a numpy interface that is going away.
+    # Keras 3.15 saves models with a numpy interface that is deprecated.
     pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"),
-    # So are modules of Python that audiomentations imports by way of audioread.
+    # audiomentations imports audioread, which imports modules that Python 3.13 removes.
     pytest.mark.filterwarnings("ignore:.* slated for removal in Python 3.13:DeprecationWarning"),
 ]
 
@@ -55,7 +55,7 @@ def logits_of(bundle: Path, windows: Float32) -> Float32:
     return logits
 
 
-def test_a_bundle_says_where_it_comes_from(run: Path, bundle: Path) -> None:
+def test_a_bundle_records_labels_and_data(run: Path, bundle: Path) -> None:
     read, settings = read_bundle(bundle), read_run_settings(run)
     assert read.labels == settings.labels
     assert read.training["listing_sha256"] == settings.listing_sha256

@@ -1,4 +1,4 @@
-"""Training: what a run leaves behind, that it can be killed, and that it can be repeated."""
+"""Training: the files of a run, interrupted runs, repeated runs, and runs made from others."""
 
 import json
 import shutil
@@ -29,9 +29,9 @@ from kwsd_train.training.run_folder import (
 )
 
 pytestmark = [
-    # Keras 3.15 saves models by a numpy interface that is going away.
+    # Keras 3.15 saves models with a numpy interface that is deprecated.
     pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy:DeprecationWarning"),
-    # So are modules of Python that audiomentations imports by way of audioread.
+    # audiomentations imports audioread, which imports modules that Python 3.13 removes.
     pytest.mark.filterwarnings("ignore:.* slated for removal in Python 3.13:DeprecationWarning"),
 ]
 
@@ -81,7 +81,7 @@ def own_data(data: Path, tmp_path: Path) -> Path:
         (("", ""), {"mined": 4}, "there is no folder .*mined"),
     ],
 )
-def test_data_that_lack_what_a_recipe_draws_from_are_refused_before_a_run_is_made(
+def test_incomplete_data_are_refused_before_a_run_is_made(
     streaming: Recipe, own_data: Path, gone: tuple[str, str], changes: dict[str, Any], sentence: str
 ) -> None:
     words, split = gone
@@ -121,7 +121,7 @@ def test_rooms_are_not_needed_without_a_share_of_them(streaming: Recipe, own_dat
     assert (own_data / "run" / NETWORK_FILE).exists()
 
 
-def test_the_settings_say_what_was_trained_on(finished: Path, tutorial: Recipe) -> None:
+def test_the_settings_record_recipe_labels_clips_and_versions(finished: Path, tutorial: Recipe) -> None:
     settings = read_run_settings(finished)
     assert settings.recipe == tutorial
     assert settings.labels == ["no", "yes"]
@@ -151,9 +151,7 @@ def test_training_stops_when_validation_gets_no_better(tutorial: Recipe, data: P
     assert np.argmin(losses) == len(losses) - 2
 
 
-def test_a_run_whose_loss_is_no_number_ends_with_what_to_try_and_keeps_nothing_of_it(
-    tutorial: Recipe, data: Path, tmp_path: Path
-) -> None:
+def test_a_loss_that_is_not_a_number_ends_the_run_with_advice(tutorial: Recipe, data: Path, tmp_path: Path) -> None:
     diverging = msgspec.structs.replace(
         tutorial, optimizer=msgspec.structs.replace(tutorial.optimizer, learning_rate=3e38)
     )
@@ -162,7 +160,7 @@ def test_a_run_whose_loss_is_no_number_ends_with_what_to_try_and_keeps_nothing_o
     assert [path.name for path in (tmp_path / "run").iterdir()] == [SETTINGS_FILE]
 
 
-def test_figures_that_are_damaged_are_named(finished: Path, tmp_path: Path) -> None:
+def test_a_damaged_history_is_reported(finished: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(finished, run)
     (run / NETWORK_FILE).unlink()
@@ -211,9 +209,9 @@ def test_a_run_that_was_killed_before_its_report_gets_the_report(finished: Path,
     for name in REPORT:
         (run / name).unlink()
     network, epochs = (run / NETWORK_FILE).read_bytes(), history(run)
-    said: list[str] = []
-    resume_run(run, said.append)
-    assert said == ["the network is trained: writing the missing report"]
+    messages: list[str] = []
+    resume_run(run, messages.append)
+    assert messages == ["the network is trained: writing the missing report"]
     assert ((run / NETWORK_FILE).read_bytes(), history(run)) == (network, epochs)
     assert (run / "report.txt").read_text() == (finished / "report.txt").read_text()
     assert all((run / name).stat().st_size > 0 for name in REPORT)
@@ -265,7 +263,7 @@ def test_a_run_after_another_may_have_more_channels_but_not_fewer_and_both_can_b
 
 @pytest.fixture
 def short(streaming: Recipe) -> Recipe:
-    """An epoch of a small `resnet`."""
+    """A recipe with a small `resnet` and one epoch."""
     optimizer = msgspec.structs.replace(streaming.optimizer, warmup_epochs=0)
     return msgspec.structs.replace(streaming, epochs=1, optimizer=optimizer, network=Resnet([8, 12, 16], 0.1))
 
@@ -302,7 +300,7 @@ def test_no_mean_is_taken_with_a_run_of_more_channels(short: Recipe, data: Path,
         average_runs([tmp_path / "first", tmp_path / "cut"], tmp_path / "mean")
 
 
-def test_a_damaged_network_is_said(finished: Path, tmp_path: Path) -> None:
+def test_a_damaged_network_is_reported(finished: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     shutil.copytree(finished, run)
     path = run / NETWORK_FILE
@@ -327,7 +325,7 @@ def test_a_run_after_one_of_another_network_or_with_other_labels_is_refused(
     assert not (tmp_path / "run").exists()
 
 
-def test_a_run_after_another_may_be_regularized_otherwise(streaming: Recipe, data: Path, tmp_path: Path) -> None:
+def test_a_run_after_another_may_have_other_regularization(streaming: Recipe, data: Path, tmp_path: Path) -> None:
     first = msgspec.structs.replace(
         streaming, epochs=1, optimizer=msgspec.structs.replace(streaming.optimizer, warmup_epochs=0)
     )

@@ -32,7 +32,7 @@ class Archive(NamedTuple):
 
 
 ARCHIVES = {
-    # The publisher of this archive gives no checksum. Two independent public projects verify it by this one.
+    # The publisher of this archive states no checksum. Two independent public projects verify it by this one.
     "mini": Archive(
         "http://storage.googleapis.com/download.tensorflow.org/data/mini_speech_commands.zip",
         "49650f2341b26d886b46b3f4fb8fed59e30300b17550f1ee4a768b3106cf93a0",

@@ -289,8 +289,8 @@ def _clips_to_check(evaluation: ClipEvaluation) -> Iterator[Block]:
     suspects = survey.find_mislabelled(evaluation.comparisons)
     yield Heading("Possibly mislabelled clips")
     yield Paragraph(
-        "Clips, of all splits, for which the model gives another label than their folder's a score of "
-        f"{survey.CONFIDENT_SCORE:g} or more: {len(suspects):,} of {len(evaluation.comparisons):,}. "
+        f"Clips, of all splits, with a score of {survey.CONFIDENT_SCORE:g} or more for another label than their "
+        f"folder's: {len(suspects):,} of {len(evaluation.comparisons):,}. "
         "Either the label or the model is wrong. Listen to the clips to find out."
     )
     if suspects:
