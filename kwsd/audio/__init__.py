@@ -1,1 +1,1 @@
-"""Sound: where it comes from, how it is captured, and how it is played."""
+"""Audio input: sources, the thread that reads them, and conversion. Also playback."""

@@ -1,4 +1,4 @@
-"""The capture thread: it alone touches the source, so that nothing the daemon does can make it lose audio."""
+"""The capture thread reads the source. Nothing else touches the source, so a slow daemon cannot hold up the reading."""
 
 import logging
 import threading
@@ -16,21 +16,21 @@ BACKLOG_BLOCKS = 25
 """Queue limit, two seconds. When the queue is full, a live source loses its new blocks, and they are counted."""
 
 POLL_S = 0.1
+"""Longest wait for room in the queue before the thread checks whether it has been closed."""
 
 THREAD = "kwsd-capture"
 
 FIRST_RETRY_S, LAST_RETRY_S = 0.5, 3.0
-"""Seconds between attempts to open a lost source, doubled each time up to the last: it listens again within five."""
+"""Seconds before the first and the later attempts to open a lost source. The delay doubles from attempt to attempt."""
 
 
 class Arrival(NamedTuple):
-    """A block and when it came.
+    """A block, with the time of its arrival.
 
     Parameters
     ----------
-    block : Block
     monotonic_s : float
-        ``time.monotonic()`` at the moment it was complete.
+        ``time.monotonic()`` when the block was complete.
     """
 
     block: Block
@@ -38,19 +38,19 @@ class Arrival(NamedTuple):
 
 
 class Opened(NamedTuple):
-    """The source is open, now or again; its name is for people and for events."""
+    """The source is open, for the first time or again. Its name is part of every event."""
 
     name: str
 
 
 class Lost(NamedTuple):
-    """The source went away, or is not there yet; it is being opened again."""
+    """The source is gone, or is not there yet. The capture tries to open it again."""
 
     reason: str
 
 
 class End(NamedTuple):
-    """The source has ended: by itself, or with an error."""
+    """The source has ended, with or without an error."""
 
     error: Exception | None
 
@@ -59,27 +59,28 @@ Item = Opened | Arrival | Lost | End
 
 
 class Capture:
-    """Runs a source in a thread of its own, from construction to `close`, and opens it again whenever it is lost.
+    """Reads a source in a separate thread, from construction to `close`, and opens it again after each loss.
 
-    When the daemon falls behind, a live source loses blocks and the next one says so; any other waits.
+    If the daemon falls behind, a live source loses blocks, and the next block is marked with a gap. Other sources wait.
 
     Parameters
     ----------
     open_source : callable
-        Gives the source, for the first time and anew, or raises `AudioUnavailableError` as long as it is not there.
+        Returns the open source, each time it is called. Raises `AudioUnavailableError` while there is no source.
     patient : bool
-        Whether a source that is not there at first is waited for; it is the end without.
+        Whether to wait for a source that is missing at the start. Otherwise that is the end.
     inbox : Inbox, optional
-        Shared with other captures; one of its own without it.
+        Receives the items, and may be shared with other captures. Without it, `next` returns the items.
 
     Attributes
     ----------
     dropped : int
         Blocks lost because the daemon fell behind.
     reconnects : int
-        Times that the source was opened after it was lost, or was not there.
+        Times that the source was opened after it had been lost or missing.
     active_s : float
-        ``time.monotonic()`` of the latest block or attempt to open the source. It is old when the thread hangs.
+        ``time.monotonic()`` of the latest block or attempt to open the source. An old value means that the thread
+        hangs.
     """
 
     def __init__(
@@ -93,7 +94,7 @@ class Capture:
         self._patient = patient
         self._source: Source | None = None
         self._inbox: Inbox[tuple[Capture, Item]] = inbox or Inbox()
-        # Each is changed by one thread alone.
+        # Only one thread writes each of these.
         self._blocks_put = 0
         self._blocks_taken = 0
         self._calm_until = 0
@@ -107,14 +108,14 @@ class Capture:
         self._thread.start()
 
     def next(self, timeout_s: float) -> Item | None:
-        """What happened next, or None when nothing did in time; for a capture with an inbox of its own."""
+        """Return the next item, or None if there was none in time; for a capture without a shared inbox."""
         found = self._inbox.next(timeout_s)
         if found and isinstance(found[1], Arrival):
             self.block_taken(found[1].block)
         return found[1] if found else None
 
     def block_taken(self, block: Block) -> None:
-        """A block from the inbox is being processed; one that is only held still counts as queued."""
+        """Note that a block from the inbox is being processed. Until then it counts as queued."""
         self._blocks_taken += block.merged
         if not self._room.is_set():
             self._room.set()
@@ -122,18 +123,18 @@ class Capture:
     def allow_batch(self, samples: int) -> None:
         """Let the source deliver the next samples in one batch, because no detection can occur in them.
 
-        The main thread writes the limit and the capture thread reads it: a stale value costs a wake-up, no audio.
+        The main thread writes the limit, and the capture thread reads it. A stale value costs a wake-up, not audio.
 
         Parameters
         ----------
         samples : int
-            Counted from the end of the block that was taken last.
+            Number of samples, from the end of the block that was taken last.
         """
         self._calm_until = self._blocks_taken + samples // BLOCK_SAMPLES
 
     @property
     def queued(self) -> int:
-        """Blocks that wait to be processed."""
+        """Blocks that wait for their processing."""
         return self._blocks_put - self._blocks_taken
 
     def stop(self) -> None:
@@ -143,14 +144,14 @@ class Capture:
             self._source.close()
 
     def close(self) -> None:
-        """Stop the source and the thread; a thread stuck in a dead device is left behind."""
+        """Stop the source and the thread. A thread that hangs in a dead device is left behind."""
         self.stop()
         self._thread.join(timeout=1)
 
     def _run(self) -> None:
         try:
             source = self._first_source()
-            while source:  # also one that is closed already: it lets go of its device at the end of its blocks
+            while source:  # even if it is closed already: only the end of `blocks` releases the device
                 try:
                     self._fetch(source)
                 except AudioLostError as lost:
@@ -158,7 +159,7 @@ class Capture:
                 else:
                     self._put(End(None))
                     return
-        except Exception as error:  # noqa: BLE001  handed to the main thread, which raises it
+        except Exception as error:  # noqa: BLE001  the main thread raises it
             self._put(End(error))
 
     def _first_source(self) -> Source | None:
@@ -189,7 +190,7 @@ class Capture:
                 self._put_when_there_is_room(arrival)
 
     def _wait_for_source(self, reason: str) -> Source | None:
-        """The source when it is there again; None when the capture is closed before."""
+        """Return the source when it is there again, or None if the capture has been closed."""
         self._gap = True
         self._put(Lost(reason))
         delay_s = FIRST_RETRY_S
@@ -198,7 +199,7 @@ class Capture:
             try:
                 source = self._open()
             except AudioUnavailableError as error:
-                log.debug("not there yet: %s", error)
+                log.debug("cannot open the source yet: %s", error)
             else:
                 self.reconnects += 1
                 return source
@@ -229,5 +230,5 @@ class Capture:
 
 
 def left_behind() -> bool:
-    """Whether a capture thread is still running in this process."""
+    """Return whether a capture thread is still running in this process."""
     return any(thread.name == THREAD for thread in threading.enumerate())

@@ -1,4 +1,4 @@
-"""From what a device or file delivers to what the pipeline takes: 16 kHz, mono, float32."""
+"""Converts the audio of a device or file to the format of the pipeline: 16 kHz, mono, float32."""
 
 import math
 
@@ -9,12 +9,12 @@ from kwsd.frontend import SAMPLE_RATE, Float32
 
 
 class Converter:
-    """Mixes down and resamples a stream, block by block, with the filter's state kept from one to the next.
+    """Mixes down and resamples a stream, block by block. The state of the filter is kept between blocks.
 
     Parameters
     ----------
     rate : int
-        Of the input, in hertz.
+        Sampling rate of the input, in hertz.
     """
 
     def __init__(self, rate: int) -> None:
@@ -26,17 +26,17 @@ class Converter:
         Parameters
         ----------
         frames : ndarray, shape (n, channels), float32
-            Not-a-number and infinite samples are taken as silence: in the resampler one of them would silence the
-            stream for good.
+            Infinite and not-a-number samples become silence. In the resampler, one such sample would silence the rest
+            of the stream.
         last : bool
-            Whether the stream ends here, so that what the resampler holds back is due.
+            Whether the stream ends here. The resampler then returns the samples that it holds back.
 
         Returns
         -------
         ndarray, shape (m,), float32, 16 kHz
             The mean of the channels. When resampling, m varies from call to call.
         """
-        # Finite only when all samples are. To look at each of them takes three times as long.
+        # The sum of squares is finite only if all samples are. A test of each sample takes three times as long.
         if not math.isfinite(np.vdot(frames, frames)):
             frames = np.where(np.isfinite(frames), frames, np.float32(0))
         mono: Float32 = frames[:, 0] if frames.shape[1] == 1 else frames.mean(axis=1, dtype=np.float32)

@@ -1,4 +1,4 @@
-"""Input devices: what there is, and which one a name means."""
+"""Lists the input devices, and finds the device that a name means."""
 
 import threading
 from dataclasses import dataclass
@@ -6,11 +6,35 @@ from typing import Any
 
 from kwsd.errors import AudioUnavailableError
 
-lock = threading.RLock()
-"""Held by who opens, closes or looks for devices: PortAudio lets one thread at a time do so. Reading needs no lock."""
 
-in_use: set[object] = set()
-"""Streams that are open."""
+class StreamRegistry:
+    """The open streams of this process.
+
+    PortAudio allows only one thread at a time to open or close streams, or to search for devices: that thread holds
+    `lock`. Reading needs no lock. PortAudio can search again only while no stream is open.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self._open: set[object] = set()
+
+    def add(self, stream: object) -> None:
+        """Note that a stream is open."""
+        self._open.add(stream)
+
+    def close(self, stream: Any) -> None:  # noqa: ANN401  sounddevice has no type information
+        """Close a stream."""
+        with self.lock:
+            self._open.discard(stream)
+            stream.close(ignore_errors=True)
+
+    @property
+    def any_open(self) -> bool:
+        """Whether a stream is open."""
+        return bool(self._open)
+
+
+STREAMS = StreamRegistry()
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,13 +44,13 @@ class Device:
     Parameters
     ----------
     index : int
-        Changes when devices come and go.
-    name : str
+        May change when a device is plugged in or out.
     channels : int
-        Inputs it has.
+        Number of input channels.
     rate : int
-        Its default, in hertz.
+        Default sampling rate, in hertz.
     default : bool
+        Whether this is the default input device.
     """
 
     index: int
@@ -37,7 +61,7 @@ class Device:
 
 
 def portaudio() -> Any:  # noqa: ANN401  sounddevice has no type information
-    """The sounddevice module.
+    """Return the sounddevice module.
 
     Raises
     ------
@@ -53,34 +77,34 @@ def portaudio() -> Any:  # noqa: ANN401  sounddevice has no type information
 
 
 def rescan() -> None:
-    """Look for devices anew: PortAudio does so only when it starts.
+    """Search for devices again: PortAudio searches only when it starts.
 
-    Starting it anew would end every open stream, so while there is one the devices stay as they were found.
+    A restart of PortAudio would end every open stream. So while a stream is open, the list of devices stays as it is.
 
-    The names are private to sounddevice, whose author recommends them for this (python-sounddevice issue 125).
+    The two functions are private, but the author of sounddevice recommends them here (python-sounddevice issue 125).
 
     Raises
     ------
     AudioUnavailableError
-        The sound system does not let PortAudio start.
+        PortAudio cannot start.
     """
-    if in_use:
+    if STREAMS.any_open:
         return
     sounddevice = portaudio()
     try:
         sounddevice._terminate()  # noqa: SLF001
         sounddevice._initialize()  # noqa: SLF001
     except sounddevice.PortAudioError as error:
-        raise AudioUnavailableError(f"PortAudio cannot look for devices: {error.args[0]}") from None
+        raise AudioUnavailableError(f"PortAudio cannot search for devices: {error.args[0]}") from None
 
 
 def input_devices() -> list[Device]:
-    """All input devices.
+    """Return all input devices.
 
     Raises
     ------
     AudioUnavailableError
-        There is none, or no PortAudio.
+        No input device was found, or PortAudio is missing.
     """
     sounddevice = portaudio()
     try:
@@ -98,17 +122,17 @@ def input_devices() -> list[Device]:
 
 
 def find_device(wanted: str) -> Device:
-    """The device that an index, a name or a part of a name means.
+    """Return the device that an index, a name or a part of a name means.
 
     Parameters
     ----------
     wanted : str
-        ``default``, a number, or text; upper and lower case are the same.
+        ``default``, a number, or text. Case does not matter.
 
     Raises
     ------
     AudioUnavailableError
-        No device matches, or more than one does.
+        No device matches, or several devices match.
     """
     devices = input_devices()
     matching = _matching(devices, wanted)
@@ -120,12 +144,12 @@ def find_device(wanted: str) -> Device:
 
 
 def named_device(name: str) -> Device:
-    """The device with a whole name.
+    """Return the device with exactly this name.
 
     Raises
     ------
     AudioUnavailableError
-        There is none.
+        There is no such device.
     """
     devices = input_devices()
     found = next((device for device in devices if device.name == name), None)

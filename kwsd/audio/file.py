@@ -1,4 +1,4 @@
-"""A sound file as a source: WAV, FLAC and whatever else libsndfile reads."""
+"""A sound file as a source: WAV, FLAC and all other formats of libsndfile."""
 
 import os
 import re
@@ -15,36 +15,36 @@ from kwsd.errors import AudioDataError
 from kwsd.frontend import SAMPLE_RATE, Float32
 
 UNKNOWN_BYTES = 0x7FFF_0000
-"""A WAV written to a pipe claims at least so many bytes of data, for its writer could not know the length."""
+"""A program that writes a WAV to a pipe cannot know the length. The header then claims at least this many bytes."""
 
-MIN_RATE = 1000  # Hz: what holds less holds no speech, and would swell without bound when it is resampled
+MIN_RATE = 1000
+"""Lowest sampling rate, in hertz. A lower rate cannot hold speech, and resampling would multiply its length."""
 
 
 class FileSource:
-    """A sound file of any rate, width and number of channels.
+    """A sound file of any sampling rate, sample format and number of channels.
 
     Parameters
     ----------
-    path : str or Path
     paced : bool
-        Whether blocks come at the pace of real time, or as fast as they are taken.
+        Whether blocks come in real time, or as fast as they are taken.
 
     Raises
     ------
     AudioDataError
-        The file cannot be read or holds no audio.
+        The file cannot be read, or it contains no audio.
     """
 
     live = False
     batch = 1
 
     def __init__(self, path: str | Path, *, paced: bool) -> None:
-        # An event is UTF-8, which the name of a file need not be.
+        # Events are UTF-8, but the name of a file need not be.
         self.name = f"file:{path}".encode(errors="replace").decode()
         self._paced = paced
         self._closed = False
         self._read = 0
-        # Opened by hand first: libsndfile says only "System error" where the system says what is wrong.
+        # Python opens the file first, because libsndfile reports every reason as "System error".
         try:
             Path(path).open("rb").close()
         except OSError as error:
@@ -53,14 +53,14 @@ class FileSource:
             self._file = soundfile.SoundFile(os.fsencode(path))
         except (soundfile.LibsndfileError, TypeError) as error:
             reason = str(getattr(error, "error_string", error)).rstrip(".")
-            raise AudioDataError(f"{path} is not a sound file that can be read: {reason}") from None
+            raise AudioDataError(f"{path} is not a sound file that kwsd can read: {reason}") from None
         if self._file.samplerate < MIN_RATE:
             raise AudioDataError(f"{path} has a rate of {self._file.samplerate} Hz, which is too low for speech")
         if not self._file.frames:
-            raise AudioDataError(f"{path} holds no audio")
+            raise AudioDataError(f"{path} contains no audio")
 
     def blocks(self) -> Iterator[Block]:
-        """Blocks of the file from its start; see `kwsd.audio.source.Source.blocks`."""
+        """Yield the blocks of the file; see `kwsd.audio.source.Source.blocks`."""
         converter = Converter(self._file.samplerate)
         started, sent = time.monotonic(), 0
         for frames in self._frames():
@@ -87,7 +87,7 @@ class FileSource:
             raise self._cut_short("damaged or truncated") from None
 
     def _check_complete(self) -> None:
-        # libsndfile shortens a truncated WAV without a word; only its log tells.
+        # libsndfile shortens a truncated WAV silently. Only its log has the claimed size.
         claimed = re.search(r"^data : (\d+) \(should be", self._file.extra_info, re.MULTILINE)
         if self._read < self._file.frames or (claimed and int(claimed[1]) < UNKNOWN_BYTES):
             raise self._cut_short("truncated")

@@ -1,4 +1,4 @@
-"""A microphone as a source, through PortAudio."""
+"""The microphone as a source, through PortAudio."""
 
 import time
 from collections.abc import Iterator
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from kwsd.audio.convert import Converter
-from kwsd.audio.devices import Device, find_device, in_use, lock, named_device, portaudio
+from kwsd.audio.devices import STREAMS, Device, find_device, named_device, portaudio
 from kwsd.audio.source import BLOCK_SAMPLES, MAX_BATCH, Block
 from kwsd.errors import AudioLostError, AudioUnavailableError
 from kwsd.frontend import SAMPLE_RATE
@@ -23,26 +23,27 @@ With a larger buffer, PulseAudio delivers two periods at a time."""
 class Microphone:
     """An input device, read in blocking calls.
 
-    A callback would go on in silence when the sound server dies; a blocking read raises. It also needs no memory that
-    is both writable and executable, which a hardened service may not have.
+    If the sound server dies, a blocking read raises, but a callback gets silence for ever. A callback also needs memory
+    that is both writable and executable, which a hardened service must not have. See docs/decisions/.
 
     Parameters
     ----------
     device : str
         As for `kwsd.audio.devices.find_device`.
     name : str
-        Without it, any name will do.
+        Full name of the device, if only this device may be opened.
 
     Attributes
     ----------
     rate : int
-        At which the device was opened, in hertz.
+        Sampling rate at which the device was opened, in hertz.
     channels : int
+        Channels of the open device; the source mixes them down.
 
     Raises
     ------
     AudioUnavailableError
-        There is no such device, or it cannot be opened.
+        The device is missing, or it cannot be opened.
     """
 
     live = True
@@ -65,15 +66,19 @@ class Microphone:
                 dtype="float32",
                 latency=KEPT_PERIODS * PERIOD_S,
             )
-            self._stream.start()
-            in_use.add(self._stream)
         except self._portaudio.PortAudioError as error:
             raise AudioUnavailableError(f"cannot open input device {self.name}: {_reason(error)}") from None
+        STREAMS.add(self._stream)
+        try:
+            self._stream.start()
+        except self._portaudio.PortAudioError as error:
+            STREAMS.close(self._stream)
+            raise AudioUnavailableError(f"cannot start input device {self.name}: {_reason(error)}") from None
 
     def blocks(self) -> Iterator[Block]:
-        """Blocks for as long as the device delivers; see `kwsd.audio.source.Source.blocks`."""
+        """Yield blocks while the device delivers audio; see `kwsd.audio.source.Source.blocks`."""
         try:
-            # Until the first sample comes, PortAudio's own wait would keep a core busy where ALSA leads to PulseAudio.
+            # Until the first sample, PortAudio's own wait keeps a core busy on PulseAudio's ALSA plugin.
             while not (self._closed or self._stream.read_available):
                 time.sleep(PERIOD_S)
             while not self._closed:
@@ -81,16 +86,14 @@ class Microphone:
         except self._portaudio.PortAudioError as error:
             raise AudioLostError(f"input device {self.name} is gone: {_reason(error)}") from None
         finally:
-            with lock:
-                in_use.discard(self._stream)
-                self._stream.close(ignore_errors=True)
+            STREAMS.close(self._stream)
 
     def close(self) -> None:
-        """Stop after the block in progress."""
+        """Make `blocks` end after the block in progress."""
         self._closed = True
 
     def _block(self) -> Block:
-        # Resampled audio comes unevenly, up to a block sooner than a batch allows for.
+        # A resampler delivers unevenly, up to one block early, so the end of a batch would be uncertain.
         count = self.batch if self.rate == SAMPLE_RATE else 1
         if count > 1:
             # PortAudio's own wait would wake this thread for every block.
@@ -101,7 +104,7 @@ class Microphone:
         return Block(self._converter.convert(frames), gap=overflowed, merged=count)
 
     def _format(self, device: Device) -> tuple[int, int]:
-        """The best rate and number of channels that the device accepts: first of all, 16 kHz mono."""
+        """Return the best rate and number of channels that the device accepts. 16 kHz mono is best."""
         error: Exception | None = None
         for channels in (1, device.channels):
             for rate in (SAMPLE_RATE, device.rate):
@@ -115,7 +118,7 @@ class Microphone:
 
 
 def _reason(error: Any) -> str:  # noqa: ANN401  sounddevice has no type information
-    """What the sound system says is wrong, or else what PortAudio makes of it, without its numbers."""
+    """Return the reason that the sound system names, or else that of PortAudio, without error numbers."""
     of_host = error.args[2][2] if len(error.args) > 2 else ""  # noqa: PLR2004  the third is the host API's own error
     of_portaudio = str(error.args[0]).split(" [PaErrorCode")[0].removeprefix("Error opening InputStream: ")
     return str(of_host) or of_portaudio

@@ -1,10 +1,10 @@
-"""Opens what ``--device`` names, and opens it again after it was lost."""
+"""Opens the source that ``--device`` names, and opens it again after a loss."""
 
-from kwsd.audio.source import CARD, FILE, Source
+from kwsd.audio.source import CARD_MARK, FILE_PREFIX, Source
 
 
 class Opener:
-    """Opens what ``--device`` names, and opens it again after it was lost.
+    """Opens the same device each time it is called.
 
     Parameters
     ----------
@@ -18,48 +18,49 @@ class Opener:
         self._name = ""
 
     def __call__(self) -> Source:
-        """The source, open; raises what `open_source` raises."""
+        """Return the open source; see `open_source` for the errors."""
         again, self._again = self._again, True
         source = open_source(self._device, again=again, name=self._name)
-        # An index means another device, and while a sound server is gone the default may be a card that it will need.
-        if self._device.isdecimal() or (self._device == "default" and CARD not in source.name):
+        # After a loss the index may mean another device. And while a sound server is down, the default device may be a
+        # sound card that the server needs to start again. So from now on only a device of this name is opened.
+        if self._device.isdecimal() or (self._device == "default" and CARD_MARK not in source.name):
             self._name = source.name
         return source
 
 
 def open_source(device: str, *, again: bool = False, name: str = "") -> Source:
-    """Open what ``--device`` names.
+    """Open the source that ``--device`` names.
 
     Parameters
     ----------
     device : str
-        ``default``, a device's index or a part of its name, ``file:PATH`` (played at the pace of real time), or ``-``
-        for raw signed 16-bit little-endian samples, 16 kHz mono, on standard input.
+        ``default``, the index of a device, a part of its name, ``file:PATH`` or ``-``. A file is played in real time.
+        ``-`` means raw samples on standard input: signed 16 bit, little-endian, 16 kHz, mono.
     again : bool
-        Whether it has been looked for before: devices are then looked for anew.
+        Whether the source was open before. Then PortAudio searches for devices again.
     name : str
-        The whole name that the device had: no other is opened.
+        Full name of the device, if only this device may be opened.
 
     Raises
     ------
     AudioUnavailableError
-        There is no such device, or no PortAudio.
+        The device or PortAudio is missing.
     AudioDataError
         The file cannot be used.
     """
-    # Each source is imported on demand: a file needs no PortAudio, a microphone no libsndfile.
+    # Imported on demand: a file does not need PortAudio, and a microphone does not need libsndfile.
     if device == "-":
         from kwsd.audio.pipe import PipeSource  # noqa: PLC0415
 
         return PipeSource()
-    if device.startswith(FILE):
+    if device.startswith(FILE_PREFIX):
         from kwsd.audio.file import FileSource  # noqa: PLC0415
 
-        return FileSource(device.removeprefix(FILE), paced=True)
-    from kwsd.audio.devices import lock, rescan  # noqa: PLC0415
+        return FileSource(device.removeprefix(FILE_PREFIX), paced=True)
+    from kwsd.audio.devices import STREAMS, rescan  # noqa: PLC0415
     from kwsd.audio.microphone import Microphone  # noqa: PLC0415
 
-    with lock:
+    with STREAMS.lock:
         if again:
             rescan()
         return Microphone(device, name)

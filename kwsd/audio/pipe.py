@@ -1,4 +1,4 @@
-"""Raw samples on standard input as a source, for ``arecord … | kwsd run --device -``."""
+"""Raw samples on standard input as a source, as in ``arecord … | kwsd run --device -``."""
 
 import os
 import select
@@ -16,7 +16,7 @@ POLL_S = 0.1
 
 
 class PipeSource:
-    """Signed 16-bit little-endian samples, 16 kHz mono, on standard input.
+    """Samples on standard input: signed 16 bit, little-endian, 16 kHz, mono.
 
     Raises
     ------
@@ -35,7 +35,7 @@ class PipeSource:
         self._closed = False
 
     def blocks(self) -> Iterator[Block]:
-        """Blocks until the pipe ends; see `kwsd.audio.source.Source.blocks`."""
+        """Yield blocks until the pipe ends; see `kwsd.audio.source.Source.blocks`."""
         rest, empty = b"", True
         for data in self._reads():
             rest, empty = rest + data, False
@@ -45,16 +45,16 @@ class PipeSource:
         if self._closed:
             return
         if empty:
-            raise AudioDataError("standard input holds no audio")
+            raise AudioDataError("standard input contains no audio")
         if rest:
             raise AudioDataError("standard input ended inside a sample: it must be signed 16-bit, 16 kHz, mono")
 
     def close(self) -> None:
-        """Stop after the block in progress."""
+        """Make `blocks` end after the block in progress."""
         self._closed = True
 
     def _reads(self) -> Iterator[bytes]:
-        # Not through sys.stdin: a thread that waits inside its buffer makes the interpreter abort when it ends.
+        # Not through sys.stdin: if a thread waits inside its buffer, the interpreter aborts at exit.
         while not self._closed:
             if select.select([self._input], [], [], POLL_S)[0]:
                 data = os.read(self._input, BLOCK_SAMPLES * SAMPLE_BYTES)

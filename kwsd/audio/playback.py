@@ -1,4 +1,4 @@
-"""Playing a sound through the default device."""
+"""Plays a sound through the default device."""
 
 from kwsd.audio.devices import portaudio
 from kwsd.errors import AudioUnavailableError
@@ -6,7 +6,7 @@ from kwsd.frontend import SAMPLE_RATE, Float32
 
 
 def play(samples: Float32) -> None:
-    """Play samples to their end.
+    """Play samples, and return when they have ended.
 
     Parameters
     ----------
@@ -15,7 +15,7 @@ def play(samples: Float32) -> None:
     Raises
     ------
     AudioUnavailableError
-        There is no PortAudio, or no device that plays.
+        PortAudio is missing, or no device can play.
     """
     library = portaudio()
     try:

@@ -1,17 +1,17 @@
-"""Silence of zeros: a microphone always hears some noise, so nothing but zeros means that it is none, or muted."""
+"""Digital silence: a working microphone always has noise, so all-zero audio means a muted or wrong source."""
 
 from kwsd.frontend import SAMPLE_RATE, Float32
 
 SILENT_S = 2.0
-"""Seconds of zeros after which the source is suspect. A microphone with a noise gate is so in every pause: it is in the
-status, which costs nothing, and in the log once a minute at most."""
+"""Seconds of zeros after which the status gives a reason. A microphone with a noise gate reaches this in every pause,
+so the log repeats the reason at most once a minute."""
 
 ONLY_ZEROS = "the source delivers nothing but zeros: it is muted, or the wrong one"
-"""What is probably wrong when all samples are zero, for people."""
+"""What is probably wrong if all samples are zero."""
 
 
 class Silence:
-    """Counts how long a stream has held nothing but zeros; its clock is the stream itself."""
+    """Counts how long a stream has held only zeros. Its clock is the number of samples."""
 
     def __init__(self) -> None:
         self._samples = 0
@@ -21,7 +21,7 @@ class Silence:
         self._samples = 0 if samples.any() else self._samples + len(samples)
 
     def reset(self) -> None:
-        """Begin anew, as after a gap: another source may deliver what comes now."""
+        """Start to count again, as after a gap: another source may deliver the next samples."""
         self._samples = 0
 
     @property
@@ -31,7 +31,7 @@ class Silence:
 
     @property
     def reason(self) -> str:
-        """What is probably wrong, in one sentence; empty when nothing is."""
+        """What is probably wrong, in one sentence; empty if the stream has sound."""
         if self.seconds < SILENT_S:
             return ""
         return ONLY_ZEROS

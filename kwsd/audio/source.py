@@ -1,4 +1,4 @@
-"""Sources of audio behind one small interface: the microphone, a file, and raw samples on standard input."""
+"""The interface of all audio sources: microphone, sound file, and raw samples on standard input."""
 
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
@@ -6,21 +6,22 @@ from typing import NamedTuple, Protocol
 from kwsd.frontend import Float32
 
 BLOCK_SAMPLES = 1280
-"""Samples (16 kHz) in a block: one hop of the bundled models, so that a block completes a window as it arrives."""
+"""Samples in a block: one hop of the bundled models, 80 ms. So each block completes a window as it arrives."""
 
 MAX_BATCH = 4
 """Most blocks that a live source merges into one, far from any keyword. Each merged block saves the wake-ups of two
-threads (docs/decisions/). In 0.3 s no word is over, and no lack of audio is suspicious."""
+threads; see docs/decisions/."""
 
-FILE = "file:"
+FILE_PREFIX = "file:"
+"""Stands before the path of a sound file in the option ``--device``."""
 
-CARD = "(hw:"
-"""Stands before the number of a sound card in its name at PortAudio; the number may be another when it is plugged in
-again. The devices of sound servers have none."""
+CARD_MARK = "(hw:"
+"""PortAudio writes this before the number of a sound card. The number may change when the card is plugged in again. The
+devices of sound servers have no such number."""
 
 
 class Block(NamedTuple):
-    """Samples as they arrive.
+    """Samples as a source delivers them.
 
     Parameters
     ----------
@@ -37,12 +38,12 @@ class Block(NamedTuple):
 
 
 class Source(Protocol):
-    """Where blocks come from.
+    """Delivers audio in blocks.
 
     Attributes
     ----------
     name : str
-        For people and for events.
+        Shown to people, and part of every event.
     live : bool
         Whether audio is lost if it is not fetched in time.
     batch : int
@@ -54,20 +55,20 @@ class Source(Protocol):
     batch: int
 
     def blocks(self) -> Iterator[Block]:
-        """Blocks until the source ends or is closed.
+        """Yield blocks until the source ends or is closed.
 
         Raises
         ------
         AudioDataError
-            The audio ended otherwise than it should; all that was usable has been yielded.
+            The audio is damaged. All usable audio has been yielded before.
         AudioLostError
-            The device went away.
+            The device is gone.
         """
 
     def close(self) -> None:
-        """Stop; `blocks` ends soon, also in another thread."""
+        """Make `blocks` end soon. Another thread may call this."""
 
 
 def is_live(device: str) -> bool:
-    """Whether what ``--device`` names is a microphone, whose audio is lost when it is not fetched in time."""
-    return device != "-" and not device.startswith(FILE)
+    """Return whether ``--device`` names a microphone. Its audio is lost if it is not fetched in time."""
+    return device != "-" and not device.startswith(FILE_PREFIX)

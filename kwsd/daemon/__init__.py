@@ -1,1 +1,1 @@
-"""The daemon."""
+"""The daemon: its loop, one listener for each stream, and its process."""

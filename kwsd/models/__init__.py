@@ -1,1 +1,1 @@
-"""Model bundles, and the networks in them."""
+"""Models: bundles on disk, their networks, and how kwsd finds them."""

@@ -1,4 +1,4 @@
-"""Model bundles: a folder with the network, what it expects, how to decide on its scores, and where it came from."""
+"""Model bundles: folders with a network, its front end, its detector settings, and the record of its training."""
 
 import hashlib
 from collections.abc import Iterable
@@ -25,7 +25,7 @@ Windows = Annotated[int, msgspec.Meta(ge=1, le=1000)]
 
 
 class FrontEnd(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Parameters of the front end that a network was trained on; samples, except the rate in hertz."""
+    """Parameters of the front end that a network was trained on. All are in samples, except the rate in hertz."""
 
     sample_rate: int = frontend.SAMPLE_RATE
     window_samples: int = frontend.WINDOW_SAMPLES
@@ -37,7 +37,7 @@ class FrontEnd(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DetectorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """How scores become detections; see `kwsd.pipeline.detector`.
+    """Settings of the rule that turns scores into detections; see `kwsd.pipeline.detector.Detector`.
 
     Parameters
     ----------
@@ -46,11 +46,11 @@ class DetectorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     smoothing_windows : int
         Windows in the moving average of the scores.
     hits : int
-        Windows in a row that must be hits.
+        Hits in a row that a detection needs.
     refractory_s : float
-        Seconds after a detection in which there is no other.
+        Seconds after a detection without another detection.
     rearm : float
-        A keyword is armed again below this share of its threshold, in (0, 1].
+        Share of its threshold, in (0, 1], below which a keyword is armed again.
     """
 
     thresholds: dict[str, Share]
@@ -75,13 +75,13 @@ class Bundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     labels : list of str
         Meaning of the network's outputs, in order.
     hop_samples : int
-        Samples from one window to the next: a whole number of frame steps.
+        Samples from one window to the next. A multiple of the frame step.
     files : dict
-        Path inside the folder, with forward slashes, to its `FileRecord`.
+        From the path inside the folder, with forward slashes, to the `FileRecord`.
     training : dict
-        Recipe, data listing, seed and versions, as the training package wrote them.
+        Recipe, data listing, seed and versions, written by the training package.
     metrics : dict
-        Figures with their confidence intervals.
+        Measured figures with their confidence intervals.
     """
 
     name: str
@@ -113,7 +113,7 @@ def read_bundle(folder: Path) -> Bundle:
     Raises
     ------
     ModelError
-        A file is missing, altered or malformed, or the bundle does not fit this version's front end.
+        A file is missing, altered or malformed, or the bundle was made for another front end.
     """
     manifest = folder / MANIFEST
     try:
@@ -121,7 +121,7 @@ def read_bundle(folder: Path) -> Bundle:
     except OSError as error:
         raise ModelError(f"cannot read {manifest}: {error.strerror}") from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ModelError(f"{manifest} is not a bundle description: {error}") from None
+        raise ModelError(f"{manifest} is not a valid bundle description: {error}") from None
     _check_meaning(bundle, folder)
     for path, record in bundle.files.items():
         _check_file(folder, path, record)
@@ -129,7 +129,7 @@ def read_bundle(folder: Path) -> Bundle:
 
 
 def write_manifest(bundle: Bundle, folder: Path) -> None:
-    """Write ``bundle.json``, indented for people."""
+    """Write ``bundle.json``, with indentation."""
     encoded = msgspec.json.format(msgspec.json.encode(bundle), indent=2)
     (folder / MANIFEST).write_bytes(encoded + b"\n")
 
@@ -158,14 +158,14 @@ def _check_meaning(bundle: Bundle, folder: Path) -> None:
             f"{folder}: thresholds are for {sorted(bundle.detector.thresholds)}, keywords are {sorted(bundle.keywords)}"
         )
     if NETWORK not in bundle.files:
-        raise ModelError(f"{folder}: bundle.json lists no {NETWORK}")
+        raise ModelError(f"{folder}: bundle.json does not list {NETWORK}")
 
 
 def _check_file(folder: Path, path: str, expected: FileRecord) -> None:
     if Path(path).is_absolute() or ".." in Path(path).parts or not path.isprintable():
         raise ModelError(f"{folder}: bundle.json names {path!r}, which is outside the bundle")
     try:
-        # The size comes first: a device, which never ends, has none.
+        # The size first: a device file never ends, but its size is 0.
         same = (folder / path).stat().st_size == expected.size and record(folder / path) == expected
     except OSError as error:
         raise ModelError(f"cannot read {folder / path}: {error.strerror}") from None

@@ -1,4 +1,4 @@
-"""Finds and loads models: by name, by path, or as a configuration says."""
+"""Finds and loads models, by name, by path or from the configuration."""
 
 import os
 from collections.abc import Sequence
@@ -19,25 +19,31 @@ def load_model(path: str | Path | None = None, labels: Sequence[str] = ()) -> Mo
     Parameters
     ----------
     path : str or Path, optional
-        A bundle folder, a SavedModel folder, or the name of an installed bundle; the default model without it.
+        A bundle folder, a SavedModel folder, or the name of an installed bundle. Without it, the default model.
     labels : sequence of str
-        Labels of a SavedModel that does not hold them; empty otherwise.
+        Labels of a SavedModel that does not contain them. Otherwise empty.
 
     Raises
     ------
     ModelError
-        There is no such model, or it must not be used.
+        The model is missing, or it must not be used.
+
+    Examples
+    --------
+    >>> model = kwsd.load_model()
+    >>> model.keywords
+    ('down', 'go', 'left', 'no', 'right', 'stop', 'up', 'yes')
     """
     folder = find_model(str(path or DEFAULT_MODEL))
     if (folder / bundle.MANIFEST).exists():
         if labels:
-            raise ModelError(f"{folder} is a bundle, which knows its labels: leave out --labels")
+            raise ModelError(f"{folder} is a bundle and contains its labels: leave out --labels")
         return load_bundle_model(folder)
     if (folder / "saved_model.pb").exists():
         from kwsd.models.savedmodel import load_saved_model  # noqa: PLC0415  TensorFlow is loaded only for a SavedModel
 
         return load_saved_model(folder, labels)
-    raise ModelError(f"{folder} is no model: it holds neither {bundle.MANIFEST} nor saved_model.pb")
+    raise ModelError(f"{folder} is not a model: it contains neither {bundle.MANIFEST} nor saved_model.pb")
 
 
 def find_model(path_or_name: str) -> Path:
@@ -49,10 +55,10 @@ def find_model(path_or_name: str) -> Path:
         There is none.
     """
     models = installed_models()
-    # Names first: a folder called "default" in the working directory is no reason to look for a model there.
+    # Names first: a folder "default" in the working directory must not hide the default model.
     if path_or_name in models:
         return models[path_or_name]
-    path = Path(os.path.expanduser(path_or_name))  # noqa: PTH111  pathlib raises where there is no such home
+    path = Path(os.path.expanduser(path_or_name))  # noqa: PTH111  pathlib raises if there is no such home
     if path.is_dir():
         return path
     if path.name != path_or_name:
@@ -61,23 +67,23 @@ def find_model(path_or_name: str) -> Path:
 
 
 def installed_models() -> dict[str, Path]:
-    """Bundles that can be asked for by name: those that came with kwsd, and the user's own, which go first."""
+    """Return name and folder of each installed bundle. A bundle of the user hides a bundled one of the same name."""
     package = Path(__file__).parents[1]
-    # In an installation the bundles lie inside the package; in a source tree, beside it.
+    # An installation has the bundles inside the package, a source tree beside it.
     ours = package / "bundles" if (package / "bundles").is_dir() else package.parent / "models"
-    shelves = [ours, platformdirs.user_data_path("kwsd") / "models"]
+    folders = [ours, platformdirs.user_data_path("kwsd") / "models"]
     found = {
-        manifest.parent.name: manifest.parent for shelf in shelves for manifest in shelf.glob(f"*/{bundle.MANIFEST}")
+        manifest.parent.name: manifest.parent for folder in folders for manifest in folder.glob(f"*/{bundle.MANIFEST}")
     }
     return dict(sorted(found.items()))
 
 
 def configured_model(config: Config) -> Model:
-    """The model that a configuration names, with its thresholds.
+    """Return the model of a configuration, with the thresholds of the configuration.
 
     Raises
     ------
     ModelError
-        There is no such model, it must not be used, or a threshold is for a word that it does not know.
+        The model is missing or must not be used, or a threshold is for a word that the model does not know.
     """
     return load_model(config.model, config.labels).with_thresholds(config.thresholds)

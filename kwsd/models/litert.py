@@ -62,7 +62,7 @@ def _interpreter(path: Path) -> Any:  # noqa: ANN401  LiteRT has no type informa
             interpreter = Interpreter(str(path), num_threads=1)
             interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
-        raise ModelError(f"{path} is no network that LiteRT can run: {error}") from None
+        raise ModelError(f"{path} is not a network that LiteRT can run: {error}") from None
     return interpreter
 
 

@@ -1,4 +1,4 @@
-"""SavedModel folders, as the TensorFlow tutorial exports them. The only module that imports TensorFlow."""
+"""SavedModel folders, as TensorFlow's tutorial exports them. Only this module imports TensorFlow."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ except ModuleNotFoundError:
 
 HOP_SAMPLES = 1280
 THRESHOLD = 0.9
-"""Threshold of every keyword: such a folder names none, and its network has seen nothing but keywords."""
+"""Threshold of every keyword, because such a folder has none. It is high: the network has only seen keywords."""
 
 
 class SavedModelNetwork:
@@ -57,7 +57,7 @@ def load_saved_model(folder: Path, labels: Sequence[str] = ()) -> Model:
     try:
         module = tf.saved_model.load(str(folder))
     except (OSError, ValueError, tf.errors.OpError) as error:
-        raise ModelError(f"{folder} is no SavedModel that TensorFlow can load: {error}") from None
+        raise ModelError(f"{folder} is not a SavedModel that TensorFlow can load: {error}") from None
     function = _waveform_function(module, folder)
     network = SavedModelNetwork(function)
     outputs = len(network.logits(np.zeros(WINDOW_SAMPLES, np.float32)))
@@ -69,7 +69,7 @@ def load_saved_model(folder: Path, labels: Sequence[str] = ()) -> Model:
 
 
 def _waveform_function(module: Any, folder: Path) -> Any:  # noqa: ANN401  TensorFlow's objects have no useful types
-    """The concrete function of the module that takes a batch of waveforms."""
+    """Return the concrete function that takes a batch of waveforms."""
     for function in _concrete_functions(module):
         inputs = [spec for spec in function.inputs if spec.dtype == tf.float32]
         named = isinstance(function.structured_outputs, dict) and "predictions" in function.structured_outputs
@@ -85,12 +85,12 @@ def _concrete_functions(module: Any) -> Iterable[Any]:  # noqa: ANN401
 
 
 def _labels(function: Any, outputs: int, folder: Path) -> list[str]:  # noqa: ANN401
-    """The vector of strings, one an output, that the model gathers its class names from."""
+    """Return the labels: a vector of strings in the graph, with one string for each output."""
     candidates = [*_constants(function), *function.captured_inputs]
     for value in candidates:
         if value.dtype == tf.string and value.shape == (outputs,):
             return [name.decode() for name in np.asarray(value)]
-    raise ModelError(f"{folder} does not hold its labels: name its {outputs} outputs in order with --labels")
+    raise ModelError(f"{folder} does not contain its labels: name its {outputs} outputs in order with --labels")
 
 
 def _constants(function: Any) -> Iterable[Any]:  # noqa: ANN401

@@ -1,1 +1,1 @@
-"""The pipeline: samples in, detections out."""
+"""The pipeline: samples in, detections out. It uses neither sockets nor devices, and its only clock counts samples."""

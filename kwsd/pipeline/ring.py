@@ -1,4 +1,4 @@
-"""The ring buffer: the newest rows of a stream, readable at any time as one contiguous array."""
+"""The ring buffer keeps the newest rows of a stream as one contiguous array."""
 
 import numpy as np
 
@@ -6,17 +6,16 @@ from kwsd.frontend import Float32
 
 
 class Ring:
-    """The newest `capacity` rows of a stream; zeros stand for what has not arrived yet.
+    """The newest `capacity` rows of a stream. At the start, all rows are zeros.
 
-    Every row is written twice, `capacity` apart, so that the newest rows are always one slice of the storage
-    and reading them copies nothing.
+    Every row is written twice, `capacity` rows apart. So the newest rows are always one slice, and no read copies them.
 
     Parameters
     ----------
     capacity : int
-        Rows kept.
+        Number of rows to keep.
     row_shape : tuple of int
-        Shape of one row; empty for a stream of samples.
+        Shape of one row. It is empty for a stream of samples.
     """
 
     def __init__(self, capacity: int, row_shape: tuple[int, ...] = ()) -> None:
@@ -30,7 +29,7 @@ class Ring:
         Parameters
         ----------
         rows : ndarray, shape (n, *row_shape), float32
-            Any n, also more than the capacity.
+            n may exceed the capacity.
         """
         kept = rows[-self._capacity :]
         start = (self._next + len(rows) - len(kept)) % self._capacity
@@ -41,7 +40,7 @@ class Ring:
 
     @property
     def newest(self) -> Float32:
-        """The newest rows, oldest first: a view that the next `append` changes.
+        """The newest rows, oldest first, as a view. The next `append` changes it.
 
         Returns
         -------
@@ -50,7 +49,7 @@ class Ring:
         return self._rows[self._next : self._next + self._capacity]
 
     def clear(self) -> None:
-        """Forget everything: all rows are zeros again."""
+        """Set all rows to zero."""
         self._rows.fill(0)
 
     def _write(self, start: int, rows: Float32) -> None:

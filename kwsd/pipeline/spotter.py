@@ -1,4 +1,4 @@
-"""The spotter: samples in, detections out. It is the whole pipeline, and the same one for every source."""
+"""The spotter is the whole pipeline, and the same one for every source: samples in, detections out."""
 
 import numpy as np
 
@@ -9,30 +9,40 @@ from kwsd.pipeline.lazy import LazyDetector
 from kwsd.pipeline.ring import Ring
 
 FLUSH_SAMPLES = SAMPLE_RATE // 2
-"""Silence after the end of a finite stream: the latest word has then been in enough windows to be decided."""
+"""Samples of silence after the end of a finite stream. With them, the last word is in enough windows for a decision."""
 
 
 class Spotter:
-    """Finds the keywords of a model in a stream.
+    """Finds the keywords of a model in a stream of samples.
 
-    The stream begins as if silence had gone before it, so that the first window is there after one hop.
-
-    Of the windows, only those are scored that a detection can depend on: see `kwsd.pipeline.detector.Detector.update`.
+    The stream starts with silence in the window, so the first window is complete after one hop. The spotter scores a
+    window only if a detection can depend on it; see `kwsd.pipeline.lazy.LazyDetector`.
 
     Parameters
     ----------
     model : Model
+        Its detector settings are the first settings of the spotter, which may then change its own thresholds.
     attentive : bool
-        Whether each window is scored all the same, for somebody who looks at `scores` and `latest`.
+        Whether to score every window, for a user of `scores` and `latest`. It may change at any time.
 
     Attributes
     ----------
-    attentive : bool
-        May be changed at any time.
     windows : int
         Windows so far.
     sample : int
         Samples so far.
+
+    Examples
+    --------
+    Two words in a recording, with the default model:
+
+    >>> import soundfile, kwsd
+    >>> samples, rate = soundfile.read("speech.flac", dtype="float32")  # 16 kHz, mono
+    >>> spotter = kwsd.Spotter(kwsd.load_model())
+    >>> for detection in spotter.feed(samples) + spotter.flush():
+    ...     print(detection.keyword, detection.time_s)
+    go 2.16
+    stop 4.16
     """
 
     def __init__(self, model: Model, *, attentive: bool = False) -> None:
@@ -44,11 +54,11 @@ class Spotter:
 
     @property
     def model(self) -> Model:
-        """The model in use; its own settings are where the spotter started, not those in force."""
+        """The model in use. Its settings are the defaults; `thresholds` has those in force."""
         return self._model
 
     def use(self, model: Model) -> None:
-        """Go on with a model: the samples are counted on, the window begins anew."""
+        """Continue with another model and its settings. The count of samples continues, the window starts empty."""
         self._model = model
         self._settings = model.detector
         self._detector = LazyDetector(model.labels, model.detector)
@@ -61,61 +71,61 @@ class Spotter:
 
     @property
     def scores(self) -> dict[str, float]:
-        """Smoothed score of each keyword in the latest window; while not attentive, of no use."""
+        """Smoothed score of each keyword in the latest window. Exact only while `attentive`."""
         return dict(zip(self._detector.keywords, self._detector.smoothed.tolist(), strict=True))
 
     @property
     def thresholds(self) -> dict[str, float]:
-        """Threshold of each keyword."""
+        """Threshold in force of each keyword."""
         return self._settings.thresholds
 
     @property
     def latest(self) -> Float32:
-        """Frames of the latest hop: shape (hop / 128, 129), float32; only while attentive.
+        """Spectrogram frames of the latest hop: shape (hop / 128, 129), float32. Valid only while `attentive`.
 
-        A view that the next `feed` changes.
+        This is a view, which the next `feed` changes.
         """
         return self._frames.newest[-self._hop_frames :]
 
     @property
     def memory_s(self) -> float:
-        """Seconds of audio before now that a decision can depend on: those of all windows that are smoothed."""
+        """Seconds of past audio that a decision can depend on: the audio of all windows in the moving average."""
         return len(self._samples.newest) / SAMPLE_RATE
 
     @property
     def calm_samples(self) -> int:
-        """Samples to come that cannot bring a detection, whatever they are; 0 while every window is scored."""
+        """Number of future samples that cannot complete a detection. 0 while `attentive`."""
         if self.attentive:
             return 0
         return self._missing + self._detector.calm_windows * self._hop - 1
 
     def set_thresholds(self, thresholds: dict[str, float]) -> None:
-        """Replace the thresholds of some keywords, from the next window on; nothing is forgotten.
+        """Replace the thresholds of some keywords, from the next window on. Past scores stay.
 
         Raises
         ------
         ModelError
-            A word is no keyword of the model.
+            A word is not a keyword of the model.
         """
         self._settings = self._model.settings_with(self._settings, thresholds)
         self._detector.set_thresholds(self._settings.thresholds)
 
     def feed(self, samples: Float32) -> list[Detection]:
-        """Take the next samples; how a stream is cut into blocks makes no difference.
+        """Process the next samples, and return the detections in them. Block sizes make no difference.
 
         Parameters
         ----------
         samples : ndarray, shape (n,), float32 in [-1, 1], 16 kHz mono
-            Any n. What lies outside is clipped; what is not a number is taken as silence.
+            Any n. Values outside the range are clipped, and not-a-number becomes silence.
 
         Raises
         ------
         ValueError
-            The samples have another shape or type.
+            The samples have another shape or dtype.
         """
         if samples.ndim != 1 or samples.dtype != np.float32:
             raise ValueError(f"samples are {samples.dtype} {samples.shape}, not float32 (n,)")
-        if not np.abs(samples).max(initial=0) <= 1:  # also when one is not a number
+        if not np.abs(samples).max(initial=0) <= 1:  # true for not-a-number, too
             samples = np.nan_to_num(samples).clip(-1, 1)
         self._clear = False
         detections = []
@@ -131,11 +141,11 @@ class Spotter:
         return detections
 
     def flush(self) -> list[Detection]:
-        """Decide on what is still in the window when the stream has ended."""
+        """Return the detections that are still due after the end of the stream."""
         return self.feed(np.zeros(FLUSH_SAMPLES, np.float32))
 
     def skip(self, samples: Float32) -> None:
-        """Count the next samples without looking at them: the window begins anew after them, hops do not."""
+        """Count the next samples without processing them. The window after them starts empty; hops stay aligned."""
         arrived = (self._hop - self._missing + len(samples)) % self._hop
         if not self._clear:
             self.reset()
@@ -143,7 +153,7 @@ class Spotter:
         self.sample += len(samples)
 
     def reset(self) -> None:
-        """Forget the audio so far, as after a gap: what lies before and after it is never joined."""
+        """Forget the audio so far, as after a gap, so that it is never joined to the audio that follows."""
         self._samples.clear()
         self._frames.clear()
         self._detector.reset()
@@ -158,9 +168,9 @@ class Spotter:
         return [detection] if detection else []
 
     def _scores(self, age: int) -> Float32:
-        """Scores of the window that ended `age` hops ago."""
+        """Return the scores of the window that ended `age` hops ago."""
         if self._unseen:
-            # The frames that end in these samples begin up to one frame step before them.
+            # A frame that ends in the new samples starts up to one frame step before them.
             self._frames.append(spectrogram(self._samples.newest[-(self._unseen + FRAME_STEP) :]))
             self._unseen = 0
         samples, frames = self._samples.newest, self._frames.newest

@@ -129,12 +129,12 @@ WAV_HEADER = WAV.index(b"data") + 8
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (b"", "is not a sound file that can be read"),
-        (b"Dear diary, today was a good day.", "is not a sound file that can be read: Format not recognised"),
-        (WAV[:30], "is not a sound file that can be read"),
-        (WAV[:WAV_HEADER], "holds no audio"),
-        (WAV[: WAV_HEADER - 4] + bytes(4), "holds no audio"),
-        (FLAC[:8], "is not a sound file that can be read"),
+        (b"", "is not a sound file that kwsd can read"),
+        (b"Dear diary, today was a good day.", "is not a sound file that kwsd can read: Format not recognised"),
+        (WAV[:30], "is not a sound file that kwsd can read"),
+        (WAV[:WAV_HEADER], "contains no audio"),
+        (WAV[: WAV_HEADER - 4] + bytes(4), "contains no audio"),
+        (FLAC[:8], "is not a sound file that kwsd can read"),
     ],
     ids=["empty", "text", "cut in the header", "header only", "header of no audio", "flac cut in the header"],
 )
@@ -271,7 +271,7 @@ def test_an_odd_number_of_bytes_is_refused_after_all_whole_samples(pipe: io.File
 
 def test_a_pipe_without_samples_is_refused(pipe: io.FileIO) -> None:
     pipe.close()
-    with pytest.raises(AudioDataError, match="standard input holds no audio"):
+    with pytest.raises(AudioDataError, match="standard input contains no audio"):
         list(PipeSource().blocks())
 
 

@@ -146,9 +146,9 @@ def test_detections_are_rows_of_file_time_keyword_and_score(kwsd: Command, two_w
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "is not a sound file that can be read"),
-        (b"Dear diary", "is not a sound file that can be read"),
-        (b"fLaC" + bytes(100), "is not a sound file that can be read"),
+        (b"", "is not a sound file that kwsd can read"),
+        (b"Dear diary", "is not a sound file that kwsd can read"),
+        (b"fLaC" + bytes(100), "is not a sound file that kwsd can read"),
     ],
     ids=["empty", "text", "damaged flac"],
 )
@@ -193,7 +193,7 @@ def test_a_bad_file_among_good_ones_keeps_none_of_them_from_being_scanned(
     done = kwsd.run("scan", "--json", *files)
     assert done.returncode == 65
     assert [line for line in done.stderr.splitlines() if line.startswith("kwsd: ")] == [
-        f"kwsd: {files[1]} is not a sound file that can be read: Format not recognised",
+        f"kwsd: {files[1]} is not a sound file that kwsd can read: Format not recognised",
         f"kwsd: cannot read {files[3]}: No such file or directory",
     ]
     found = {json.loads(line)["file"] for line in done.stdout.splitlines()}
@@ -212,7 +212,7 @@ def test_files_scanned_side_by_side_give_the_same_lines_in_the_same_order(
     assert (
         together.stderr.splitlines()[0]
         == alone.stderr.splitlines()[0]
-        == (f"kwsd: {runtime / 'bad.wav'} is not a sound file that can be read: Format not recognised")
+        == (f"kwsd: {runtime / 'bad.wav'} is not a sound file that kwsd can read: Format not recognised")
     )
 
 
@@ -277,7 +277,7 @@ def test_a_fault_of_the_system_without_a_number_is_said_in_its_own_words(kwsd: C
     ("stdin", "said"),
     [
         (bytes(3001), "standard input ended inside a sample: it must be signed 16-bit, 16 kHz, mono"),
-        (b"", "standard input holds no audio"),
+        (b"", "standard input contains no audio"),
     ],
     ids=["odd", "empty"],
 )

@@ -106,11 +106,13 @@ def test_every_stream_answers_a_request(runtime: Path, endless: Script) -> None:
 
 
 def test_a_bad_reload_is_refused_and_the_old_settings_stay(runtime: Path, endless: Script) -> None:
-    answers = iter([Config(device="-"), ConfigError("line 3 is wrong"), Config(device="-", thresholds={"go": 0.5})])
+    answers: Iterator[Config | ConfigError] = iter(
+        [Config(device="-"), ConfigError("line 3 is wrong"), Config(device="-", thresholds={"go": 0.5})]
+    )
 
     def read_config() -> Config:
         answer = next(answers)
-        if isinstance(answer, Exception):
+        if isinstance(answer, ConfigError):
             raise answer
         return answer
 

@@ -101,7 +101,7 @@ def test_a_damaged_model_is_refused_and_the_old_one_stays(running: Running, conf
     config.write_text(f'model = "{other_model}"\n')
     (other_model / MANIFEST).write_text("{}")
     running.process.send_signal(signal.SIGHUP)
-    with pytest.raises(ControlError, match="is not a bundle description"):
+    with pytest.raises(ControlError, match="is not a valid bundle description"):
         send_request("reload", running.control)
     assert send_request("status", running.control).model == "default"
 

@@ -11,7 +11,7 @@ from helpers.stream import Script
 from kwsd import Detection, Spotter, load_model
 from kwsd.audio.capture import Capture
 from kwsd.bus.client import Subscription
-from kwsd.bus.events import KeywordEvent, StatusEvent, decode_event
+from kwsd.bus.events import KeywordEvent, State, StatusEvent, decode_event
 from kwsd.bus.publisher import Publisher
 from kwsd.clips.saver import ClipSaver
 from kwsd.config.schema import ClipsConfig
@@ -45,8 +45,8 @@ def reporter(publisher: Publisher, state: StreamState) -> Iterator[Reporter]:
         yield Reporter(publisher, Notifier({}), state, capture, Spotter(load_model()), ClipSaver(ClipsConfig()))
 
 
-def enter(reporter: Reporter, state: StreamState, *change: str) -> None:
-    state.enter(*change)  # type: ignore[arg-type]  the states of the test
+def enter(reporter: Reporter, state: StreamState, name: State, reason: str = "") -> None:
+    state.enter(name, reason)
     reporter.report_state()
 
 
@@ -54,8 +54,10 @@ def test_each_change_of_the_state_is_logged(
     reporter: Reporter, state: StreamState, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.INFO)
-    for change in (["listening"], ["lost", "unplugged"], ["listening"], ["stopping"]):
-        enter(reporter, state, *change)
+    enter(reporter, state, "listening")
+    enter(reporter, state, "lost", "unplugged")
+    enter(reporter, state, "listening")
+    enter(reporter, state, "stopping")
     assert [(record.levelname, record.message) for record in caplog.records] == [
         ("INFO", "listening on microphone"),
         ("WARNING", "lost: unplugged"),

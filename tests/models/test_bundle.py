@@ -76,11 +76,11 @@ def test_a_missing_network_is_refused(folder: Path) -> None:
         load_model(folder)
 
 
-def test_a_network_that_is_none_is_refused_though_its_hash_is_right(folder: Path) -> None:
+def test_a_file_that_is_not_a_network_is_refused_although_its_hash_is_right(folder: Path) -> None:
     (folder / "model.tflite").write_bytes(b"no network at all")
     found = msgspec.to_builtins(record(folder / "model.tflite"))
     change(folder, lambda manifest: manifest["files"].update({"model.tflite": found}))
-    with pytest.raises(ModelError, match="no network that LiteRT can run"):
+    with pytest.raises(ModelError, match="not a network that LiteRT can run"):
         load_model(folder)
 
 
@@ -99,7 +99,7 @@ def test_a_network_that_is_none_is_refused_though_its_hash_is_right(folder: Path
             "kwsd needs float32",
         ),
         (lambda m: m["files"].update({"../secret": {"size": 1, "sha256": ""}}), "outside the bundle"),
-        (lambda m: m["files"].clear(), r"lists no model\.tflite"),
+        (lambda m: m["files"].clear(), r"does not list model\.tflite"),
     ],
 )
 def test_a_bundle_that_does_not_match_is_refused(
@@ -112,7 +112,7 @@ def test_a_bundle_that_does_not_match_is_refused(
 
 def test_a_description_that_is_no_json_is_refused(folder: Path) -> None:
     (folder / MANIFEST).write_text("{")
-    with pytest.raises(ModelError, match="is not a bundle description"):
+    with pytest.raises(ModelError, match="is not a valid bundle description"):
         load_model(folder)
 
 

@@ -103,7 +103,7 @@ def test_it_hears_a_stream_as_a_bundle_does(saved: Path) -> None:
 
 
 def test_a_folder_that_does_not_hold_its_labels_asks_for_them_and_takes_them(saved: Path) -> None:
-    with pytest.raises(ModelError, match="does not hold its labels: name its 8 outputs in order with --labels"):
+    with pytest.raises(ModelError, match="does not contain its labels: name its 8 outputs in order with --labels"):
         load_model(saved / "none")
     model = load_model(saved / "none", [*WORDS[:7], "_unknown_"])
     assert model.labels == (*WORDS[:7], "_unknown_")
@@ -123,7 +123,7 @@ def test_a_folder_with_another_input_is_refused(saved: Path) -> None:
 
 def test_a_damaged_folder_is_refused(tmp_path: Path) -> None:
     (tmp_path / "saved_model.pb").write_bytes(b"no graph at all")
-    with pytest.raises(ModelError, match="is no SavedModel that TensorFlow can load") as refused:
+    with pytest.raises(ModelError, match="is not a SavedModel that TensorFlow can load") as refused:
         load_model(tmp_path)
     assert "\n" not in str(refused.value)
 

@@ -21,7 +21,7 @@ from kwsd_train.data import survey
 from kwsd_train.data.dataset import load_clips
 from kwsd_train.measuring.streaming import EvaluationData
 from kwsd_train.recipe import Recipe
-from kwsd_train.reporting.page import Gallery, GalleryClip, Player, Section, ShadedCount, Table, render_page
+from kwsd_train.reporting.page import Cell, Gallery, GalleryClip, Player, Section, ShadedCount, Table, render_page
 from kwsd_train.reporting.report import NO_STREAMS, evaluate_all_clips, write_html_report
 from kwsd_train.training.fit import start_run
 from kwsd_train.training.run_folder import read_run_history
@@ -257,7 +257,7 @@ def test_a_run_with_other_labels_than_the_model_is_refused(run: Path, data: Path
 
 
 def test_all_text_is_escaped() -> None:
-    row = ["<name>", "<td>", Player("<sound>", "data:,"), ShadedCount(1, 0.5)]
+    row: list[Cell] = ["<name>", "<td>", Player("<sound>", "data:,"), ShadedCount(1, 0.5)]
     table = Table("<caption>", ["<head>", "", "", ""], [row])
     shown = render_page("<title>", "<lead>", [Section("<section>", [table])])
     names = ("title", "lead", "section", "caption", "head", "name", "td", "sound")

@@ -116,6 +116,7 @@ def test_data_without_speech_noise_or_rooms_are_refused_before_a_run_is_made(
 
 def test_rooms_are_not_needed_without_a_share_of_them(streaming: Recipe, own_data: Path) -> None:
     shutil.rmtree(own_data / "rir")
+    assert streaming.augmentation
     augmentation = msgspec.structs.replace(streaming.augmentation, room_share=0)
     start_run(msgspec.structs.replace(streaming, augmentation=augmentation), own_data, own_data / "run", print)
     assert (own_data / "run" / NETWORK_FILE).exists()
