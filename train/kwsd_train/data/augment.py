@@ -72,6 +72,7 @@ class Augmenter:
         if rng.random() < settings.babble_share:
             window = mix_at_snr(window, random_crop(self.speech, rng), rng.uniform(*settings.babble_snr_db))
         window = self._hiss(window, SAMPLE_RATE)
+        # The gain comes last, so that it changes the word and the noise together.
         window = self._far(self._gain(window, SAMPLE_RATE), SAMPLE_RATE)
         return np.clip(window, -1, 1)
 
@@ -95,7 +96,7 @@ class Augmenter:
 
     def shift_word(self, clip: Float32, rng: Rng) -> Float32:
         """Shift a clip in its window at random, within the recipe's limit; the word stays inside the window."""
-        first, last = word_span(clip, OUTSIDE_SHARE)
+        first, last = word_span(clip, OUTSIDE_SHARE)  # the word may move until it touches an end of the window
         farthest = round(self.settings.shift_s * SAMPLE_RATE)
         return place_in_window(clip, int(rng.integers(-min(farthest, first), min(farthest, WINDOW_SAMPLES - last) + 1)))
 

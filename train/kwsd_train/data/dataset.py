@@ -114,6 +114,7 @@ def load_clips(
     splits = official_splits(folder, paths, speakers) if random_seed is None else random_splits(len(paths), random_seed)
     split_of = {path: name for path, name in zip(paths, splits, strict=True) if part in {name, "all"}}
     kept, samples, skipped = _read_all(list(split_of), strict=strict)
+    # Files of other splits were not read, so they count as usable here.
     missing = set(wanted) - {path.parent.name for path in set(paths) - {file.path for file in skipped}}
     if missing:
         raise UsageError(f"{folder} has no usable clip of {', '.join(sorted(missing))}")

@@ -22,6 +22,7 @@ def compute_spectrograms(windows: Float32) -> Float32:
     Parameters
     ----------
     windows : ndarray, shape (n, 16000), float32
+        Samples in [-1, 1].
 
     Returns
     -------

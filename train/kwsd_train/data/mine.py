@@ -33,6 +33,7 @@ class MinedWindow:
     score : float
         Score of that keyword.
     samples : ndarray, shape (16000,), float32
+        Samples of the window.
     """
 
     source: Path
@@ -113,6 +114,7 @@ def _find_peaks(scores: Float32, threshold: float, distance: int) -> Iterator[in
     free = scores >= threshold
     while free.any():
         row = int(np.where(free, scores, -1).argmax())
+        # Overlapping windows contain nearly the same sound, so they add little to the training.
         free[max(row - distance + 1, 0) : row + distance] = False
         yield row
 

@@ -84,6 +84,7 @@ class ExampleGenerator:
         mixture = self.mixture
         words = np.concatenate([self._draw_clips(word, rng) for word in sorted(set(self.clips.words.tolist()))])
         keywords = np.flatnonzero(np.isin(self.clips.words, self.labels))
+        # A stream shows half words at the ends of the window. They are not the keyword, so their label is unknown.
         halves = rng.choice(keywords, mixture.half_words)
         others = [mixture.speech_crops, mixture.silences, mixture.glued_words, mixture.mined]
         kinds = np.repeat(list(ExampleKind), [len(words), mixture.half_words, *others])  # (n,)
@@ -98,7 +99,7 @@ class ExampleGenerator:
         """Make the window of one example: shape (16000,)."""
         if kind is ExampleKind.SILENCE:
             return self._make_silence(rng)
-        if kind in {ExampleKind.SPEECH, ExampleKind.MINED}:
+        if kind in {ExampleKind.SPEECH, ExampleKind.MINED}:  # running sound: neither speed nor position matters
             recordings = self.augmenter.speech if kind is ExampleKind.SPEECH else self.mined
             return self.augmenter(random_crop(recordings, rng), rng)
         word = self.augmenter.change_speed(as_float(self.clips.samples[clip]), rng)
@@ -123,6 +124,7 @@ class ExampleGenerator:
         clips = np.flatnonzero(self.clips.words == word)
         if word not in self.labels:
             return rng.permutation(clips)[: self.mixture.per_unknown_word]
+        # Each clip occurs equally often, give or take one.
         rounds = -(-self.mixture.per_keyword // len(clips))
         return np.concatenate([rng.permutation(clips) for _ in range(rounds)])[: self.mixture.per_keyword]
 

@@ -73,7 +73,7 @@ def find_duplicates(clips: ClipSet) -> list[list[int]]:
     """Group the indices of clips with identical samples, largest group first; digital silence is left out."""
     groups = defaultdict(list)
     for index, row in enumerate(clips.samples):
-        if row.any():
+        if row.any():  # silent clips are reported separately
             groups[row.tobytes()].append(index)
     return sorted((group for group in groups.values() if len(group) > 1), key=len, reverse=True)
 
@@ -92,6 +92,7 @@ def compare_labels(words: NDArray[np.str_], scores: Float32, labels: Sequence[st
         Folder of each clip. A word without a label counts as `_unknown_`. If the model has no such label, the clip is
         left out.
     scores : ndarray, shape (n, labels), float32
+        Scores of each clip by label.
     labels : sequence of str
         Labels of the columns of `scores`.
     """
@@ -101,7 +102,7 @@ def compare_labels(words: NDArray[np.str_], scores: Float32, labels: Sequence[st
         place = places.get(word, places.get(UNKNOWN_LABEL))
         if place is not None:
             others = row.copy()
-            others[place] = -1
+            others[place] = -1  # below every score, so the own label cannot be the best other label
             best = int(others.argmax())
             found.append(LabelComparison(clip, float(row[place]), labels[best], float(row[best])))
     return sorted(found, key=lambda comparison: (comparison.own_score, -comparison.other_score))

@@ -72,7 +72,7 @@ def _unaugmented(recipe: Recipe, labels: list[str], clips: ClipSet) -> TrainingD
     order = np.random.default_rng(recipe.seed).permutation(len(truth))  # the files are sorted by word
     examples = tf.data.Dataset.from_tensor_slices((inputs[order], truth[order]))
     batches = examples.batch(recipe.batch_size).cache().shuffle(SHUFFLE_BUFFER).repeat().prefetch(tf.data.AUTOTUNE)
-    steps = -(-len(truth) // recipe.batch_size)
+    steps = -(-len(truth) // recipe.batch_size)  # the last batch may be smaller
     return TrainingData(lambda _: batches, steps, labelled_spectrograms(clips.of_split("validation"), labels), inputs)
 
 
@@ -87,7 +87,7 @@ def _endless_batches(generator: ExampleGenerator, recipe: Recipe, finished: int)
 
 
 def _make_validation(recipe: Recipe, data: Path, labels: list[str], clips: ClipSet) -> tuple[Float32, Int64]:
-    rng = np.random.default_rng(recipe.seed)
+    rng = np.random.default_rng(recipe.seed)  # every epoch is validated on the same windows
     noise, speech = (load_recordings(data / kind, ["validation"]) for kind in ("noise", "speech"))
     others = np.stack([random_crop(kind, rng) for kind in (speech, noise) for _ in range(VALIDATION_OTHERS)])
     inputs, truth = labelled_spectrograms(clips, labels)

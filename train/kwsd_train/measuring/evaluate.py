@@ -85,12 +85,14 @@ def keyword_accuracy(words: NDArray[np.str_], scores: Float32, labels: Sequence[
     words : ndarray, shape (n,), str
         Word of each clip. Clips of other words are ignored.
     scores : ndarray, shape (n, labels), float32
+        Scores of each clip by label.
     labels : sequence of str
         Labels of the columns of `scores`.
     """
     names = np.array(labels)
     is_keyword = ~np.isin(names, list(RESERVED_LABELS))
     counted = np.isin(words, names[is_keyword])
+    # (n, labels) -> (n, keywords) -> (n,)
     found = names[is_keyword][scores[:, is_keyword].argmax(1)]
     return wilson_proportion(int((found == words)[counted].sum()), int(counted.sum()))
 
@@ -144,6 +146,7 @@ def make_clip_report(words: NDArray[np.str_], scores: Float32, labels: Sequence[
     words : ndarray, shape (n,), str
         Folder of each clip, or ``_silence_``.
     scores : ndarray, shape (n, labels), float32
+        Scores of each clip by label.
     labels : sequence of str
         Labels of the columns of `scores`.
     split : str
@@ -153,6 +156,7 @@ def make_clip_report(words: NDArray[np.str_], scores: Float32, labels: Sequence[
     keywords = keywords_among(labels)
     others = sorted(set(words.tolist()) - set(keywords))
     found = names[scores.argmax(1)]
+    # A word without a label is correct if the model recognises it as unknown.
     truth = np.where(np.isin(words, names), words, UNKNOWN_LABEL)
     shown = list(labels) if set(labels) & RESERVED_LABELS else keywords
     known = np.isin(truth, shown)

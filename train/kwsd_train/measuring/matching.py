@@ -98,7 +98,7 @@ def _pair(
 
 def _first_match(free: list[SpokenWord], detection: Detection, *, same_label: bool) -> SpokenWord | None:
     for word in free:
-        if word.start > detection.sample:
+        if word.start > detection.sample:  # the words are in order of time, so no later word can match
             return None
         if not same_label or word.word == detection.keyword:
             return word

@@ -215,6 +215,7 @@ def garwood_rate(count: int, hours: float) -> HourlyRate:
     """Compute a rate with its exact 95 % interval; with zero hours the interval is [0, ∞)."""
     if not hours:
         return HourlyRate(count, 0.0, float("nan"), 0.0, float("inf"))
+    # The limits of a Poisson mean are quantiles of gamma distributions.
     low = float(gammaincinv(count, 0.025)) if count else 0.0
     high = float(gammaincinv(count + 1, 0.975))
     return HourlyRate(count, hours, count / hours, low / hours, high / hours)

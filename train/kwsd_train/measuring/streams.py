@@ -71,6 +71,7 @@ class WordStream:
     Parameters
     ----------
     samples : ndarray, shape (n,), float32
+        16 kHz mono, in [-1, 1].
     """
 
     name: str
@@ -117,12 +118,14 @@ class StreamBuilder:
         room = self._make_room() if condition.room else None
         pieces, spoken, place = [], [], 0
         for index in self._draw_order(rng):
+            # Short clips were padded with zeros, which would lengthen the gaps.
             clip = as_float(np.trim_zeros(self.clips.samples[index], "b"))
             voice = word_span(clip, VOICE_OUTSIDE_SHARE)
             gap = round(rng.uniform(*GAP_S) * SAMPLE_RATE)
             start, place = place + gap, place + gap + len(clip)
             spoken.append(SpokenWord(str(self.clips.words[index]), start, place, start + voice[1]))
             pieces += [np.zeros(gap, np.float32), _set_level(room(clip, SAMPLE_RATE) if room else clip, voice)]
+        # The last word needs time for its detection.
         samples = np.concatenate([*pieces, np.zeros(TOLERANCE_SAMPLES, np.float32)])
         if condition.snr_db is not None:
             samples += noise_track(self.noise, len(samples), rng) * np.float32(LEVEL * 10 ** (-condition.snr_db / 20))
@@ -140,6 +143,7 @@ class StreamBuilder:
             raise UsageError(f"there is no clip of {', '.join(self.keywords)} for a stream")
         drawn = rng.permutation(np.concatenate([rng.permutation(of_word)[: self.per_keyword] for of_word in known]))
         others = rng.permutation(np.flatnonzero(~np.isin(words, list(self.keywords))))
+        # If there are too few other words, they are repeated.
         between = np.resize(others, len(drawn) // UNKNOWN_EVERY if len(others) else 0)
         order: list[int] = np.insert(drawn, UNKNOWN_EVERY * np.arange(1, len(between) + 1), between).tolist()
         return order

@@ -91,7 +91,7 @@ def trace_det_curve(scored: ScoredData, settings: DetectorSettings, farthest: fl
         thresholds = dict.fromkeys(scored.keywords, threshold)
         point = measure_settings(scored, msgspec.structs.replace(settings, thresholds=thresholds))
         yield point
-        if point.false_alarms.all.per_hour > farthest:
+        if point.false_alarms.all.per_hour > farthest:  # lower thresholds cause even more
             return
 
 
@@ -149,7 +149,7 @@ def write_operating_point(folder: Path, point: OperatingPoint) -> None:
         The bundle cannot be written.
     """
     figures = msgspec.to_builtins(point)
-    del figures["settings"]
+    del figures["settings"]  # the bundle has them in a separate table
     add_figures_to_bundle(folder, TUNING, figures, point.settings)
 
 

@@ -151,6 +151,7 @@ class Section(NamedTuple):
 
 def render_page(title: str, lead: str, sections: Sequence[Section]) -> str:
     """Render the page; all text is escaped."""
+    # StrictUndefined turns a misspelt name in the template into an error.
     environment = Environment(
         loader=PackageLoader("kwsd_train.reporting", ""),
         autoescape=True,

@@ -88,6 +88,7 @@ def export_bundle(run: Path, folder: Path, weights: WeightFormat = "float16", *,
     settings, network = read_run_settings(run), load_network(run)
     examples = training_examples(settings, CALIBRATION_EXAMPLES) if weights == "int8" else None
     converted = convert_to_litert(network, weights, examples)
+    # The old bundle is deleted only after the conversion has succeeded.
     _empty_folder(folder)
     (folder / bundle.NETWORK).write_bytes(converted)
     if saved_model:

@@ -238,6 +238,7 @@ class EpochRecorder(keras.callbacks.Callback):  # type: ignore[misc]
             )
         figures |= {"epoch": epoch + 1, "seconds": round(time.monotonic() - self._begun, 1)}
         self.history.append(figures)
+        # The history comes before the checkpoint: a resumed run cuts it to the epochs of the checkpoint.
         replace_file(self.run / HISTORY_FILE, encode_json(self.history))
         self._write_checkpoint(epoch + 1)
         shown = ", ".join(f"{name} {value:.4g}" for name, value in figures.items() if name != "epoch")
@@ -257,7 +258,7 @@ class EpochRecorder(keras.callbacks.Callback):  # type: ignore[misc]
         return figures
 
     def _write_checkpoint(self, epoch: int) -> None:
-        older = last_checkpoint(self.run)
+        older = last_checkpoint(self.run)  # it is deleted only after the new one is complete
         save_network(self.model, self.run / f"epoch-{epoch:03}.keras")
         if older:
             older.unlink()
@@ -266,7 +267,7 @@ class EpochRecorder(keras.callbacks.Callback):  # type: ignore[misc]
 def _make_optimizer(settings: Optimizer, steps: int, epochs: int) -> keras.optimizers.Optimizer:
     if not settings.weight_decay and not settings.warmup_epochs:
         return keras.optimizers.Adam(settings.learning_rate)
-    warmup = settings.warmup_epochs * steps
+    warmup = settings.warmup_epochs * steps  # Keras counts the schedule in steps
     schedule = keras.optimizers.schedules.CosineDecay(
         0.0, epochs * steps - warmup, warmup_target=settings.learning_rate, warmup_steps=warmup
     )

@@ -158,7 +158,7 @@ def load_network_file(path: Path, *, compile: bool) -> keras.Model:  # noqa: A00
 
 def save_network(network: keras.Model, path: Path) -> None:
     """Write a network as a whole: a process that is killed leaves no half-written file of this name."""
-    unfinished = path.with_name("unfinished.keras")
+    unfinished = path.with_name("unfinished.keras")  # Keras chooses the format by the suffix
     network.save(unfinished)
     unfinished.replace(path)
 
