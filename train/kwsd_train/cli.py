@@ -1,7 +1,7 @@
 """The command ``kwsd-train``: from recordings to a model bundle."""
 
-import json as jsonlib
 import sys
+from json import dumps
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -84,7 +84,7 @@ def explore(
 
     clips = load_clips(data, strict=strict)
     _report_skipped(clips)
-    print(jsonlib.dumps(count_clips(clips)) if json else format_clip_counts(clips))
+    print(dumps(count_clips(clips)) if json else format_clip_counts(clips))
     for path in draw_example_clips(clips, out, seed):
         _say(f"wrote {path}")
 
@@ -337,7 +337,7 @@ def predict(
     window = read_window(file)
     scores = predict_labels(load_model(model), window)
     ranked = sorted(scores.items(), key=lambda item: -item[1])
-    print(jsonlib.dumps(dict(ranked)) if json else "\n".join(f"{label:<12}{score:8.4f}" for label, score in ranked))
+    print(dumps(dict(ranked)) if json else "\n".join(f"{label:<12}{score:8.4f}" for label, score in ranked))
     if chart:
         from kwsd_train.reporting.plots import plot_probabilities
 
