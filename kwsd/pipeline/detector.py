@@ -1,7 +1,7 @@
 """The rule that turns the scores of successive windows into detections, at most one for each utterance.
 
-The smoothing is that of Chen, Parada and Heigold, "Small-footprint keyword spotting using deep neural networks"
-(ICASSP 2014, section 2.4): a moving average of the scores. TensorFlow's ``RecognizeCommands`` suppresses a word until a
+The scores are smoothed by a moving average, as in section 2.4 of Chen, Parada and Heigold, "Small-footprint keyword
+spotting using deep neural networks" (ICASSP 2014). TensorFlow's ``RecognizeCommands`` suppresses a word until a
 different label has fired, so it cannot detect one word twice. Here each keyword is armed again when its own smoothed
 score has fallen.
 """
@@ -17,8 +17,8 @@ from kwsd.models.bundle import RESERVED_LABELS, DetectorSettings
 
 MIN_SHARE = np.float32(0.2)
 """Share of its threshold that a keyword must score in each of the newest windows. A spoken word shows in all of them.
-At the thresholds of the bundled models this condition hardly ever decides (docs/internals/performance.md), but one
-low-scoring window then rules out a hit in most of the windows that follow, and those need no scores."""
+At the thresholds of the bundled models, this condition hardly ever decides (docs/internals/performance.md). But after
+one low-scoring window, most of the following windows cannot be hits, so they need no scores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +115,7 @@ class Detector:
 
     1. The smoothed score of a keyword is its mean evidence over the newest `smoothing_windows` windows.
     2. A window is a hit if the smoothed score has reached the threshold, and if the keyword shows in each of the newest
-       `required_windows` windows, with at least `MIN_SHARE` of the threshold.
+       `required_windows` windows. A keyword shows in a window if its evidence is at least `MIN_SHARE` of the threshold.
     3. A keyword is detected after `hits` hits in a row, if it is armed and the refractory period is over.
     4. A detection disarms its keyword. A smoothed score below `rearm` times the threshold arms the keyword again.
 

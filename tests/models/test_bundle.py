@@ -121,7 +121,7 @@ def test_models_that_are_not_there_are_named(tmp_path: Path) -> None:
         load_model("none")
     with pytest.raises(ModelError, match="there is no model folder"):
         load_model(tmp_path / "none")
-    with pytest.raises(ModelError, match=r"holds neither bundle\.json nor saved_model\.pb"):
+    with pytest.raises(ModelError, match=r"contains neither bundle\.json nor saved_model\.pb"):
         load_model(tmp_path)
 
 
