@@ -1,1 +1,1 @@
-"""What goes over ZeroMQ: events, requests, and encryption."""
+"""Communication over ZeroMQ: events, control requests and encryption."""

@@ -1,4 +1,4 @@
-"""Addresses: where sockets are by default, what is allowed, and the guard around an ipc socket."""
+"""ZeroMQ addresses: the default ones, checks of the others, and the lock that protects an ipc socket."""
 
 import fcntl
 import ipaddress
@@ -14,108 +14,111 @@ from kwsd.errors import AddressError
 IPC = "ipc://"
 TCP = "tcp://"
 POLLIN = int(zmq.POLLIN)
-"""As a number: operations on pyzmq's own are slow."""
+"""The flag as an integer: operations on pyzmq's flag type are slow."""
 
 SET_ADDRESS_COMMAND = "export KWSD_ADDRESS=ipc://$HOME/.kwsd/events.sock"
-"""What to type where there is no folder for sockets."""
+"""Command that a user can type if the system provides no runtime folder for sockets."""
 
 MAX_PATH_BYTES = 107
-"""sun_path holds 108 bytes, the last of them a zero (unix(7))."""
+"""Maximum length of a socket's path: ``sun_path`` holds 108 bytes including the final zero byte (unix(7))."""
 
 
 def default_address() -> str:
-    """``ipc://$XDG_RUNTIME_DIR/kwsd/events.sock``; for root without such a folder, ``ipc:///run/kwsd/events.sock``.
+    """The default event address: ``ipc://$XDG_RUNTIME_DIR/kwsd/events.sock``.
+
+    For root without a runtime folder it is ``ipc:///run/kwsd/events.sock``.
 
     Raises
     ------
     AddressError
-        There is no folder that only this user can write to.
+        This user has no runtime folder.
     """
     return f"{IPC}{_runtime_folder()}/events.sock"
 
 
 def control_address(events: str = "") -> str:
-    """Address of the control socket: ``control.sock`` beside the event socket.
+    """The address of the control socket: ``control.sock`` in the folder of the event socket.
 
     Parameters
     ----------
     events : str
-        The event address. On tcp, or without one, the control socket is in the folder of the default address.
+        The event address. If it is a tcp address or empty, the control socket is in the folder of the default address.
 
     Raises
     ------
     AddressError
-        There is no folder that only this user can write to.
+        This user has no runtime folder.
     """
     folder = events.removeprefix(IPC).rpartition("/")[0] if events.startswith(IPC) else _runtime_folder()
     return f"{IPC}{folder}/control.sock"
 
 
 def check_publish_address(address: str, *, curve: bool = False) -> None:
-    """Refuse an address that kwsd must not or cannot publish on.
+    """Check that the daemon can publish on an address, and that no other machine can read the events unencrypted.
 
     Parameters
     ----------
     address : str
+        Event address.
     curve : bool
-        Whether only clients with a listed key get anything there.
+        Whether the socket uses CURVE, so that only clients with a listed key can subscribe.
 
     Raises
     ------
     AddressError
-        Neither ipc nor tcp, a path that is too long or relative, CURVE on ipc, or no CURVE on tcp beyond loopback.
+        The address is malformed, combines ipc with CURVE, or is a tcp address beyond loopback without CURVE.
     """
     if curve and not address.startswith(TCP):
-        raise AddressError(f"CURVE is for addresses that begin with {TCP}, not for {address!r}")
+        raise AddressError(f"CURVE works only on addresses that begin with {TCP}, not on {address!r}")
     check_subscribe_address(address)
     if address.startswith(TCP) and not curve:
         _check_loopback(address)
 
 
 def check_subscribe_address(address: str) -> None:
-    """Refuse what is no event address, wherever its host may be.
+    """Check that an address has the form of an event address. Any host is allowed.
 
     Raises
     ------
     AddressError
-        Neither ipc nor tcp, a path that is too long or relative, or no host and port.
+        The address is neither ipc nor tcp, its path is too long or relative, or its host or port is missing.
     """
     if address.startswith(IPC):
         _check_path(address.removeprefix(IPC))
     elif address.startswith(TCP):
         host, _, port = address.removeprefix(TCP).rpartition(":")
         if not (host and port.isdecimal() and 0 < int(port) < 1 << 16):
-            raise AddressError(f"event address {address} does not end in a host and a port from 1 to 65535")
+            raise AddressError(f"event address {address} needs a host and a port from 1 to 65535")
     else:
-        raise AddressError(f"event address {address!r} begins neither with {IPC} nor with {TCP}")
+        raise AddressError(f"event address {address!r} must begin with {IPC} or {TCP}")
 
 
 def check_control_address(address: str) -> None:
-    """Refuse an address where others than this user might steer the daemon.
+    """Check that only local programs can reach a control address.
 
     Raises
     ------
     AddressError
-        Not ipc, or a path that is too long or relative.
+        The address is not ipc, or its path is too long or relative.
     """
     if not address.startswith(IPC):
-        raise AddressError(f"control address {address!r} does not begin with {IPC}: a daemon is steered locally only")
+        raise AddressError(f"control address {address!r} must begin with {IPC}: only local programs control a daemon")
     _check_path(address.removeprefix(IPC))
 
 
 def bind_socket(socket: zmq.Socket[bytes], address: str) -> "IpcGuard | None":
-    """Bind a socket; on ipc, under a guard and for this user alone.
+    """Bind a socket. On ipc, a lock protects the path, and only this user can connect.
 
     Parameters
     ----------
     socket : zmq.Socket
     address : str
-        That has been checked.
+        An address that has been checked.
 
     Returns
     -------
     IpcGuard or None
-        To be released when the socket is closed.
+        The lock of an ipc path. Release it after closing the socket.
 
     Raises
     ------
@@ -136,42 +139,42 @@ def bind_socket(socket: zmq.Socket[bytes], address: str) -> "IpcGuard | None":
 
 
 def is_readable(socket: "zmq.Socket[bytes]") -> bool:
-    """Whether a message waits; many times cheaper than a poll of no time, which is made at every look."""
+    """Whether a message can be received. This is much faster than a poll without a timeout."""
     return bool(int(socket.get(zmq.EVENTS)) & POLLIN)
 
 
 def is_ipv6(address: str) -> bool:
-    """Whether an address names an IPv6 host, which ZeroMQ wants to be told."""
+    """Whether an address has an IPv6 host. ZeroMQ needs an option for it."""
     return address.startswith(f"{TCP}[")
 
 
 class IpcGuard:
-    """Exclusive right to an ipc path, held until `release`.
+    """An exclusive lock on the path of an ipc socket, held until `release`.
 
-    ZeroMQ lets a second daemon take over a path in use without a word and leaves the socket file behind when it
-    closes, so a lock file decides who may bind, and whoever holds it removes a stale socket.
+    ZeroMQ has two problems with ipc paths. A second daemon can silently take over a path in use, and a closed socket
+    leaves its file behind. Therefore a daemon must hold a lock file before it binds, and then it removes a stale file.
 
     Parameters
     ----------
     path : Path
-        Of the socket. Its folder is made, for this user alone, if it is not there.
+        Path of the socket. If its folder does not exist, it is created with access for this user only.
 
     Raises
     ------
     AddressError
-        Another daemon or something else holds the path, or the folder cannot be made or is open to others.
+        Another daemon holds the path, another kind of file is there, or the folder is unusable or open to others.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         _make_private_folder(path.parent)
         if path.exists() and not path.is_socket():
-            raise AddressError(f"event address {IPC}{path} is a file or folder of another kind: name another path")
+            raise AddressError(f"{IPC}{path} is not a socket but another kind of file: choose another path")
         self._lock = _lock_file(path.with_name(path.name + ".lock"), path)
         path.unlink(missing_ok=True)
 
     def release(self) -> None:
-        """Remove the socket file and give up the path."""
+        """Remove the socket file and release the lock."""
         self._path.unlink(missing_ok=True)
         self._lock.close()
 
@@ -182,16 +185,14 @@ def _runtime_folder() -> Path:
         return runtime / "kwsd"
     if os.geteuid() == 0:
         return Path("/run/kwsd")
-    raise AddressError(
-        f"there is no runtime folder {runtime}: log in through systemd, or choose another with  {SET_ADDRESS_COMMAND}"
-    )
+    raise AddressError(f"there is no runtime folder {runtime}: log in through systemd, or run  {SET_ADDRESS_COMMAND}")
 
 
 def _check_path(path: str) -> None:
     length = len(os.fsencode(path))
     if length > MAX_PATH_BYTES:
         raise AddressError(
-            f"address is too long: the path {path} has {length} bytes, a socket's may have {MAX_PATH_BYTES}"
+            f"address is too long: the path {path} has {length} bytes, and the limit is {MAX_PATH_BYTES}"
         )
     if not path.startswith("/"):
         raise AddressError(f"address needs an absolute path after {IPC}, not {path!r}")
@@ -205,8 +206,8 @@ def _check_loopback(address: str) -> None:
         loopback = False
     if not loopback:
         raise AddressError(
-            f"event address {address} is not a loopback address: without [curve] in the configuration events would be"
-            " open to the whole network"
+            f"event address {address} is not a loopback address: add [curve] to the configuration, or the whole"
+            " network could read the events"
         )
 
 
@@ -215,11 +216,11 @@ def _make_private_folder(folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         found = folder.stat()
     except OSError as error:
-        raise AddressError(f"cannot make the folder {folder} for the socket: {error.strerror}") from None
+        raise AddressError(f"cannot create the folder {folder} for the socket: {error.strerror}") from None
     if found.st_uid != os.geteuid():
-        raise AddressError(f"the folder {folder} of the socket belongs to another user")
+        raise AddressError(f"the folder {folder} of the socket belongs to another user: choose another folder")
     if stat.S_IMODE(found.st_mode) & 0o022:
-        raise AddressError(f"the folder {folder} of the socket can be written by other users: name one of your own")
+        raise AddressError(f"other users can write to the folder {folder} of the socket: choose a private folder")
 
 
 def _lock_file(lock: Path, path: Path) -> IO[bytes]:
@@ -232,6 +233,6 @@ def _lock_file(lock: Path, path: Path) -> IO[bytes]:
     except BlockingIOError:
         file.close()
         raise AddressError(
-            f"another kwsd holds {IPC}{path}: stop it, or give this one other addresses (--address, --control)"
+            f"another kwsd uses {IPC}{path}: stop it, or choose other addresses with --address and --control"
         ) from None
     return file

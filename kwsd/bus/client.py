@@ -1,4 +1,4 @@
-"""The client: events of a running daemon, for programs and for ``kwsd listen``."""
+"""Subscribes to the events of a running daemon, for Python programs and for ``kwsd listen``."""
 
 import math
 import time
@@ -15,17 +15,18 @@ from kwsd.bus.events import KeywordEvent
 from kwsd.errors import AddressError, EventError
 
 MAX_POLL_S = 0.2
-"""Longest wait inside ZeroMQ: a Ctrl+C that arrives just before a wait begins is seen after it."""
+"""Maximum duration of one wait in ZeroMQ. Python handles a Ctrl+C that arrives just before a wait only after it."""
 
 
 class EventMessage(NamedTuple):
-    """One event as it was published.
+    """One event as the daemon published it.
 
     Parameters
     ----------
     topic : str
+        ``kwsd.keyword.WORD``, ``kwsd.status`` or ``kwsd.monitor``.
     body : bytes
-        UTF-8 JSON.
+        The event as UTF-8 JSON.
     """
 
     topic: str
@@ -33,23 +34,26 @@ class EventMessage(NamedTuple):
 
 
 class Subscription:
-    """A connection to a daemon. It waits for a daemon that is not there yet and outlives one that is restarted.
+    """A subscription to the events of a daemon.
+
+    It can be created before the daemon starts, and it reconnects when the daemon restarts.
 
     Parameters
     ----------
     address : str, optional
-        The default address without it.
+        Event address of the daemon. Without it, the default address.
     keywords : sequence of str, optional
-        Only events of these keywords; all without it. The status comes in any case.
+        Only keyword events of these keywords are received. Without it, those of all keywords. Status events are
+        always received.
     keys : ClientKeys, optional
-        For a daemon with CURVE; see `kwsd.bus.curve.read_client_keys`.
+        Keys for a daemon that uses CURVE; see `kwsd.bus.curve.read_client_keys`.
     monitor : bool
-        Whether monitor events are to come too.
+        Whether monitor events are received too.
 
     Raises
     ------
     AddressError
-        The address is none.
+        The address is invalid.
     """
 
     def __init__(
@@ -74,7 +78,7 @@ class Subscription:
             self._socket.subscribe(topic)
         if monitor:
             self._socket.subscribe(events.MONITOR_TOPIC)
-        # Last, so that the status that answers it means that the other subscriptions are in place.
+        # Last: the daemon publishes a status after this subscription, so a status means that the others are active.
         self._socket.subscribe(events.STATUS_TOPIC)
         try:
             self._socket.connect(self.address)
@@ -91,34 +95,34 @@ class Subscription:
         self.close()
 
     def receive(self, timeout_s: float | None = None) -> EventMessage | None:
-        """The next event, or None when none came in time.
+        """The next event, or None if no event arrives in time.
 
         Parameters
         ----------
         timeout_s : float, optional
-            Seconds to wait; for ever without it.
+            Maximum wait in seconds. Without it, the wait is unlimited.
 
         Raises
         ------
         EventError
-            What publishes there is no kwsd.
+            The message is not an event of kwsd: another program publishes at this address.
         """
         end_s = math.inf if timeout_s is None else time.monotonic() + timeout_s
         while True:
             if self._socket.poll(_milliseconds_until(end_s)):
                 message = _to_event_message(self._socket.recv_multipart())
-                if self._wanted(message.topic):
+                if self._is_wanted(message.topic):
                     return message
             elif time.monotonic() >= end_s:
                 return None
 
     def close(self) -> None:
-        """Disconnect."""
+        """Close the connection."""
         self._socket.close()
         self._context.term()
 
-    def _wanted(self, topic: str) -> bool:
-        """ZeroMQ matches topics by prefix: who asks for "on" also receives "one"."""
+    def _is_wanted(self, topic: str) -> bool:
+        """Whether the caller asked for a topic. ZeroMQ matches prefixes: a subscription to "on" also receives "one"."""
         return self._topics is None or topic == events.STATUS_TOPIC or topic in self._topics
 
 
@@ -127,7 +131,7 @@ def _to_event_message(frames: list[bytes]) -> EventMessage:
         topic, body = frames
         return EventMessage(topic.decode(), body)
     except ValueError:
-        raise EventError("what arrived is no event: it has other frames than a topic and a body") from None
+        raise EventError("the message is not an event of kwsd: an event has two frames, a topic and a body") from None
 
 
 def _milliseconds_until(end_s: float) -> int:
@@ -135,30 +139,38 @@ def _milliseconds_until(end_s: float) -> int:
 
 
 def subscribe(address: str | None = None, keywords: Sequence[str] | None = None) -> Iterator[KeywordEvent]:
-    """Keyword events of a running daemon, for ever.
+    """Yield the keyword events of a running daemon. The iteration never ends by itself.
+
+    It can begin before the daemon starts, and it continues after the daemon restarts.
 
     Parameters
     ----------
     address : str, optional
-        As in ``kwsd run --address``; the default address without it.
+        Event address of the daemon, as in ``kwsd run --address``. Without it, the default address.
     keywords : sequence of str, optional
-        Only these keywords.
+        Only events of these keywords are yielded. Without it, those of all keywords.
 
     Yields
     ------
     KeywordEvent
+        The next event, when the daemon publishes it.
 
     Raises
     ------
     AddressError
-        The address is none.
+        The address is invalid.
     EventError
-        What publishes there speaks another version.
+        A message is not an event of this version.
 
     Examples
     --------
-    >>> for event in kwsd.subscribe(keywords=["left", "right"]):  # doctest: +SKIP
-    ...     print(event.time, event.keyword, event.score)
+    Turn slides by voice while ``kwsd run`` runs in another terminal:
+
+    >>> import subprocess, kwsd
+    >>> KEYS = {"left": "Prior", "right": "Next"}
+    >>> for event in kwsd.subscribe(keywords=list(KEYS)):  # doctest: +SKIP
+    ...     print(f"{event.keyword} with score {event.score:.2f} at {event.time}")
+    ...     subprocess.run(["xdotool", "key", KEYS[event.keyword]])
     """
     with Subscription(address, keywords) as subscription:
         while message := subscription.receive():

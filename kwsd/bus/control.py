@@ -1,4 +1,4 @@
-"""The control socket: asks a running daemon for its status, mutes, reloads and stops it; see ``docs/control.md``."""
+"""The control socket: requests to a running daemon and its replies; see ``docs/control.md``."""
 
 import socket as sockets
 from collections.abc import Callable, Mapping
@@ -13,22 +13,25 @@ from kwsd.bus.events import StatusEvent
 from kwsd.errors import AddressError, ControlError, KwsdError
 
 MAX_REQUEST_BYTES = 4096
-"""ZeroMQ cuts the connection of whoever sends more."""
+"""Maximum size of a request. ZeroMQ closes the connection of a client that sends a larger one."""
 
 MAX_REQUESTS_PER_TURN = 8
-"""Requests answered at each look, and kept for each client: a flood of them must not hold up the audio."""
+"""Maximum number of requests per turn of the daemon's loop, and in each client's queue.
+
+The limit keeps a flood of requests from delaying the audio.
+"""
 
 LINGER_MS = 1000
-"""How long closing waits for the last answer to leave."""
+"""Maximum time that `ControlServer.close` waits until the last reply is sent."""
 
 REPLY_TIMEOUT_S = 20.0
-"""Longest wait for an answer: loading a SavedModel takes several seconds."""
+"""Maximum wait for a reply. The request ``reload`` may load a SavedModel, which takes several seconds."""
 
 Command = Literal["status", "mute", "unmute", "reload", "stop", "thresholds"]
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the daemon shall do; it answers with its status after that."""
+    """A request to the daemon. The daemon executes the command and then replies with its status."""
 
     command: Command
     thresholds: dict[str, Annotated[float, msgspec.Meta(gt=0, le=1)]] = {}
@@ -36,9 +39,9 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """The status, or one sentence that says why the request was not fulfilled.
+    """The reply to a request: the status of each stream, or one sentence that says why the request failed.
 
-    Where there are several streams, `status` is that of the first of them, and `others` are those of the others.
+    With several streams, `status` belongs to the first stream, and `others` to the remaining ones.
     """
 
     status: StatusEvent | None = None
@@ -47,12 +50,12 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 class ControlServer:
-    """Answers requests on a socket that only this user can reach.
+    """Replies to requests on a socket that only this user can reach.
 
     Parameters
     ----------
     address : str
-        ``ipc://`` and an absolute path.
+        ``ipc://`` followed by an absolute path.
 
     Raises
     ------
@@ -64,7 +67,7 @@ class ControlServer:
         check_control_address(address)
         self.address = address
         self._context = zmq.Context()
-        # Not REP: there a client that leaves behind half an envelope lets the next answer, to another, be dropped.
+        # Not a REP socket: after an incomplete envelope from one client, it drops the next reply to another client.
         self._socket = self._context.socket(zmq.ROUTER)
         self._socket.linger = LINGER_MS
         self._socket.maxmsgsize = MAX_REQUEST_BYTES
@@ -80,20 +83,21 @@ class ControlServer:
         """Socket to wait on: it has a message when a client has sent a request."""
         return self._socket
 
-    def answer_requests(self, fulfil: Callable[[Request], list[StatusEvent]]) -> bool:
-        """Answer what has been asked since the last call, without ever waiting.
+    def answer_requests(self, execute: Callable[[Request], list[StatusEvent]]) -> bool:
+        """Reply to the requests that have arrived since the last call. Never waits.
 
-        The frames before the first empty one say who has asked (rfc.zeromq.org/spec/28); what has none is no request.
+        The frames before the first empty frame are the address of the client (rfc.zeromq.org/spec/28). A message
+        without an empty frame is ignored.
 
         Parameters
         ----------
-        fulfil : callable
-            Does what a request says and gives the status of each stream after it, or raises `KwsdError`.
+        execute : callable
+            Executes a request and returns the status of each stream after it, or raises `KwsdError`.
 
         Returns
         -------
         bool
-            Whether anything had been asked: then there may be more.
+            Whether a request had arrived. In this case more requests may be waiting.
         """
         for request in range(MAX_REQUESTS_PER_TURN):
             if not is_readable(self._socket):
@@ -101,12 +105,12 @@ class ControlServer:
             frames = self._socket.recv_multipart()
             if b"" in frames:
                 end = frames.index(b"") + 1
-                reply = _reply_to(frames[end:], fulfil)
+                reply = _reply_to(frames[end:], execute)
                 self._socket.send_multipart([*frames[:end], msgspec.json.encode(reply)])
         return True
 
     def close(self) -> None:
-        """Let the last answer leave, close the socket and give up the address."""
+        """Send the last reply, close the socket and release the address."""
         self._socket.close()
         self._context.term()
         if self._guard:
@@ -116,40 +120,35 @@ class ControlServer:
 def send_request(
     command: Command, address: str | None = None, *, thresholds: Mapping[str, float] | None = None
 ) -> StatusEvent:
-    """Send a request to a running daemon; see `send_request_to_all`.
-
-    Returns
-    -------
-    StatusEvent
-        The daemon's status when it has fulfilled the request; of several streams, that of the first.
-    """
+    """Send a request to a running daemon and return the status of its first stream; see `send_request_to_all`."""
     return send_request_to_all(command, address, thresholds=thresholds)[0]
 
 
 def send_request_to_all(
     command: Command, address: str | None = None, *, thresholds: Mapping[str, float] | None = None
 ) -> list[StatusEvent]:
-    """Send a request to a running daemon.
+    """Send a request to a running daemon and return the status of every stream.
 
     Parameters
     ----------
     command : str
+        What the daemon does before it replies.
     address : str, optional
-        Of the control socket; the default one without it.
+        Control address of the daemon. Without it, the default address.
     thresholds : mapping, optional
-        Keyword to threshold, for the command ``thresholds``.
+        Keyword to threshold, in (0, 1], for the command ``thresholds``.
 
     Returns
     -------
     list of StatusEvent
-        The status of each stream when the daemon has fulfilled the request.
+        The status of each stream after the command.
 
     Raises
     ------
     AddressError
-        The address is no control socket's.
+        The address is not a valid control address.
     ControlError
-        No daemon answers, or it refuses.
+        No daemon replies, or the daemon rejects the request.
     """
     address = address or control_address()
     check_control_address(address)
@@ -159,37 +158,37 @@ def send_request_to_all(
         socket.connect(address)
         socket.send(msgspec.json.encode(Request(command, dict(thresholds or {}))))
         if not socket.poll(round(REPLY_TIMEOUT_S * 1000)):
-            raise ControlError(f"the kwsd at {address} did not answer within {REPLY_TIMEOUT_S:g} s")
+            raise ControlError(f"the kwsd at {address} did not reply within {REPLY_TIMEOUT_S:g} s")
         return _decode_reply(socket.recv(), address)
 
 
-def _reply_to(frames: list[bytes], fulfil: Callable[[Request], list[StatusEvent]]) -> Reply:
+def _reply_to(frames: list[bytes], execute: Callable[[Request], list[StatusEvent]]) -> Reply:
     try:
         request = msgspec.json.decode(b"".join(frames), type=Request)
-        status, *others = fulfil(request)
+        status, *others = execute(request)
         return Reply(status, others=others)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        return Reply(error=f"this is no request: {error}")
+        return Reply(error=f"this is not a valid request: {error}")
     except KwsdError as error:
         return Reply(error=str(error))
 
 
 def _check_running(address: str) -> None:
-    """ZeroMQ waits for a daemon that is not there; a plain connection tells at once."""
+    """Check that a daemon listens at an address. ZeroMQ itself would wait; a plain connection fails immediately."""
     with sockets.socket(sockets.AF_UNIX) as probe:
         try:
             probe.connect(address.removeprefix(IPC))
         except (FileNotFoundError, ConnectionRefusedError):
             raise ControlError(f"no kwsd is running at {address}: start one with  kwsd run") from None
         except OSError as error:
-            raise ControlError(f"cannot ask the kwsd at {address}: {error.strerror}") from None
+            raise ControlError(f"cannot connect to the kwsd at {address}: {error.strerror}") from None
 
 
 def _decode_reply(body: bytes, address: str) -> list[StatusEvent]:
     try:
         reply = msgspec.json.decode(body, type=Reply)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ControlError(f"what listens at {address} is no kwsd of this version: {error}") from None
+        raise ControlError(f"the program at {address} is not a kwsd of this version: {error}") from None
     if reply.status is None:
         raise ControlError(reply.error)
     return [reply.status, *reply.others]

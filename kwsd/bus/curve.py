@@ -1,4 +1,4 @@
-"""CURVE: encrypted events over the network, only for clients whose keys are listed (ZeroMQ's RFC 26, CurveZMQ)."""
+"""CURVE: encrypts events on the network and admits only clients with a listed key (ZeroMQ RFC 26, CurveZMQ)."""
 
 import stat
 import struct
@@ -18,7 +18,7 @@ KEY_BYTES = 32
 
 
 class KeyPair(NamedTuple):
-    """A public and a secret key, in Z85 (ZeroMQ's RFC 32)."""
+    """A public and a secret key, both encoded in Z85 (ZeroMQ RFC 32)."""
 
     public: bytes
     secret: bytes
@@ -39,13 +39,19 @@ class ClientKeys(NamedTuple):
 
 
 class ClientAuthenticator:
-    """Lets only listed clients in; the handshakes are checked by a thread of pyzmq.
+    """Admits only clients with a listed key. A thread of pyzmq checks each handshake.
 
     Parameters
     ----------
     socket : zmq.Socket
-        Not bound yet.
+        The daemon's event socket, not bound yet.
     keys : ServerKeys
+        The daemon's keys and the clients to admit.
+
+    Attributes
+    ----------
+    clients : frozenset of bytes
+        Public keys of the clients to admit. A change applies to the next handshake.
     """
 
     def __init__(self, socket: zmq.Socket[bytes], keys: ServerKeys) -> None:
@@ -57,75 +63,82 @@ class ClientAuthenticator:
         self._authenticator.configure_curve_callback(ZAP_DOMAIN, self)
         socket.curve_server = True
         socket.curve_publickey, socket.curve_secretkey = keys.pair
-        # Enforced: without an authenticator nobody would be let in, instead of everybody.
+        # With this option ZeroMQ admits no client if the authenticator is missing. Without it, it would admit all.
         socket.zap_domain = ZAP_DOMAIN.encode()
         socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
 
     def callback(self, _domain: str, key: bytes) -> bool:
-        """Whether a client may come in; called by the authenticator."""
+        """Whether to admit a client. The authenticator calls this method from its thread."""
         return key in self.clients
 
     def close(self) -> None:
-        """End the thread."""
+        """Stop the thread."""
         self._authenticator.stop()
 
 
 def read_server_keys(curve: CurveConfig) -> ServerKeys:
-    """Read the daemon's keys and those of its clients.
+    """Read the daemon's keys and the public keys of its clients.
 
     Raises
     ------
     ConfigError
-        A file or folder cannot be read, holds no key, or the secret key is open to others.
+        A file or folder is unreadable, a file does not contain a key, or other users can read the secret key.
     """
     folder = Path(curve.clients).expanduser()
     try:
         files = [path for path in folder.iterdir() if path.suffix == ".key"]
     except OSError as error:
-        raise ConfigError(f"cannot read the clients' keys in {folder}: {error.strerror}") from None
+        raise ConfigError(f"cannot read the client keys in {folder}: {error.strerror}") from None
     return ServerKeys(read_key_pair(Path(curve.server_key)), frozenset(_read_key_file(path)[0] for path in files))
 
 
 def read_client_keys(secret: Path, server: Path) -> ClientKeys:
-    """Read a client's keys and the daemon's public key.
+    """Read the keys of a client and the public key of the daemon.
+
+    Parameters
+    ----------
+    secret : Path
+        The client's file that ends in ``.key_secret``.
+    server : Path
+        The daemon's file that ends in ``.key``.
 
     Raises
     ------
     ConfigError
-        A file cannot be read, holds no key, or the secret key is open to others.
+        A file is unreadable or does not contain a key, or other users can read the secret key.
     """
     return ClientKeys(read_key_pair(secret), _read_key_file(server.expanduser())[0])
 
 
 def read_key_pair(path: Path) -> KeyPair:
-    """Read a secret key, with the public key beside it.
+    """Read a key pair from a file that ends in ``.key_secret``.
 
     Raises
     ------
     ConfigError
-        The file cannot be read, holds no secret key, or is open to others.
+        The file is unreadable or does not contain a secret key, or other users can read it.
     """
     path = path.expanduser()
     public, secret = _read_key_file(path)
     if secret is None:
-        raise ConfigError(f"{path} holds no secret key: name the file that ends in .{SECRET_KEY_SUFFIX}")
+        raise ConfigError(f"{path} does not contain a secret key: name the file that ends in .{SECRET_KEY_SUFFIX}")
     if stat.S_IMODE(path.stat().st_mode) & 0o077:
-        raise ConfigError(f"the secret key {path} is open to other users: chmod 600 it")
+        raise ConfigError(f"other users can read the secret key {path}: run  chmod 600 {path}")
     return KeyPair(public, secret)
 
 
 def create_key_pair(folder: Path, name: str) -> Path:
-    """Make a key pair for this user alone: ``NAME.key``, to be given away, and ``NAME.key_secret``.
+    """Create a key pair in two files that only this user can read: ``NAME.key`` (public) and ``NAME.key_secret``.
 
     Returns
     -------
     Path
-        Of the secret key.
+        The file of the secret key.
 
     Raises
     ------
     OutputError
-        The files exist or cannot be written.
+        The files exist already or cannot be written.
     """
     public, secret = folder / f"{name}.key", folder / f"{name}.{SECRET_KEY_SUFFIX}"
     made = []
@@ -138,13 +151,13 @@ def create_key_pair(folder: Path, name: str) -> Path:
     except OSError as error:
         for path in made:
             path.unlink()
-        raise OutputError(f"cannot make the keys in {folder}: {error.strerror}: {error.filename}") from None
+        raise OutputError(f"cannot create the keys in {folder}: {error.strerror}: {error.filename}") from None
     return secret
 
 
 def _read_key_file(path: Path) -> tuple[bytes, bytes | None]:
     try:
-        path.open("rb").close()  # pyzmq would not say why it cannot be read
+        path.open("rb").close()  # the error of pyzmq does not contain the reason
         public, secret = load_certificate(path)
         lengths = {len(z85.decode(key)) for key in (public, secret or public)}
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Events: what is published; described in ``docs/events.md``, with a JSON Schema made from these classes."""
+"""The events that the daemon publishes; see ``docs/events.md``. The JSON Schema is made from these classes."""
 
 import datetime
 import json
@@ -9,7 +9,7 @@ import msgspec
 from kwsd.errors import EventError
 
 EVENT_VERSION: Literal[1] = 1
-"""Version of the event format: fields may be added within a version, other changes make a new one."""
+"""Version of the event format. New fields do not change it; every other change of the format does."""
 
 KEYWORD_TOPIC = "kwsd.keyword."
 STATUS_TOPIC = "kwsd.status"
@@ -19,101 +19,141 @@ State = Literal["starting", "listening", "muted", "lost", "stopping"]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
+Version = Annotated[Literal[1], msgspec.Meta(description="Version of the event format.")]
+RunId = Annotated[str, msgspec.Meta(description="Identifier of this run of the daemon.")]
+PublicationTime = Annotated[
+    datetime.datetime, msgspec.Meta(tz=True, description="Time at which the event was published, in UTC.")
+]
+ModelName = Annotated[str, msgspec.Meta(description="Name of the model.")]
+SourceName = Annotated[str, msgspec.Meta(description="Name of the audio source, such as the microphone.")]
+StreamName = Annotated[
+    str, msgspec.Meta(description="Name of the stream. Empty if the configuration does not name streams.")
+]
+
 
 class SampleRange(msgspec.Struct, frozen=True):
-    """The window that decided, in samples from the start of the stream."""
+    """The window that triggered a detection, in samples from the start of the stream."""
 
-    start: Annotated[int, msgspec.Meta(description="First sample; negative where the stream had just begun.")]
-    end: Annotated[int, msgspec.Meta(description="The sample after the last.")]
+    start: Annotated[
+        int, msgspec.Meta(description="First sample of the window. Negative during the first second of a stream.")
+    ]
+    end: Annotated[int, msgspec.Meta(description="First sample after the window.")]
 
 
 class KeywordEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="keyword"):
-    """A keyword was spoken."""
+    """A keyword was detected."""
 
-    v: Annotated[Literal[1], msgspec.Meta(description="Version of the event format.")] = EVENT_VERSION
-    id: Annotated[str, msgspec.Meta(description="Unique to this event: the run and the sequence number.")]
-    run: Annotated[str, msgspec.Meta(description="One run of the daemon.")]
-    seq: Annotated[int, msgspec.Meta(ge=1, description="Counts the events of this topic in this run, without gaps.")]
-    time: Annotated[datetime.datetime, msgspec.Meta(tz=True, description="When it was published, UTC.")]
-    keyword: str
-    score: Annotated[Fraction, msgspec.Meta(description="Smoothed score at the decision.")]
-    sample: Annotated[Count, msgspec.Meta(description="Samples (16 kHz) that had arrived at the decision.")]
-    window: SampleRange
-    model: Annotated[str, msgspec.Meta(description="Name of the model.")]
-    source: Annotated[str, msgspec.Meta(description="What was listened to.")]
-    latency_ms: Annotated[
-        float, msgspec.Meta(ge=0, description="From the arrival of the audio that decided to publication.")
+    v: Version = EVENT_VERSION
+    id: Annotated[str, msgspec.Meta(description="Unique identifier of the event: run and sequence number.")]
+    run: RunId
+    seq: Annotated[
+        int,
+        msgspec.Meta(ge=1, description="Sequence number of the event within its topic and run. A gap means a loss."),
     ]
-    stream: Annotated[str, msgspec.Meta(description="Name of the stream; empty where the daemon has but one.")] = ""
+    time: PublicationTime
+    keyword: Annotated[str, msgspec.Meta(description="The detected keyword.")]
+    score: Annotated[Fraction, msgspec.Meta(description="Smoothed score of the keyword at the detection.")]
+    sample: Annotated[
+        Count, msgspec.Meta(description="Position of the detection in samples (16 kHz) from the start of the stream.")
+    ]
+    window: SampleRange
+    model: ModelName
+    source: SourceName
+    latency_ms: Annotated[
+        float,
+        msgspec.Meta(
+            ge=0, description="Milliseconds from the arrival of the last audio of the window to the publication."
+        ),
+    ]
+    stream: StreamName = ""
 
 
 class Quantiles(msgspec.Struct, frozen=True):
     """Median and 99th percentile, in milliseconds."""
 
-    p50: Annotated[float, msgspec.Meta(ge=0)]
-    p99: Annotated[float, msgspec.Meta(ge=0)]
+    p50: Annotated[float, msgspec.Meta(ge=0, description="Median.")]
+    p99: Annotated[float, msgspec.Meta(ge=0, description="99th percentile.")]
 
 
 class StatusEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="status"):
-    """How a stream is: every five seconds, at each change of state, and when somebody subscribes or asks."""
+    """The status of a stream.
 
-    v: Annotated[Literal[1], msgspec.Meta(description="Version of the event format.")] = EVENT_VERSION
-    run: Annotated[str, msgspec.Meta(description="One run of the daemon.")]
-    seq: Annotated[int, msgspec.Meta(ge=1, description="Counts the status events of this run, without gaps.")]
-    time: Annotated[datetime.datetime, msgspec.Meta(tz=True, description="When it was published, UTC.")]
-    state: State
-    reason: Annotated[str, msgspec.Meta(description="What is wrong with the audio; empty when nothing is.")] = ""
-    model: Annotated[str, msgspec.Meta(description="Name of the model.")]
-    keywords: list[str]
-    source: Annotated[str, msgspec.Meta(description="What is listened to.")]
+    The daemon publishes it every five seconds, at each change of state, for each new subscriber and after each request.
+    """
+
+    v: Version = EVENT_VERSION
+    run: RunId
+    seq: Annotated[
+        int, msgspec.Meta(ge=1, description="Sequence number among the status events of this run. A gap means a loss.")
+    ]
+    time: PublicationTime
+    state: Annotated[State, msgspec.Meta(description="What the daemon does with this stream.")]
+    reason: Annotated[str, msgspec.Meta(description="The problem with the audio. Empty if there is no problem.")] = ""
+    model: ModelName
+    keywords: Annotated[list[str], msgspec.Meta(description="Keywords that the model detects.")]
+    source: SourceName
     uptime_s: Annotated[float, msgspec.Meta(ge=0, description="Seconds since the daemon started.")]
-    windows: Annotated[Count, msgspec.Meta(description="Windows decided so far; none while nothing but zeros come.")]
+    windows: Annotated[
+        Count, msgspec.Meta(description="Windows processed so far. The number does not grow during digital silence.")
+    ]
     events: Annotated[Count, msgspec.Meta(description="Keyword events published so far.")]
-    gaps: Annotated[Count, msgspec.Meta(description="Times that audio was lost and the window began anew.")]
+    gaps: Annotated[Count, msgspec.Meta(description="Gaps in the audio so far. After a gap, the window starts empty.")]
     events_by_keyword: Annotated[
-        dict[str, Count], msgspec.Meta(description="Keyword events published so far, of each keyword that had one.")
+        dict[str, Count],
+        msgspec.Meta(description="Keyword events published so far, for each keyword with at least one."),
     ] = {}
     silent_s: Annotated[
-        float, msgspec.Meta(ge=0, description="Seconds up to now in which the source delivered nothing but zeros.")
+        float, msgspec.Meta(ge=0, description="Duration of the current digital silence (only zeros) in seconds.")
     ] = 0.0
     dropped_blocks: Annotated[
-        Count, msgspec.Meta(description="Blocks of audio dropped because the daemon was two seconds behind.")
+        Count, msgspec.Meta(description="Audio blocks dropped because the queue of two seconds was full.")
     ] = 0
-    queued_blocks: Annotated[Count, msgspec.Meta(description="Blocks of audio that wait to be processed.")] = 0
-    reconnects: Annotated[Count, msgspec.Meta(description="Times that a lost device was opened again.")] = 0
+    queued_blocks: Annotated[Count, msgspec.Meta(description="Audio blocks that wait in the queue.")] = 0
+    reconnects: Annotated[Count, msgspec.Meta(description="Reconnects to a lost device so far.")] = 0
     overruns: Annotated[
-        Count, msgspec.Meta(description="Times that a subscriber was too slow and began to lose events.")
+        Count, msgspec.Meta(description="Times that a slow subscriber began to lose events, so far.")
     ] = 0
     inference_ms: Annotated[
-        Quantiles | None, msgspec.Meta(description="Time from samples to decision for one of the latest 750 windows.")
+        Quantiles | None,
+        msgspec.Meta(description="Processing time of a window in milliseconds, over the latest 750 windows."),
     ] = None
     thresholds: Annotated[
-        dict[str, Fraction], msgspec.Meta(description="Threshold of each keyword's smoothed score.")
+        dict[str, Fraction], msgspec.Meta(description="Keyword to the threshold of its smoothed score.")
     ] = {}
-    cpu_s: Annotated[float, msgspec.Meta(ge=0, description="Seconds of CPU time that the daemon has used.")] = 0.0
+    cpu_s: Annotated[float, msgspec.Meta(ge=0, description="CPU time that the daemon has used, in seconds.")] = 0.0
     clips_folder: Annotated[
-        str, msgspec.Meta(description="Where audio of detections and near misses is kept; empty when none is.")
+        str, msgspec.Meta(description="Folder for clips of detections and near misses. Empty if none are saved.")
     ] = ""
-    clips_written: Annotated[Count, msgspec.Meta(description="Clips kept in this run.")] = 0
-    clips_lost: Annotated[Count, msgspec.Meta(description="Clips that could not be written.")] = 0
-    stream: Annotated[str, msgspec.Meta(description="Name of the stream; empty where the daemon has but one.")] = ""
+    clips_written: Annotated[Count, msgspec.Meta(description="Clips saved in this run.")] = 0
+    clips_lost: Annotated[Count, msgspec.Meta(description="Clips that could not be saved in this run.")] = 0
+    stream: StreamName = ""
 
 
 class MonitorEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", tag="monitor"):
-    """What the daemon has just heard, in outline: only while somebody watches, and only on ipc."""
+    """Levels and scores of the latest audio. Published only on ipc, and only while a program subscribes to it."""
 
-    v: Annotated[Literal[1], msgspec.Meta(description="Version of the event format.")] = EVENT_VERSION
-    run: Annotated[str, msgspec.Meta(description="One run of the daemon.")]
-    seq: Annotated[int, msgspec.Meta(ge=1, description="Counts the monitor events of this run, without gaps.")]
-    sample: Annotated[Count, msgspec.Meta(description="Samples (16 kHz) that had arrived.")]
-    level_db: Annotated[float, msgspec.Meta(le=0, description="Mean level since the event before; full scale is 0.")]
-    peak_db: Annotated[float, msgspec.Meta(le=0, description="Loudest sample since the event before.")]
-    scores: Annotated[dict[str, Fraction], msgspec.Meta(description="Smoothed score of each keyword.")]
+    v: Version = EVENT_VERSION
+    run: RunId
+    seq: Annotated[
+        int, msgspec.Meta(ge=1, description="Sequence number among the monitor events of this run. A gap means a loss.")
+    ]
+    sample: Annotated[
+        Count, msgspec.Meta(description="Number of samples (16 kHz) received from the start of the stream.")
+    ]
+    level_db: Annotated[
+        float, msgspec.Meta(le=0, description="Mean level since the previous monitor event, in dB below full scale.")
+    ]
+    peak_db: Annotated[
+        float, msgspec.Meta(le=0, description="Peak level since the previous monitor event, in dB below full scale.")
+    ]
+    scores: Annotated[dict[str, Fraction], msgspec.Meta(description="Keyword to its smoothed score.")]
     bands_db: Annotated[
         list[int],
-        msgspec.Meta(description="Loudest of the latest hop in each of 32 bands of 250 Hz, from low to high."),
+        msgspec.Meta(
+            description="Maximum level of the latest hop in each of 32 bands of 250 Hz, from low to high, in dB."
+        ),
     ]
-    stream: Annotated[str, msgspec.Meta(description="Name of the stream; empty where the daemon has but one.")] = ""
+    stream: StreamName = ""
 
 
 Event = KeywordEvent | StatusEvent | MonitorEvent
@@ -122,32 +162,32 @@ _FIXED_TOPICS = {StatusEvent: STATUS_TOPIC, MonitorEvent: MONITOR_TOPIC}
 
 
 def event_topic(event: Event) -> str:
-    """Topic under which an event is published."""
+    """The topic under which the daemon publishes an event."""
     return KEYWORD_TOPIC + event.keyword if isinstance(event, KeywordEvent) else _FIXED_TOPICS[type(event)]
 
 
 def encode_event(event: Event) -> bytes:
-    """An event as UTF-8 JSON."""
+    """Encode an event as UTF-8 JSON."""
     return msgspec.json.encode(event)
 
 
 def decode_event(body: bytes) -> Event:
-    """The event in a JSON body; fields that this version does not know are left out.
+    """Decode an event from UTF-8 JSON. Unknown fields are ignored because a later kwsd may add some.
 
     Raises
     ------
     EventError
-        The body is no event of this version.
+        The body is not an event of this version.
     """
     try:
         event: Event = msgspec.json.decode(body, type=Event)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise EventError(f"what arrived is no event of version {EVENT_VERSION}: {error}") from None
+        raise EventError(f"the message is not an event of version {EVENT_VERSION}: {error}") from None
     return event
 
 
 def events_json_schema() -> str:
-    """JSON Schema (draft 2020-12) of all events, as in ``docs/events.schema.json``."""
+    """The JSON Schema (draft 2020-12) of all events, which ``docs/events.schema.json`` contains."""
     (schema,), components = msgspec.json.schema_components([Event], ref_template="#/$defs/{name}")
     whole = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -159,5 +199,5 @@ def events_json_schema() -> str:
 
 
 def utc_now() -> datetime.datetime:
-    """Wall time for an event; nothing else in kwsd looks at the wall clock."""
+    """The current time, for the field ``time`` of an event. Nothing else in kwsd uses the wall clock."""
     return datetime.datetime.now(datetime.UTC)

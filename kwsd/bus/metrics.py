@@ -1,73 +1,68 @@
-"""The status in the text format of Prometheus, for a file that the node exporter's textfile collector reads."""
+"""Formats the status for Prometheus, for a file that the textfile collector of the node exporter reads."""
 
 from collections.abc import Callable, Mapping
-from typing import get_args
+from typing import NamedTuple, get_args
 
 from kwsd.bus.events import State, StatusEvent
 
 LabelledValues = Mapping[str, float]
-"""Labels as they stand in the text, without braces, to a value."""
+"""Labels, formatted without braces, to a value. The empty string means no label."""
+
+
+class Family(NamedTuple):
+    """One metric with all its labelled values.
+
+    Parameters
+    ----------
+    name : str
+        Name of the metric without the prefix ``kwsd_``.
+    kind : str
+        ``gauge`` or ``counter``.
+    meaning : str
+        One sentence for the reader of the metric.
+    read : callable
+        Reads the value, or the labelled values, from the status of a stream.
+    is_global : bool
+        Whether the value belongs to the whole process and is equal for all streams.
+    """
+
+    name: str
+    kind: str
+    meaning: str
+    read: Callable[[StatusEvent], LabelledValues | float]
+    is_global: bool = False
 
 
 def prometheus_text(*statuses: StatusEvent) -> str:
-    """One sample a line.
+    """The status of all streams in the text format of Prometheus, one sample per line.
 
     Parameters
     ----------
     statuses : StatusEvent
-        Of each stream. Samples of streams with a name have it as a label; what the whole process counts has none.
+        The status of each stream. The name of a stream becomes the label ``stream``. Values of the whole process have
+        no such label.
 
     Notes
     -----
-    Text format version 0.0.4 (prometheus.io, "Exposition formats").
+    The format is version 0.0.4 of the text format (prometheus.io, "Exposition formats").
     """
-    whole = statuses[0]
-
-    def of_each(count: Callable[[StatusEvent], LabelledValues | float]) -> LabelledValues:
-        return {
-            ",".join(
-                label for label in (_format_label("stream", status.stream) if status.stream else "", own) if label
-            ): value
-            for status in statuses
-            for own, value in _as_labelled(count(status)).items()
-        }
-
-    families = [
-        _format_family("state", "gauge", "1 for the state that the daemon is in.", of_each(_state_values)),
-        _format_family("uptime_seconds", "gauge", "Since the daemon started.", {"": whole.uptime_s}),
-        _format_family("cpu_seconds_total", "counter", "CPU time used.", {"": whole.cpu_s}),
-        _format_family("windows_total", "counter", "Windows decided.", of_each(lambda status: status.windows)),
-        _format_family("events_total", "counter", "Keyword events.", of_each(_keyword_counts)),
-        _format_family("gaps_total", "counter", "Times that audio was lost.", of_each(lambda status: status.gaps)),
-        _format_family(
-            "dropped_blocks_total", "counter", "Blocks of audio dropped.", of_each(lambda status: status.dropped_blocks)
-        ),
-        _format_family(
-            "queued_blocks", "gauge", "Blocks of audio that wait.", of_each(lambda status: status.queued_blocks)
-        ),
-        _format_family(
-            "reconnects_total",
-            "counter",
-            "Times that a lost device was opened again.",
-            of_each(lambda status: status.reconnects),
-        ),
-        _format_family(
-            "overruns_total", "counter", "Times that a subscriber began to lose events.", {"": whole.overruns}
-        ),
-        _format_family("clips_written_total", "counter", "Clips kept.", of_each(lambda status: status.clips_written)),
-        _format_family(
-            "clips_lost_total", "counter", "Clips that could not be written.", of_each(lambda status: status.clips_lost)
-        ),
-        _format_family(
-            "silent_seconds", "gauge", "Nothing but zeros since then.", of_each(lambda status: status.silent_s)
-        ),
-        _format_family("inference_seconds", "gauge", "Time to process a window.", of_each(_inference_quantiles)),
-    ]
-    return "".join(families)
+    return "".join(_format_family(family, statuses) for family in FAMILIES)
 
 
-def _as_labelled(found: LabelledValues | float) -> LabelledValues:
-    return found if isinstance(found, Mapping) else {"": found}
+def _format_family(family: Family, statuses: tuple[StatusEvent, ...]) -> str:
+    lines = [f"# HELP kwsd_{family.name} {family.meaning}", f"# TYPE kwsd_{family.name} {family.kind}"]
+    for status in statuses[:1] if family.is_global else statuses:
+        found = family.read(status)
+        stream = _format_label("stream", status.stream) if status.stream and not family.is_global else ""
+        for label, value in (found if isinstance(found, Mapping) else {"": found}).items():
+            labels = ",".join(each for each in (stream, label) if each)
+            lines.append(f"kwsd_{family.name}{f'{{{labels}}}' if labels else ''} {value:.12g}")
+    return "\n".join(lines) + "\n"
+
+
+def _format_label(name: str, value: str) -> str:
+    escaped = value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
+    return f'{name}="{escaped}"'
 
 
 def _state_values(status: StatusEvent) -> LabelledValues:
@@ -84,14 +79,26 @@ def _inference_quantiles(status: StatusEvent) -> LabelledValues:
     return {'quantile="0.5"': times.p50 / 1000, 'quantile="0.99"': times.p99 / 1000} if times else {}
 
 
-def _format_family(name: str, kind: str, meaning: str, samples: LabelledValues) -> str:
-    lines = [f"# HELP kwsd_{name} {meaning}", f"# TYPE kwsd_{name} {kind}"]
-    for labels, value in samples.items():
-        braces = f"{{{labels}}}" if labels else ""
-        lines.append(f"kwsd_{name}{braces} {value:.12g}")
-    return "\n".join(lines) + "\n"
-
-
-def _format_label(name: str, value: str) -> str:
-    escaped = value.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
-    return f'{name}="{escaped}"'
+FAMILIES = [
+    Family("state", "gauge", "1 for the current state of the daemon, 0 for the others.", _state_values),
+    Family("uptime_seconds", "gauge", "Time since the daemon started.", lambda status: status.uptime_s, is_global=True),
+    Family("cpu_seconds_total", "counter", "CPU time used.", lambda status: status.cpu_s, is_global=True),
+    Family("windows_total", "counter", "Windows processed.", lambda status: status.windows),
+    Family("events_total", "counter", "Keyword events published.", _keyword_counts),
+    Family("gaps_total", "counter", "Gaps in the audio.", lambda status: status.gaps),
+    Family("dropped_blocks_total", "counter", "Audio blocks dropped.", lambda status: status.dropped_blocks),
+    Family("queued_blocks", "gauge", "Audio blocks in the queue.", lambda status: status.queued_blocks),
+    Family("reconnects_total", "counter", "Reconnects to a lost device.", lambda status: status.reconnects),
+    Family(
+        "overruns_total",
+        "counter",
+        "Times that a slow subscriber began to lose events.",
+        lambda status: status.overruns,
+        is_global=True,
+    ),
+    Family("clips_written_total", "counter", "Clips saved.", lambda status: status.clips_written),
+    Family("clips_lost_total", "counter", "Clips that could not be saved.", lambda status: status.clips_lost),
+    Family("silent_seconds", "gauge", "Duration of the current digital silence.", lambda status: status.silent_s),
+    Family("inference_seconds", "gauge", "Time to process a window.", _inference_quantiles),
+]
+"""All metrics, in the order of the output."""

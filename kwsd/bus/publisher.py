@@ -1,4 +1,4 @@
-"""The publisher: events out on a ZeroMQ XPUB socket, two frames each: topic and JSON."""
+"""Publishes events on a ZeroMQ XPUB socket. Each event has two frames: topic and JSON."""
 
 import uuid
 from collections import Counter
@@ -14,34 +14,35 @@ from kwsd.bus.events import Event
 from kwsd.errors import AddressError
 
 LINGER_MS = 1000
-"""How long closing waits for the last events to leave: a stopping daemon must be gone within two seconds."""
+"""Maximum time that `Publisher.close` waits until the last events are sent. The daemon must stop within 2 s."""
 
 MAX_TOPIC_BYTES = 1024
-"""ZeroMQ cuts the connection of whoever subscribes to a longer topic: there is none."""
+"""Maximum length of a subscribed topic. Real topics are shorter; ZeroMQ closes the connection after a longer one."""
 
 MAX_SUBSCRIPTIONS_PER_TURN = 1000
-"""Subscriptions taken at each look: a flood of them must not hold up the audio."""
+"""Maximum number of subscriptions read per turn, so that a flood of them does not delay the audio."""
 
 
 class Publisher:
-    """Publishes events to any number of subscribers, without ever waiting for one.
+    """Publishes events to any number of subscribers and never waits for one.
 
     Parameters
     ----------
     address : str
-        ``ipc://`` and an absolute path, or ``tcp://``; beyond loopback only with keys.
+        ``ipc://`` followed by an absolute path, or ``tcp://HOST:PORT``. A host beyond loopback requires keys.
     keys : ServerKeys, optional
-        Only their clients get anything.
+        CURVE keys. With them, only the clients that they list can subscribe.
 
     Attributes
     ----------
     run : str
-        Name of this run of the daemon, in which the events of each topic are counted.
+        Identifier of this run of the daemon. The events of each topic are numbered within a run.
     overruns : int
-        Times that a subscriber's queue was full, so that it began to lose events. ZeroMQ does not tell how many it
-        loses until it reads again; the subscriber sees that in the sequence numbers.
+        Number of times that the queue of a subscriber was full and events for it were dropped. ZeroMQ does not
+        report how many; the subscriber finds gaps in the sequence numbers.
     has_monitor_subscribers : bool
-        Whether anybody subscribes to the monitor events. On tcp never: what they tell is for this user alone.
+        Whether a program subscribes to monitor events. Always false on tcp, because they describe the audio in detail
+        and are meant for this user only.
 
     Raises
     ------
@@ -64,7 +65,7 @@ class Publisher:
         self._socket.linger = LINGER_MS
         self._socket.maxmsgsize = MAX_TOPIC_BYTES
         self._socket.ipv6 = is_ipv6(self.address)
-        # Without it a second subscriber to the same topic would go unnoticed and get no status at once.
+        # Reports every subscription, not only the first to a topic: each new subscriber gets a status at once.
         self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
         self._authenticator = ClientAuthenticator(self._socket, keys) if keys else None
         try:
@@ -83,14 +84,14 @@ class Publisher:
         self.close()
 
     def next_sequence(self, topic: str) -> int:
-        """Sequence number of the next event on a topic, from 1."""
+        """Sequence number of the next event on a topic. The first is 1."""
         self._sequences[topic] += 1
         return self._sequences[topic]
 
     def publish(self, event: Event) -> None:
-        """Hand an event to every subscriber; one that is too slow loses it."""
+        """Send an event to every subscriber. A subscriber whose queue is full loses it."""
         frames = [events.event_topic(event).encode(), events.encode_event(event)]
-        # A send that must not drop anything fails when a queue is full, and then nobody has the event yet.
+        # With NODROP, ZeroMQ sends to nobody if one queue is full. The second send drops the event for that queue only.
         self._socket.setsockopt(zmq.XPUB_NODROP, 1)
         try:
             self._socket.send_multipart(frames, zmq.NOBLOCK)
@@ -105,7 +106,7 @@ class Publisher:
         return self._socket
 
     def has_new_subscribers(self) -> bool:
-        """Whether anybody has subscribed to the status since the last call."""
+        """Whether a program has subscribed to the status since the last call."""
         found = False
         for _ in range(MAX_SUBSCRIPTIONS_PER_TURN):
             if not is_readable(self._socket):
@@ -113,31 +114,32 @@ class Publisher:
             message = self._socket.recv()
             subscribed, topic = message[:1] == b"\x01", message[1:]
             found |= subscribed and events.STATUS_TOPIC.encode().startswith(topic)
-            # ZeroMQ tells of every subscription, but only of the last one's end.
+            # ZeroMQ reports every subscription to a topic, but only the end of the last one.
             if topic == events.MONITOR_TOPIC.encode() and self._guard:
                 self.has_monitor_subscribers = subscribed
         return found
 
     def set_client_keys(self, keys: ServerKeys | None) -> None:
-        """From now on let these clients in, and nobody else.
+        """Replace the list of clients that can subscribe.
 
-        ZeroMQ cannot cut a single connection: when a key was taken away all are cut, and the others come again.
+        ZeroMQ cannot close a single connection. If a key was removed, all connections are closed, and the remaining
+        clients reconnect.
 
         Raises
         ------
         AddressError
-            Another program took the address in that moment.
+            Another program took the address while the socket was closed.
         """
         if not (self._authenticator and keys):
             return
-        taken_away = self._authenticator.clients - keys.clients
+        removed = self._authenticator.clients - keys.clients
         self._authenticator.clients = keys.clients
-        if taken_away:
+        if removed:
             self.close()
             self._open(keys)
 
     def close(self) -> None:
-        """Let the last events leave, close the socket and give up the address."""
+        """Send the last events, close the socket and release the address."""
         self._socket.close()
         self._close_authenticator()
         self._context.term()

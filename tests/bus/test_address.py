@@ -28,26 +28,26 @@ def test_absolute_paths_and_loopback_ports_are_allowed(address: str) -> None:
 @pytest.mark.parametrize(
     ("address", "sentence"),
     [
-        ("", "begins neither with ipc:// nor with tcp://"),
-        ("/run/kwsd/events.sock", "begins neither with ipc:// nor with tcp://"),
-        ("inproc://events", "begins neither with ipc:// nor with tcp://"),
+        ("", "must begin with ipc:// or tcp://"),
+        ("/run/kwsd/events.sock", "must begin with ipc:// or tcp://"),
+        ("inproc://events", "must begin with ipc:// or tcp://"),
         ("ipc://", "needs an absolute path"),
         ("ipc://events.sock", "needs an absolute path"),
         ("ipc://*", "needs an absolute path"),
         ("ipc://@events", "needs an absolute path"),
         ("ipc:///" + 107 * "x", "has 108 bytes, a socket's may have 107"),
         ("ipc:///" + 54 * "é", "has 109 bytes, a socket's may have 107"),
-        ("tcp://127.0.0.1", "does not end in a host and a port from 1 to 65535"),
-        ("tcp://127.0.0.1:", "does not end in a host and a port from 1 to 65535"),
-        ("tcp://127.0.0.1:*", "does not end in a host and a port from 1 to 65535"),
-        ("tcp://127.0.0.1:0", "does not end in a host and a port from 1 to 65535"),
-        ("tcp://127.0.0.1:65536", "does not end in a host and a port from 1 to 65535"),
+        ("tcp://127.0.0.1", "needs a host and a port from 1 to 65535"),
+        ("tcp://127.0.0.1:", "needs a host and a port from 1 to 65535"),
+        ("tcp://127.0.0.1:*", "needs a host and a port from 1 to 65535"),
+        ("tcp://127.0.0.1:0", "needs a host and a port from 1 to 65535"),
+        ("tcp://127.0.0.1:65536", "needs a host and a port from 1 to 65535"),
         ("tcp://*:5555", "not a loopback address"),
         ("tcp://0.0.0.0:5555", "not a loopback address"),
         ("tcp://192.168.1.2:5555", "not a loopback address"),
         ("tcp://[::]:5555", "not a loopback address"),
         ("tcp://localhost.example.org:5555", "not a loopback address"),
-        ("tcp://:5555", "does not end in a host and a port"),
+        ("tcp://:5555", "needs a host and a port"),
     ],
 )
 def test_any_other_address_is_refused(address: str, sentence: str) -> None:
@@ -79,7 +79,7 @@ def test_the_folder_of_a_socket_is_made_for_this_user_alone(runtime: Path) -> No
 @pytest.mark.parametrize("mode", [0o720, 0o702, 0o777, 0o1777])
 def test_a_folder_that_others_can_write_to_is_refused(runtime: Path, mode: int) -> None:
     runtime.chmod(mode)
-    with pytest.raises(AddressError, match="can be written by other users"):
+    with pytest.raises(AddressError, match="other users can write to the folder"):
         IpcGuard(runtime / "events.sock")
 
 
@@ -94,14 +94,14 @@ def test_a_folder_of_another_user_is_refused(runtime: Path) -> None:
 
 def test_a_folder_that_cannot_be_made_is_refused(runtime: Path) -> None:
     (runtime / "file").touch()
-    with pytest.raises(AddressError, match=r"cannot make the folder .*: Not a directory"):
+    with pytest.raises(AddressError, match=r"cannot create the folder .*: Not a directory"):
         IpcGuard(runtime / "file" / "kwsd" / "events.sock")
 
 
 def test_a_path_is_one_publisher_s_until_it_is_released(runtime: Path) -> None:
     path = runtime / "events.sock"
     first = IpcGuard(path)
-    with pytest.raises(AddressError, match="another kwsd holds"):
+    with pytest.raises(AddressError, match="another kwsd uses"):
         IpcGuard(path)
     first.release()
     IpcGuard(path).release()
@@ -123,7 +123,7 @@ def test_what_is_no_socket_is_never_removed(runtime: Path) -> None:
     folder = runtime / "folder"
     folder.mkdir()
     for path in (diary, folder):
-        with pytest.raises(AddressError, match="a file or folder of another kind"):
+        with pytest.raises(AddressError, match="another kind of file"):
             IpcGuard(path)
     assert diary.read_text() == "dear diary"
     assert folder.is_dir()

@@ -69,8 +69,8 @@ def test_a_threshold_that_is_set_holds_at_once_and_the_others_stay(running: Runn
     ("thresholds", "sentence"),
     [
         ({"hello": 0.5}, "model default has no keyword 'hello': its keywords are "),
-        ({"yes": 0}, "this is no request: Expected `float` > 0.0"),
-        ({"yes": 1.5}, "this is no request: Expected `float` <= 1.0"),
+        ({"yes": 0}, "this is not a valid request: Expected `float` > 0.0"),
+        ({"yes": 1.5}, "this is not a valid request: Expected `float` <= 1.0"),
     ],
 )
 def test_a_threshold_that_cannot_be_is_refused_and_all_stay(
@@ -136,7 +136,7 @@ def test_a_second_daemon_cannot_take_the_control_socket(running: Running, progra
     command = [program, "run", "--device", "-", "--address", f"ipc://{runtime}/other.sock"]
     ended = subprocess.run(command, input=b"", capture_output=True, check=False)
     assert ended.returncode == 73
-    assert f"another kwsd holds {running.control}".encode() in ended.stderr
+    assert f"another kwsd uses {running.control}".encode() in ended.stderr
 
 
 def test_without_a_daemon_the_commands_say_so_at_once(program: str, runtime: Path) -> None:
@@ -236,7 +236,7 @@ def test_a_refusal_is_one_sentence(exchange: Exchange) -> None:
 def test_what_is_no_request_is_answered_with_an_error(exchange: Exchange, body: bytes) -> None:
     done = len(exchange.commands)
     with closing(exchange.send(b"", body)) as client:
-        assert exchange.answer(client).error.startswith("this is no request")
+        assert exchange.answer(client).error.startswith("this is not a valid request")
     assert len(exchange.commands) == done
 
 

@@ -92,7 +92,7 @@ def test_an_event_without_one_of_its_fields_is_refused_by_code_and_schema_alike(
 
 @pytest.mark.parametrize("body", [b"", b"{", b"null", b"[]", b'{"type": "weather"}', b'{"type": "\xff"}'])
 def test_what_is_no_event_is_refused_in_one_sentence(body: bytes) -> None:
-    with pytest.raises(EventError, match=r"what arrived is no event of version 1: .") as refused:
+    with pytest.raises(EventError, match=r"the message is not an event of version 1: .") as refused:
         events.decode_event(body)
     assert "\n" not in str(refused.value)
 

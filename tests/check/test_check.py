@@ -148,7 +148,7 @@ def test_a_daemon_that_holds_the_address_but_does_not_answer_is_a_fault(kwsd: Co
         kwsd.start("run", "--device", "-", "--address", address, "--control", f"ipc://{runtime}/other/control.sock")
         assert subscription.receive(timeout_s=60)
         found = checked(kwsd, "--device", "-", code=73)
-    assert found["events"]["text"].startswith(f"another kwsd holds {address}")
+    assert found["events"]["text"].startswith(f"another kwsd uses {address}")
 
 
 # The service

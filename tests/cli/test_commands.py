@@ -341,7 +341,7 @@ def test_an_address_that_cannot_be_bound_is_refused(kwsd: Command, address: str)
     with Publisher(address):
         done = kwsd.run("run", "--device", "-", "--address", address)
     assert sentence(done, 73) == (
-        f"another kwsd holds {address}: stop it, or give this one other addresses (--address, --control)"
+        f"another kwsd uses {address}: stop it, or choose other addresses with --address and --control"
     )
     done = kwsd.run("run", "--device", "-", "--address", f"ipc:///{107 * 'x'}")
     assert sentence(done, 73).endswith("has 108 bytes, a socket's may have 107")
@@ -509,14 +509,14 @@ def test_a_subscriber_whose_reader_has_gone_ends_quietly(kwsd: Command, publishe
 @pytest.mark.parametrize(
     ("command", "address", "reason"),
     [
-        ("listen", "nowhere", "event address 'nowhere' begins neither with ipc:// nor with tcp://"),
-        ("act", "nowhere", "event address 'nowhere' begins neither with ipc:// nor with tcp://"),
+        ("listen", "nowhere", "event address 'nowhere' must begin with ipc:// or tcp://"),
+        ("act", "nowhere", "event address 'nowhere' must begin with ipc:// or tcp://"),
         (
             "listen",
             "tcp://host:99999",
-            "event address tcp://host:99999 does not end in a host and a port from 1 to 65535",
+            "event address tcp://host:99999 needs a host and a port from 1 to 65535",
         ),
-        ("status", "nowhere", "control address 'nowhere' does not begin with ipc://: a daemon is steered locally only"),
+        ("status", "nowhere", "control address 'nowhere' must begin with ipc://: only local programs control a daemon"),
     ],
 )
 def test_an_address_that_is_none_is_refused_with_one_code(
@@ -537,5 +537,5 @@ def test_an_event_of_another_version_is_said_in_one_sentence(kwsd: Command, runt
         later.send_multipart([b"kwsd.keyword.go", encode_event(keyword_event("go")).replace(b'"v":1', b'"v":2')])
         _, stderr = process.communicate()
     assert process.returncode == 76
-    assert stderr.startswith(f"waiting for kwsd at {address}\nkwsd: what arrived is no event of version 1: ")
+    assert stderr.startswith(f"waiting for kwsd at {address}\nkwsd: the message is not an event of version 1: ")
     assert stderr.count("\n") == 2

@@ -75,7 +75,7 @@ def test_a_daemon_that_finds_no_room_for_its_sockets_says_so(
 @pytest.mark.parametrize("files", [0, 1, 2, 3])
 def test_keys_that_find_no_room_are_not_half_made(kwsd: Command, disk: Path, files: int) -> None:
     code, lines = run(kwsd, on_full_disk(disk, files, kwsd.program, "keys", "new", disk, "--client", "laptop"))
-    assert lines[0].startswith(f"kwsd: cannot make the keys in {disk}: No space left on device")
+    assert lines[0].startswith(f"kwsd: cannot create the keys in {disk}: No space left on device")
     assert (code, lines[1:]) == (74, ["ballast"])
 
 

@@ -368,7 +368,7 @@ def test_a_daemon_of_its_own_that_cannot_listen_says_why(kwsd: Command, runtime:
     ("arguments", "columns", "code", "sentence"),
     [
         ([], 100, 69, "no kwsd is running at ipc://"),
-        (["--connect", "nowhere"], 100, 73, "event address 'nowhere' begins neither with"),
+        (["--connect", "nowhere"], 100, 73, "event address 'nowhere' must begin with"),
         (["--connect", "tcp://127.0.0.1:5555"], 100, 2, "tcp://127.0.0.1:5555 tells no scores or levels"),
         (["--device", "-"], 100, 2, "kwsd monitor cannot listen to standard input"),
         (["--device", "default", "--connect", "ipc:///x"], 100, 2, "say either --device"),
