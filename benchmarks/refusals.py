@@ -129,7 +129,7 @@ REFUSALS = (
         "no runtime folder",
         folder_missing,
         73,
-        "bus/test_address.py::test_without_a_runtime_folder_root_has_another_and_a_user_is_told",
+        "bus/test_address.py::test_without_a_runtime_folder_root_has_another_and_a_user_gets_an_error",
     ),
     Refusal(
         "a folder of another user",
@@ -190,7 +190,7 @@ def main(runs: Annotated[int, typer.Option(min=1, help="Of each.")] = 5) -> None
     stays = "refused in one line of the log, the old one stays"
     test = "daemon/test_reload.py::test_a_bad_configuration_is_refused_in_one_line_and_the_old_one_stays"
     _row("a bad configuration at a reload", stays, reload_refused, test, runs)
-    test = "bus/test_publisher.py::test_the_socket_of_a_killed_daemon_is_in_nobody_s_way"
+    test = "bus/test_publisher.py::test_the_socket_of_a_killed_daemon_does_not_prevent_a_start"
     _row("the socket of a daemon that was killed", "removed; listens", restarted, test, runs)
 
 

@@ -1,4 +1,4 @@
-"""Go and stop for the music: playerctl steers whatever player is running. Needs: pip install kwsd, playerctl."""
+"""Controls the running media player by voice, through playerctl. Needs kwsd (pip install kwsd) and playerctl."""
 
 import subprocess
 

@@ -1,4 +1,4 @@
-// Left and right for slides: the cursor keys of whatever window has them. Needs: npm install zeromq, xdotool.
+// Turns slides by voice: sends the cursor keys to the active window. Needs zeromq (npm install zeromq) and xdotool.
 import { spawnSync } from "node:child_process"
 import { Subscriber } from "zeromq"
 

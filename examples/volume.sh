@@ -1,5 +1,5 @@
 #!/bin/sh
-# Up and down for the volume, by PipeWire's wpctl. Needs: kwsd, wpctl.
+# Changes the volume by voice, through PipeWire's wpctl. Needs kwsd and wpctl.
 kwsd listen --keyword up --keyword down | while read -r time keyword score; do
     echo "$time $keyword ($score)"
     case $keyword in

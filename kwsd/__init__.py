@@ -1,7 +1,9 @@
 """kwsd: a streaming keyword-spotting daemon.
 
-The names here are the whole Python interface: `load_model` and `Spotter` for programs with audio of their own,
-`subscribe` for programs that listen to a running daemon.
+Only the eight names in ``__all__`` are a stable interface. All other modules and names may change in any version.
+
+Use `load_model` and `Spotter` to detect keywords in audio that your program provides. Use `subscribe` to receive the
+events of a running daemon.
 """
 
 from importlib import import_module
@@ -33,7 +35,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    # On demand, so that `kwsd --help` need not load numpy and ZeroMQ.
+    # Imported on demand, because `kwsd --help` must not load numpy and ZeroMQ.
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"kwsd.{_HOMES[name]}"), name)

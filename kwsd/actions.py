@@ -1,4 +1,4 @@
-"""Actions: commands that are run when keywords are spoken, each in a process of its own."""
+"""Runs the user's commands when keywords are detected, each in a separate process."""
 
 import os
 import signal
@@ -15,17 +15,23 @@ from kwsd.config.schema import ANY_KEYWORD, EVENT_FIELDS, PLACEHOLDER, ActionCon
 from kwsd.log import print_error
 
 GRACE_S = 1.0
-"""Seconds that a command has to end after SIGTERM, before SIGKILL."""
+"""Seconds between SIGTERM and SIGKILL, in which a command can end by itself."""
 
 
 class ActionRun:
-    """A command for one event, started and attended to by a thread of its own: a Ctrl+C cannot come in between.
+    """One execution of a command for an event.
+
+    A separate thread starts the command and waits for it. Python raises KeyboardInterrupt only in the main thread, so
+    Ctrl+C cannot interrupt this work.
 
     Parameters
     ----------
     event : KeywordEvent
-    action : Action
+        The event that triggers the command.
+    action : ActionConfig
+        The command.
     started_s : float
+        Time of the event on the clock of the caller.
     """
 
     def __init__(self, event: KeywordEvent, action: ActionConfig, started_s: float) -> None:
@@ -35,11 +41,11 @@ class ActionRun:
         self._lock = Lock()
         self._stopped = False
         self._process: subprocess.Popen[bytes] | None = None
-        self._thread = Thread(target=self._attend, name=f"kwsd-action-{event.keyword}", daemon=True)
+        self._thread = Thread(target=self._execute, name=f"kwsd-action-{event.keyword}", daemon=True)
 
     @property
     def running(self) -> bool:
-        """Whether the command has been started and is not done."""
+        """Whether the command has started and has not ended."""
         return self._thread.is_alive()
 
     def start(self) -> None:
@@ -47,18 +53,18 @@ class ActionRun:
         self._thread.start()
 
     def wait(self) -> None:
-        """Wait until the command is done."""
+        """Wait until the command ends."""
         if self.running:
             self._thread.join()
 
     def stop(self) -> None:
-        """End the command, or keep it from being started."""
+        """Stop the command. If it has not started yet, it will not start."""
         with self._lock:
             self._stopped = True
             if self._process and self._process.poll() is None:
                 _end_process_group(self._process)
 
-    def _attend(self) -> None:
+    def _execute(self) -> None:
         with self._lock:
             if self._stopped:
                 return
@@ -69,17 +75,18 @@ class ActionRun:
             code = self._process.wait(self._action.timeout_s)
         except subprocess.TimeoutExpired:
             _end_process_group(self._process)
-            _report(self._event, f"ended, as it was not done after {self._action.timeout_s:g} s")
+            _report(self._event, f"stopped because it still ran after {self._action.timeout_s:g} s")
             return
         if code and not self._stopped:
-            _report(self._event, f"failed with exit code {code}" if code > 0 else f"ended by signal {-code}")
+            _report(self._event, f"failed with exit code {code}" if code > 0 else f"was ended by signal {-code}")
 
 
 class ActionRunner:
-    """Runs commands. One that fails, hangs or is not there is said on standard error, and nothing waits for it.
+    """Runs the commands for keyword events.
 
-    Of each keyword at most one command runs at a time. Leaving the context waits for those that run, and ends them
-    when it is left by an exception such as Ctrl+C.
+    At most one command per keyword runs at a time. If a command is missing, fails or hangs, one line on standard error
+    reports it, and other commands run as usual. The end of the ``with`` block waits for running commands. An exception
+    such as Ctrl+C stops them.
 
     Parameters
     ----------
@@ -89,7 +96,7 @@ class ActionRunner:
     Raises
     ------
     ValueError
-        An action could never be run; see `kwsd.config.schema.ActionConfig.split_command`.
+        A command is invalid; see `kwsd.config.schema.ActionConfig.split_command`.
     """
 
     def __init__(self, actions: Mapping[str, ActionConfig]) -> None:
@@ -113,30 +120,31 @@ class ActionRunner:
         self._wait()
 
     def __contains__(self, keyword: str) -> bool:
-        """Whether there is an action for a keyword."""
+        """Whether a keyword has an action."""
         return keyword in self._actions or ANY_KEYWORD in self._actions
 
     def unknown_keywords(self, keywords: Iterable[str]) -> set[str]:
-        """Keywords with an action that are not among these."""
+        """The keywords that have an action but are missing from `keywords`."""
         return self._actions.keys() - {ANY_KEYWORD, *keywords}
 
     def run(self, event: KeywordEvent, now_s: float) -> None:
-        """Start the command for an event, if there is one.
+        """Start the command for an event if its keyword has an action.
 
         Parameters
         ----------
         event : KeywordEvent
+            The event of the detected keyword.
         now_s : float
-            Seconds on a clock that only goes forward.
+            Current time on a monotonic clock, in seconds.
         """
         if event.keyword not in self:
             return
         action = self._actions.get(event.keyword) or self._actions[ANY_KEYWORD]
-        before = self._runs.get(event.keyword)
-        if before and now_s - before.started_s < action.interval_s:
-            _report(event, f"left out, as the one before is less than {action.interval_s:g} s ago")
-        elif before and before.running:
-            _report(event, "left out, as the one before still runs")
+        previous = self._runs.get(event.keyword)
+        if previous and now_s - previous.started_s < action.interval_s:
+            _report(event, f"skipped because the previous one started less than {action.interval_s:g} s ago")
+        elif previous and previous.running:
+            _report(event, "skipped because the previous one still runs")
         else:
             self._runs[event.keyword] = ActionRun(event, action, now_s)
             self._runs[event.keyword].start()
@@ -147,30 +155,31 @@ class ActionRunner:
 
 
 def _start_command(event: KeywordEvent, action: ActionConfig) -> subprocess.Popen[bytes] | None:
-    told = {
+    fields = {
         "keyword": event.keyword,
         "score": f"{event.score:.4f}",
         "time": event.time.isoformat().replace("+00:00", "Z"),
         "id": event.id,
         "event": encode_event(event).decode(),
     }
-    words = [PLACEHOLDER.sub(lambda found: told[found[1]], word) for word in action.split_command()]
-    environment = {ENVIRONMENT_PREFIX + field.upper(): told[field] for field in EVENT_FIELDS}
+    words = [PLACEHOLDER.sub(lambda found: fields[found[1]], word) for word in action.split_command()]
+    environment = {ENVIRONMENT_PREFIX + field.upper(): fields[field] for field in EVENT_FIELDS}
     try:
-        # Standard output is for the events. A group of its own, so that all that it starts can be ended.
+        # `kwsd act` prints events on standard output, so the command writes to standard error. In a new session, the
+        # command is the leader of a process group, which `_end_process_group` can stop as a whole.
         return subprocess.Popen(
             words, env=os.environ | environment, stdin=subprocess.DEVNULL, stdout=2, start_new_session=True
         )
     except OSError as error:
         _report(event, f"cannot run {words[0]}: {error.strerror}")
     except ValueError:
-        # Such as a zero byte in the keyword: who publishes it is no kwsd.
+        # For example, the keyword contains a zero byte. A real kwsd does not publish this.
         _report(event, f"cannot run {words[0]}: the event is malformed")
     return None
 
 
 def _end_process_group(process: subprocess.Popen[bytes]) -> None:
-    """End a process and all that it started, politely at first."""
+    """Stop a process and all processes that it started: first SIGTERM, then SIGKILL."""
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGTERM)
         with suppress(subprocess.TimeoutExpired):
@@ -179,5 +188,5 @@ def _end_process_group(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _report(event: KeywordEvent, what: str) -> None:
-    print_error(f"action for {event.keyword}: {what}")
+def _report(event: KeywordEvent, problem: str) -> None:
+    print_error(f"action for {event.keyword}: {problem}")

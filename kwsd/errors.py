@@ -1,23 +1,23 @@
-"""Every error that kwsd reports on purpose, each with the exit code of the command that ends with it.
+"""All errors that kwsd reports to the user. Each class has the exit code of a command that ends with it.
 
 ::
 
-    KwsdError                 70  a fault of kwsd itself (EX_SOFTWARE)
-    ├── UsageError             2  the command line asks for something that cannot be
-    ├── AudioDataError        65  a file or pipe that is no usable audio (EX_DATAERR)
-    ├── ModelError            66  a model that is missing or must not be used (EX_NOINPUT)
-    ├── AudioUnavailableError 69  no PortAudio, no device, or not the one asked for (EX_UNAVAILABLE)
-    ├── ControlError          69  a daemon that is not there, or refuses what it is asked (EX_UNAVAILABLE)
-    ├── ServiceError          69  systemd is not there, or refuses what it is asked (EX_UNAVAILABLE)
-    ├── AddressError          73  an address that is none, or cannot be bound (EX_CANTCREAT)
-    ├── OutputError           74  a file or folder that cannot be written (EX_IOERR)
-    ├── AudioLostError        75  a device that went away; starting again may help (EX_TEMPFAIL)
-    ├── NoEventError          75  no event arrived in the time allowed (EX_TEMPFAIL)
-    ├── EventError            76  what arrived is no event of this version (EX_PROTOCOL)
-    └── ConfigError           78  a configuration that does not say what it means (EX_CONFIG)
+    KwsdError                 70  internal error of kwsd (EX_SOFTWARE)
+    ├── UsageError             2  wrong or contradictory options or arguments
+    ├── AudioDataError        65  file or pipe without usable audio (EX_DATAERR)
+    ├── ModelError            66  missing or unusable model (EX_NOINPUT)
+    ├── AudioUnavailableError 69  PortAudio or the audio device is not available (EX_UNAVAILABLE)
+    ├── ControlError          69  daemon does not run or rejects the request (EX_UNAVAILABLE)
+    ├── ServiceError          69  systemd does not run or rejects the request (EX_UNAVAILABLE)
+    ├── AddressError          73  invalid address, or address in use (EX_CANTCREAT)
+    ├── OutputError           74  file or folder that cannot be written, or another I/O error (EX_IOERR)
+    ├── AudioLostError        75  audio device disappeared; a restart may help (EX_TEMPFAIL)
+    ├── NoEventError          75  no event arrived in the allowed time (EX_TEMPFAIL)
+    ├── EventError            76  message is not an event of this version (EX_PROTOCOL)
+    └── ConfigError           78  invalid configuration (EX_CONFIG)
 
-From 65 on the numbers are those of ``sysexits.h``, which systemd and shells know by name. Ctrl+C ends a command that is
-not a daemon with 130.
+Codes from 65 are those of ``sysexits.h``; systemd prints their names. Ctrl+C ends a command with code 130, and the
+daemon with 0.
 """
 
 from typing import ClassVar
@@ -29,7 +29,7 @@ def replace_unprintable(text: str) -> str:
 
 
 class KwsdError(Exception):
-    """An error whose message is one sentence for the person at the terminal."""
+    """An error whose message is one sentence for the user."""
 
     exit_code: ClassVar[int] = 70
 
@@ -39,72 +39,72 @@ class KwsdError(Exception):
 
 
 class UsageError(KwsdError):
-    """The command line asks for something that cannot be."""
+    """The command line contains wrong or contradictory options or arguments."""
 
     exit_code = 2
 
 
 class AudioDataError(KwsdError):
-    """A file or pipe that is no usable audio."""
+    """A file or pipe does not contain usable audio."""
 
     exit_code = 65
 
 
 class ModelError(KwsdError):
-    """A model that is missing, damaged or made for another front end."""
+    """The model is missing, damaged or made for another front end."""
 
     exit_code = 66
 
 
 class AudioUnavailableError(KwsdError):
-    """No PortAudio, no device, or not the one asked for."""
+    """PortAudio is missing, or the audio device is not available."""
 
     exit_code = 69
 
 
 class ControlError(KwsdError):
-    """A daemon that is not there, or refuses what it is asked."""
+    """The daemon does not run, or it rejects the request."""
 
     exit_code = 69
 
 
 class ServiceError(KwsdError):
-    """There is no systemd, or it refuses what it is asked."""
+    """Systemd does not run, or it rejects the request."""
 
     exit_code = 69
 
 
 class AddressError(KwsdError):
-    """An address that is none, or cannot be bound."""
+    """The address is invalid, or another program uses it."""
 
     exit_code = 73
 
 
 class OutputError(KwsdError):
-    """A file or folder that cannot be written."""
+    """A file or folder cannot be written, or another I/O error occurred."""
 
     exit_code = 74
 
 
 class AudioLostError(KwsdError):
-    """A device that was listening and went away."""
+    """The audio device disappeared."""
 
     exit_code = 75
 
 
 class NoEventError(KwsdError):
-    """No event arrived in the time allowed."""
+    """No event arrived in the allowed time."""
 
     exit_code = 75
 
 
 class EventError(KwsdError):
-    """What arrived is no event of this version."""
+    """A message is not an event of this version."""
 
     exit_code = 76
 
 
 class ConfigError(KwsdError):
-    """A configuration that does not say what it means."""
+    """The configuration is invalid."""
 
     exit_code = 78

@@ -1,22 +1,23 @@
-"""Files that are written as a whole or not at all."""
+"""Writes files atomically: a reader sees the old content or the new content, never a part."""
 
 import shutil
 from pathlib import Path
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Write a file as a whole: where there is no room for it, the old one stays.
+    """Replace the content of a file atomically. If the write fails, the old content stays.
 
     Parameters
     ----------
     path : Path
-        A link is followed; the new file has the mode of the old one.
+        The file to replace or create. A symbolic link stays, and its target is replaced. The mode stays too.
     content : bytes
+        The new content.
 
     Raises
     ------
     OSError
-        It cannot be written.
+        The file cannot be written.
     """
     path = path.resolve()
     fresh = path.with_name(f".{path.name}.new")

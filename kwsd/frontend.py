@@ -1,7 +1,7 @@
-"""The front end: the one place where audio becomes a spectrogram, in training and in the daemon alike.
+"""The front end: converts audio to a spectrogram. Training and the daemon both use this module.
 
-It is the transform of TensorFlow's "Simple audio recognition" tutorial,
-``abs(tf.signal.stft(x, frame_length=255, frame_step=128))``, in numpy.
+It computes the transform of TensorFlow's "Simple audio recognition" tutorial with numpy:
+``abs(tf.signal.stft(x, frame_length=255, frame_step=128))``.
 """
 
 import numpy as np
@@ -17,8 +17,8 @@ FFT_LENGTH = 256  # the next power of two, TensorFlow's default
 FRAMES = 1 + (WINDOW_SAMPLES - FRAME_LENGTH) // FRAME_STEP  # 124
 BINS = FFT_LENGTH // 2 + 1  # 129, 0 Hz to 8 kHz in steps of 62.5 Hz
 
-# TensorFlow makes a Hann window periodic only when its length is even: for 255 it is the symmetric one
-# (tensorflow/python/ops/signal/window_ops.py, _raised_cosine_window), with period 254.
+# TensorFlow's Hann window is periodic only for an even length. For 255 it is symmetric, with period 254
+# (tensorflow/python/ops/signal/window_ops.py, _raised_cosine_window).
 HANN: Float32 = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FRAME_LENGTH) / (FRAME_LENGTH - 1))).astype(np.float32)
 
 
@@ -28,21 +28,22 @@ def spectrogram(samples: Float32) -> Float32:
     Parameters
     ----------
     samples : ndarray, shape (..., n), float32 in [-1, 1], 16 kHz mono
-        n of at least `FRAME_LENGTH`. Samples after the last whole frame are not used.
+        Audio of at least `FRAME_LENGTH` samples. Samples after the last whole frame are ignored.
 
     Returns
     -------
     ndarray, shape (..., 1 + (n - 255) // 128, 129), float32
-        For a window of 16,000 samples: (..., 124, 129).
+        The magnitudes. For a window of 16,000 samples the shape is (..., 124, 129).
 
     Raises
     ------
     ValueError
-        n is too small.
+        n is smaller than `FRAME_LENGTH`.
 
     Notes
     -----
-    Equal to TensorFlow's ``abs(tf.signal.stft(samples, frame_length=255, frame_step=128))`` to float32 rounding.
+    The result equals TensorFlow's ``abs(tf.signal.stft(samples, frame_length=255, frame_step=128))`` except for float32
+    rounding.
     """
     *others, length = samples.shape
     if length < FRAME_LENGTH:
@@ -50,7 +51,7 @@ def spectrogram(samples: Float32) -> Float32:
     samples = np.ascontiguousarray(samples)
     shape = (*others, 1 + (length - FRAME_LENGTH) // FRAME_STEP, FRAME_LENGTH)
     strides = (*samples.strides[:-1], FRAME_STEP * samples.itemsize, samples.itemsize)
-    # A view, as numpy's sliding_window_view would give it; but that takes as long as the FFT of a hop.
+    # The same view as from numpy's sliding_window_view, which takes as long as the FFT of a hop.
     frames = np.ndarray(shape, samples.dtype, samples, strides=strides)
     magnitude: Float32 = np.abs(np.fft.rfft(frames * HANN, FFT_LENGTH))
     return magnitude

@@ -1,4 +1,4 @@
-"""The service: kwsd's systemd unit in a user's session, installed and removed as the documentation describes."""
+"""Installs, removes and inspects kwsd's systemd unit in the user's session."""
 
 import subprocess
 import sys
@@ -15,47 +15,47 @@ UNIT_NAME = "kwsd.service"
 
 
 def install_service() -> Path:
-    """Install the unit, or renew it; start it now and at every login.
+    """Install or update the unit, start it now, and let it start at every login.
 
     Returns
     -------
     Path
-        Of the unit.
+        The file of the unit.
 
     Raises
     ------
     OutputError
-        The unit cannot be written.
+        The file cannot be written.
     ServiceError
-        There is no systemd, or it cannot start the unit.
+        Systemd does not run or cannot start the unit.
     """
     path = unit_path()
-    # A unit that is left behind without a manager to run it would start at some later login, unasked.
+    # Without a running systemd, a unit left behind would start unexpectedly at a later login. This call raises then.
     run_systemctl("show-environment")
     with _file_errors("write", path):
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, format_unit(Path(sys.executable).with_name("kwsd")).encode())
     run_systemctl("daemon-reload")
     run_systemctl("enable", UNIT_NAME)
-    # A daemon that runs already is an older one, perhaps of another version.
+    # A daemon that already runs may be an older version.
     run_systemctl("restart", UNIT_NAME)
     return path
 
 
 def uninstall_service() -> Path:
-    """Stop the unit and remove it; a unit that is not there is no error.
+    """Stop and remove the unit. If it is not installed, nothing happens.
 
     Returns
     -------
     Path
-        Where the unit was.
+        The file of the unit, which no longer exists.
 
     Raises
     ------
     OutputError
-        The unit cannot be removed.
+        The file cannot be removed.
     ServiceError
-        There is no systemd, or it cannot stop the unit.
+        Systemd does not run or cannot stop the unit.
     """
     path = unit_path()
     if path.exists():
@@ -67,17 +67,17 @@ def uninstall_service() -> Path:
 
 
 def unit_path() -> Path:
-    """Where a user's own units are (systemd.unit(5))."""
+    """The file of the unit, in the folder of the user's own units (systemd.unit(5))."""
     return platformdirs.user_config_path("systemd") / "user" / UNIT_NAME
 
 
 def format_unit(program: Path) -> str:
-    """The bundled unit, for a kwsd that is installed at `program`."""
+    """The text of the unit for a kwsd whose executable is `program`."""
     package = Path(__file__).parent
-    # In a source tree the units lie beside the package; in an installation, inside it.
-    shelves = [package.parent / "systemd", package / "systemd"]
-    text = next(shelf / UNIT_NAME for shelf in shelves if (shelf / UNIT_NAME).exists()).read_text("utf-8")
-    # A percent sign begins a specifier, and quotes keep spaces together (systemd.service(5), "Command lines").
+    # In a source tree the units are beside the package. In an installation they are inside it.
+    candidates = [package.parent / "systemd" / UNIT_NAME, package / "systemd" / UNIT_NAME]
+    text = next(path for path in candidates if path.exists()).read_text("utf-8")
+    # In a unit, % starts a specifier, and quotation marks protect spaces (systemd.service(5), "Command lines").
     for path in (program.with_name("kwsd-daemon"), program):
         quoted = f'"{path}"'.replace("%", "%%")
         text = text.replace(f"%h/.local/bin/{path.name}", quoted)
@@ -85,12 +85,12 @@ def format_unit(program: Path) -> str:
 
 
 def read_unit_properties() -> dict[str, str]:
-    """What the service manager knows of the unit (systemctl(1), "show").
+    """Read properties of the unit, such as ``ActiveState`` (systemctl(1), "show").
 
     Raises
     ------
     ServiceError
-        There is no service manager.
+        Systemd does not run.
     """
     names = "LoadState,UnitFileState,ActiveState,SubState,ExecMainStatus"
     lines = run_systemctl("show", f"--property={names}", UNIT_NAME).splitlines()
@@ -98,18 +98,18 @@ def read_unit_properties() -> dict[str, str]:
 
 
 def run_systemctl(*arguments: str) -> str:
-    """Let the user's service manager do something; gives what it prints.
+    """Run ``systemctl --user`` and return its output.
 
     Raises
     ------
     ServiceError
-        There is none, or it refuses.
+        Systemd does not run, or the command fails.
     """
     command = ["systemctl", "--user", *arguments]
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError:
-        raise ServiceError("there is no systemctl: this machine does not run systemd") from None
+        raise ServiceError("systemctl is not installed: this machine does not use systemd") from None
     if done.returncode:
         reason = " ".join(done.stderr.split()) or f"exit code {done.returncode}"
         raise ServiceError(f"{' '.join(command)}: {reason}")

@@ -1,9 +1,9 @@
-"""Make kwsd/demo/: real words in running noise, from a Speech Commands folder.
+"""Makes the recording in kwsd/demo/ from a Speech Commands folder: real words in the noise of running water.
 
 usage: make_demo.py SPEECH_COMMANDS_FOLDER
 
-The clips are drawn from validation speakers, which no shipped model was trained on, with a seed for which the default
-model hears every word.
+The words come from validation speakers; no shipped model was trained on them. With the chosen random seed, the default
+model detects every keyword.
 """
 
 import csv
@@ -22,8 +22,8 @@ CLIP_RMS = 0.05
 DEMO = Path(__file__).parent.parent / "kwsd" / "demo"
 
 
-def clip(folder: Path, word: str, rng: random.Random) -> np.ndarray:
-    """A validation clip of a word, shape (n,), scaled to a common loudness."""
+def read_random_clip(folder: Path, word: str, rng: random.Random) -> np.ndarray:
+    """A random validation clip of a word, shape (n,), scaled to the common level."""
     names = (folder / "validation_list.txt").read_text().split()
     chosen = folder / rng.choice(sorted(name for name in names if name.startswith(f"{word}/")))
     found = chosen if chosen.exists() else chosen.with_suffix(".flac")
@@ -32,7 +32,7 @@ def clip(folder: Path, word: str, rng: random.Random) -> np.ndarray:
 
 
 def main() -> None:
-    """Write demo.flac and demo.csv."""
+    """Write the recording, demo.flac, and the position of each word, demo.csv."""
     folder, rng = Path(sys.argv[1]), random.Random(3)
     length = int((len(WORDS) * SPACING_S + 1) * RATE)
     noise, _ = soundfile.read(
@@ -42,7 +42,7 @@ def main() -> None:
     rows = []
     for position, word in enumerate(WORDS):
         start = int((1 + position * SPACING_S) * RATE)
-        samples = clip(folder, word, rng)
+        samples = read_random_clip(folder, word, rng)
         mixed[start : start + len(samples)] += samples
         rows.append((word, start / RATE, (start + len(samples)) / RATE))
     soundfile.write(DEMO / "demo.flac", mixed, RATE, subtype="PCM_16")

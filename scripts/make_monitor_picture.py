@@ -1,4 +1,4 @@
-"""Draws docs/monitor.svg: what `kwsd monitor` shows of the bundled recording after a while, by a real daemon.
+"""Draws docs/monitor.svg: the screen of `kwsd monitor` while a real daemon processes the bundled recording.
 
 Usage: .venv/bin/python scripts/make_monitor_picture.py
 """
@@ -22,15 +22,15 @@ from kwsd.monitor.view import View
 PICTURE = Path(__file__).parent.parent / "docs" / "monitor.svg"
 WIDTH, HEIGHT = 100, 30
 KEYWORDS = 8
-"""Keywords that have been heard when the picture is taken, while the last one is still in the window."""
+"""Number of detected keywords when the picture is taken. The last one is still in the window at this moment."""
 
-# Without rich's links to a font on the network: whoever looks at the picture asks nobody for it.
+# Rich adds links to a font on the network. Without them, a browser that shows the picture contacts no other server.
 FORMAT = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
 
 
-def watch(view: View) -> None:
-    """Let a daemon hear the recording, until there is something to see."""
-    os.chdir(FOLDER)  # so that the picture tells no path of the machine
+def fill_view(view: View) -> None:
+    """Run a daemon on the recording until it has detected enough keywords."""
+    os.chdir(FOLDER)  # so that the picture does not contain a path of this machine
     with (
         run_child_daemon("file:demo.flac", configured=True) as daemon,
         Subscription(daemon.address, monitor=True) as events,
@@ -42,7 +42,7 @@ def watch(view: View) -> None:
 def main() -> None:
     """Draw the picture."""
     view = View()
-    watch(view)
+    fill_view(view)
     view.selected = view.words.index(view.keywords[0].keyword)
     console = Console(
         record=True, width=WIDTH, height=HEIGHT, file=StringIO(), force_terminal=True, color_system="truecolor"

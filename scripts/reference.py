@@ -1,7 +1,8 @@
-"""Writes what is made from the code itself, so that nothing is described twice.
+"""Writes the pages that are generated from the code, so that nothing is described twice.
 
-Man pages and shell completions under share/, docs/config.md and docs/exit-codes.md. The tests compare: run this after
-every change of a command, an option, a configuration key or an exit code.
+It writes docs/config.md, docs/exit-codes.md, docs/events.schema.json, and under share/ the man pages and shell
+completions. Tests compare them with the code. Run the script after each change of a command, an option, a
+configuration key, an exit code or an event.
 """
 
 import json
@@ -17,6 +18,7 @@ from manpage import manpage
 import kwsd
 import kwsd_train.cli
 from kwsd import errors
+from kwsd.bus.events import events_json_schema
 from kwsd.cli.commands import app
 from kwsd.config.load import ENVIRONMENT_PREFIX
 from kwsd.config.schema import EVENT_FIELDS
@@ -30,43 +32,44 @@ COMPLETIONS = {
     "zsh": "zsh/site-functions/_{}",
     "fish": "fish/vendor_completions.d/{}.fish",
 }
-"""Where each shell looks for the completion of a program, under share/."""
+"""Path of the completion of a program for each shell, under share/."""
 
 FLAGS = {"device", "model", "labels", "address", "log_level", "control"}
 OTHER_FLAGS = {"thresholds": "`--threshold WORD=NUMBER`", "clips.folder": "`--save-clips DIR`"}
 
 FILE_ONLY = {"stream", "curve", "actions", "clips"}
-"""Tables that no environment variable can hold."""
+"""Keys that have no environment variable."""
 
 FILES = [
-    ("~/.config/kwsd/config.toml", "Configuration; `kwsd config --default` prints one to begin with."),
-    ("/etc/xdg/kwsd/config.toml", "Configuration for all users, where a user has none."),
-    ("~/.local/share/kwsd/models/", "Models of your own, to be named like those that came with kwsd."),
-    ("$XDG_RUNTIME_DIR/kwsd/", "Sockets of a running daemon: events.sock and control.sock."),
+    ("~/.config/kwsd/config.toml", "Configuration of a user. `kwsd config --default` prints a template."),
+    ("/etc/xdg/kwsd/config.toml", "Configuration for all users without a configuration of their own."),
+    ("~/.local/share/kwsd/models/", "Your own models. The option --model finds them by name."),
+    ("$XDG_RUNTIME_DIR/kwsd/", "Sockets of the running daemon: events.sock and control.sock."),
 ]
 
 EXAMPLES = [
-    ("kwsd run --device 'USB Audio'", "Listen to the microphone with that in its name."),
-    ("kwsd listen --exec 'playerctl {keyword}'", "Run a program for each keyword."),
-    ("arecord -t raw -f S16_LE -r 16000 | kwsd run --device -", "Listen to what another program records."),
+    ("kwsd run --device 'USB Audio'", "Listen to the microphone whose name contains USB Audio."),
+    ("kwsd listen --exec 'playerctl {keyword}'", "Run a program for each detected keyword."),
+    ("arecord -t raw -f S16_LE -r 16000 | kwsd run --device -", "Listen to the output of a recording program."),
     ("kwsd scan --json *.flac", "Find keywords in recordings."),
-    ("kwsd tune --seconds 3600", "Count what would be detected at which thresholds in the next hour."),
-    ("kwsd run --save-clips clips", "Keep the audio of detections and near misses."),
-    ("kwsd review clips --into data", "Listen to it, and sort it for training."),
+    ("kwsd tune --seconds 3600", "Record for an hour, and count the detections at several thresholds."),
+    ("kwsd run --save-clips clips", "Save clips of detections and near misses."),
+    ("kwsd review clips --into data", "Play the clips and sort them into training data."),
 ]
 
 TRAIN_EXAMPLES = [
-    ("kwsd-train download mini", "Fetch the eight words of TensorFlow's tutorial, and print the folder."),
-    ("kwsd-train fit --recipe tutorial --data FOLDER", "Train the tutorial's network, and print the run."),
-    ("kwsd-train export RUN my-model", "Write the model that kwsd run --model my-model takes."),
+    ("kwsd-train download mini", "Download the eight words of TensorFlow's tutorial, and print their folder."),
+    ("kwsd-train fit --recipe tutorial --data FOLDER", "Train the tutorial's network, and print the run folder."),
+    ("kwsd-train export RUN my-model", "Write a model for kwsd run --model my-model."),
 ]
 
 
 def pages() -> dict[Path, str]:
-    """Every generated file, by its path in the repository."""
+    """Path in the repository to content, for every generated file."""
     return {
         Path("docs/config.md"): config_page(),
         Path("docs/exit-codes.md"): exit_codes_page(),
+        Path("docs/events.schema.json"): events_json_schema(),
         Path("share/man/man1/kwsd.1"): manpage(app, kwsd.__version__, _sections()),
         Path("share/man/man1/kwsd-train.1"): manpage(kwsd_train.cli.app, kwsd.__version__, _train_sections()),
         **dict(_completions()),
@@ -75,28 +78,29 @@ def pages() -> dict[Path, str]:
 
 def exit_codes() -> Iterator[tuple[int, str]]:
     """Each exit code with its meanings."""
-    found: dict[int, list[str]] = {0: ["Done, or stopped as asked."]}
+    found: dict[int, list[str]] = {0: ["The command succeeded, or the daemon was stopped by request."]}
     for kind in (errors.KwsdError, *errors.KwsdError.__subclasses__()):
         found.setdefault(kind.exit_code, []).append(str(kind.__doc__))
-    found[errors.KwsdError.exit_code] = ["A fault of kwsd itself."]
-    found[1] = ["The reader of the output has gone."]
+    found[errors.KwsdError.exit_code] = ["Internal error of kwsd."]
+    found[1] = ["The program that reads the output has ended."]
     found[3] = ["`kwsd service status`: the service does not run."]
-    found[INTERRUPT_EXIT_CODE] = ["Ended by Ctrl+C; a daemon ends with 0."]
+    found[INTERRUPT_EXIT_CODE] = ["Ctrl+C ended the command. The daemon ends with 0 instead."]
     for code, meanings in sorted(found.items()):
         yield code, " ".join(meanings)
 
 
 def exit_codes_page() -> str:
-    """The page about exit codes."""
+    """The content of the page about exit codes."""
     names = {getattr(os, name): name for name in dir(os) if name.startswith("EX_")}
     rows = "".join(
         f"| {code} | {names.get(code, '') if code >= os.EX_USAGE else ''} | {text} |\n" for code, text in exit_codes()
     )
-    return f"""<!-- Written by scripts/reference.py from kwsd/errors.py: change that. -->
+    return f"""<!-- Generated by scripts/reference.py from kwsd/errors.py. Change that file instead. -->
 # Exit codes
 
-Of `kwsd` and `kwsd-train`. Each comes with one sentence on standard error. The names are those of `sysexits.h`, which
-systemd prints; `RestartPreventExitStatus=` in the units lists those that a restart cannot help.
+`kwsd` and `kwsd-train` use these exit codes. For each error they print one sentence on standard error. The names are
+those of `sysexits.h`, and systemd prints them. `RestartPreventExitStatus=` in the units lists the errors that a restart
+cannot fix. If an unexpected system error ends a command, `KWSD_LOG_LEVEL=debug` adds the Python traceback.
 
 | code | name | meaning |
 |---|---|---|
@@ -104,7 +108,7 @@ systemd prints; `RestartPreventExitStatus=` in the units lists those that a rest
 
 
 def config_page() -> str:
-    """The page about the configuration."""
+    """The content of the page about the configuration."""
     rows = "".join(_rows(list_settings()))
     example = format_toml(
         {
@@ -114,29 +118,30 @@ def config_page() -> str:
         }
     ).strip()
     variables = ", ".join(f"`{ENVIRONMENT_PREFIX}{field.upper()}`" for field in EVENT_FIELDS)
-    return f"""<!-- Written by scripts/reference.py from kwsd/config.py: change that. -->
+    return f"""<!-- Generated by scripts/reference.py from kwsd/config/schema.py. Change that file instead. -->
 # Configuration
 
-Values come from flags, over environment variables, over a file, over defaults. `kwsd config` prints those in force and
-where each came from; `kwsd config --default` prints a file to begin with, with the meaning of every setting.
+Command-line options override environment variables, which override the configuration file, which overrides the
+defaults. `kwsd config` prints the current values and the origin of each. `kwsd config --default` prints a template with
+the meaning of every setting.
 
-The file is `$XDG_CONFIG_HOME/kwsd/config.toml` (`~/.config/kwsd/config.toml`) or, where there is none,
-`/etc/xdg/kwsd/config.toml`; `--config FILE` or `KWSD_CONFIG=FILE` names another. A key that is not known, or a value of
-the wrong kind, is refused with exit code 78.
+The file is `$XDG_CONFIG_HOME/kwsd/config.toml` (by default `~/.config/kwsd/config.toml`). If it does not exist, kwsd
+reads `/etc/xdg/kwsd/config.toml`. `--config FILE` or `KWSD_CONFIG=FILE` selects another file. An unknown key or a value
+of the wrong type ends the command with exit code 78.
 
-| key | value | default | flag of `kwsd run` | environment | meaning |
+| key | value | default | option of `kwsd run` | environment | meaning |
 |---|---|---|---|---|---|
 {rows}
-Tables of keywords are merged keyword by keyword: a threshold on the command line leaves those of the file for other
-words as they are. In the environment `labels` are `a,b,c` and `thresholds` are `go=0.9,stop=0.8`. Some variables are no
-configuration, because [actions](actions.md) find their event in them:
-{variables}.
+The tables `thresholds`, `actions` and `clips` are merged key by key. For example, a threshold on the command line
+changes only one keyword, and the file still sets the others. In the environment, `labels` has the form `a,b,c`, and
+`thresholds` has the form `go=0.9,stop=0.8`. [Actions](actions.md) receive their event in the following variables, so
+these do not configure kwsd: {variables}.
 
-Of the keys `device` and `stream` the one from the higher place is in force, so `kwsd run --device NAME` listens to that
-device alone; a file that has both listens to the streams.
+A `device` on the command line or in the environment overrides the `stream` tables of the file. If the file sets both,
+kwsd listens to the streams.
 
-`device`, `stream`, `address`, `control`, `curve` and `clips` last as long as the daemon; `kwsd reload` reads the
-rest anew. The actions are read by `kwsd act` when it starts.
+`kwsd reload` applies changes of `model`, `labels`, `log_level` and `thresholds`, and of the keys in the folder
+`curve.clients`. Changes of other settings need a restart of the daemon. `kwsd act` reads `actions` when it starts.
 
 ```toml
 {example}
@@ -158,7 +163,7 @@ def _rows(found: list[Setting], table: str = "") -> Iterator[str]:
 
 
 def _kind(schema: dict) -> str:
-    """What a value may be, in words."""
+    """The type of a setting, in words."""
     if "enum" in schema:
         return "one of " + ", ".join(f"`{value}`" for value in schema["enum"])
     if "anyOf" in schema:
@@ -186,8 +191,8 @@ def _sections() -> dict[str, list[tuple[str, str]]]:
     return {
         "ENVIRONMENT": [
             *variables,
-            ("KWSD_CONFIG", "A configuration file, instead of the usual places."),
-            ("NO_COLOR", "When it is not empty, nothing is printed in colour."),
+            ("KWSD_CONFIG", "The configuration file, instead of the default paths."),
+            ("NO_COLOR", "If it is not empty, the output has no colours."),
         ],
         "FILES": FILES,
         "EXIT STATUS": [(str(code), meaning) for code, meaning in exit_codes()],
@@ -212,7 +217,7 @@ def _completions() -> Iterator[tuple[Path, str]]:
             environment = os.environ | {variable: f"source_{shell}"}
             written = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
             if shell == "zsh":
-                # In a file that zsh loads at the first Tab, registering the function would come too late for that Tab.
+                # zsh loads the file at the first Tab. A registration would take effect only at the second Tab.
                 written = re.sub(r"^compdef (\w+) .*$", r"\1", written, flags=re.MULTILINE)
             yield Path("share") / place.format(program), written.strip() + "\n"
 

@@ -95,7 +95,7 @@ def test_a_command_finds_the_event_in_its_environment(kwsd: Command, daemon: Run
     assert event.time == datetime.datetime.fromisoformat(time)
 
 
-def test_what_a_command_is_told_is_no_configuration_of_a_kwsd_that_it_runs(
+def test_the_event_of_a_command_does_not_configure_a_kwsd_that_it_runs(
     kwsd: Command, daemon: Running, speech: np.ndarray
 ) -> None:
     process = acting(kwsd, daemon, f'[actions]\ngo = "{kwsd.program} config --json"\n')
@@ -103,14 +103,14 @@ def test_what_a_command_is_told_is_no_configuration_of_a_kwsd_that_it_runs(
     assert json.loads(stderr_of(process).readline()).keys() == set(Config.__struct_fields__)
 
 
-def test_commands_that_fail_hang_or_are_missing_are_said_in_a_line_each_and_the_next_one_runs(
+def test_commands_that_fail_hang_or_are_missing_are_reported_and_the_next_one_runs(
     kwsd: Command, daemon: Running, speech: np.ndarray
 ) -> None:
     toml = '[actions]\ngo = {command = "sleep 1000", timeout_s = 0.1}\nstop = "false"\n'
     process = acting(kwsd, daemon, toml)
     daemon.speak(speech)
     assert sorted(stderr_of(process).readline() for _ in range(2)) == [
-        "kwsd: action for go: ended, as it was not done after 0.1 s\n",
+        "kwsd: action for go: stopped because it still ran after 0.1 s\n",
         "kwsd: action for stop: failed with exit code 1\n",
     ]
     other = acting(kwsd, daemon, '[actions]\ngo = "no-such-program"\nstop = "echo runs"\n')
@@ -125,7 +125,7 @@ def test_an_action_for_a_word_that_the_model_does_not_know_is_named(kwsd: Comman
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_what_still_runs_is_ended_with_the_command_that_started_it(
+def test_running_actions_end_with_the_command_that_started_them(
     kwsd: Command, daemon: Running, speech: np.ndarray, number: signal.Signals
 ) -> None:
     pipe = kwsd.home / "pipe"
@@ -158,21 +158,21 @@ def test_a_command_with_an_open_quotation_is_a_usage_error(kwsd: Command) -> Non
 # Starting and ending, by the events alone
 
 
-def test_an_action_is_left_out_until_its_interval_has_passed(capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_action_is_skipped_until_its_interval_has_passed(capfd: pytest.CaptureFixture[str]) -> None:
     actions = ActionRunner({ANY_KEYWORD: ActionConfig("echo {id}", interval_s=2)})
     for word, sequence, now_s in (("go", 1, 100.0), ("go", 2, 101.9), ("stop", 1, 101.9), ("go", 3, 102.0)):
         with actions:
             actions.run(keyword_event(word, sequence), now_s)
     assert capfd.readouterr().err.splitlines() == [
         "run-go-1",
-        "kwsd: action for go: left out, as the one before is less than 2 s ago",
+        "kwsd: action for go: skipped because the previous one started less than 2 s ago",
         # Each keyword has its own interval.
         "run-stop-1",
         "run-go-3",
     ]
 
 
-def test_an_action_is_left_out_while_the_one_before_runs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_an_action_is_skipped_while_the_previous_one_runs(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     with ActionRunner({"go": ActionConfig(f"cat {pipe}"), "stop": ActionConfig("echo at once")}) as actions:
@@ -181,7 +181,7 @@ def test_an_action_is_left_out_while_the_one_before_runs(tmp_path: Path, capfd: 
         actions.run(keyword_event("stop"), 200.0)
         pipe.write_text("done\n")
     lines = capfd.readouterr().err.splitlines()
-    assert lines[0] == "kwsd: action for go: left out, as the one before still runs"
+    assert lines[0] == "kwsd: action for go: skipped because the previous one still runs"
     assert sorted(lines[1:]) == ["at once", "done"]
 
 
@@ -196,7 +196,7 @@ def test_a_command_that_hangs_is_ended_with_all_that_it_started(
     with ActionRunner({"go": action}) as actions:
         actions.run(keyword_event("go"), 0.0)
         assert pipe.read_text() == "started\n"
-    assert capfd.readouterr().err == "kwsd: action for go: ended, as it was not done after 0.5 s\n"
+    assert capfd.readouterr().err == "kwsd: action for go: stopped because it still ran after 0.5 s\n"
 
 
 def test_a_word_is_one_argument_whatever_is_in_it(capfd: pytest.CaptureFixture[str]) -> None:
@@ -205,7 +205,7 @@ def test_a_word_is_one_argument_whatever_is_in_it(capfd: pytest.CaptureFixture[s
     assert capfd.readouterr().err == "<-n $(x) {id}><a b><{nothing}>"
 
 
-def test_a_keyword_that_no_program_can_be_told_is_said(capfd: pytest.CaptureFixture[str]) -> None:
+def test_a_keyword_that_cannot_be_an_argument_is_reported(capfd: pytest.CaptureFixture[str]) -> None:
     with ActionRunner({ANY_KEYWORD: ActionConfig("echo {keyword}")}) as actions:
         actions.run(keyword_event("zero\0byte"), 0.0)
     assert "cannot run echo: the event is malformed" in capfd.readouterr().err
@@ -256,7 +256,7 @@ def home() -> Iterator[HTTPServer]:
 
 
 @pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
-def test_the_http_example_posts_the_event_and_says_a_refusal(
+def test_the_http_example_posts_the_event_and_reports_a_refusal(
     tmp_path: Path, home: HTTPServer, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     actions = documented(tmp_path, "Webhook", "homeassistant.local:8123", f"127.0.0.1:{home.server_port}")

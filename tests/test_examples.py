@@ -49,7 +49,7 @@ def stand_in(folder: Path, name: str) -> Path:
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
-def test_an_example_does_what_its_words_say(kwsd: Command, runtime: Path, name: str) -> None:
+def test_an_example_runs_its_program_for_each_keyword(kwsd: Command, runtime: Path, name: str) -> None:
     command, tool, actions = PROGRAMS[name]
     told = stand_in(runtime, tool)
     # The examples lie where their libraries are, as in a project of one's own.

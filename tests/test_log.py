@@ -18,7 +18,7 @@ def run(kwsd: Command, stderr: int, **environment: str) -> int:
     ).returncode
 
 
-def test_the_journal_is_given_a_priority_a_line(kwsd: Command, runtime: Path) -> None:
+def test_the_journal_gets_a_priority_for_each_line(kwsd: Command, runtime: Path) -> None:
     with (runtime / "journal").open("w+") as journal:
         found = os.fstat(journal.fileno())
         assert run(kwsd, journal.fileno(), JOURNAL_STREAM=f"{found.st_dev}:{found.st_ino}") == 65
@@ -29,7 +29,7 @@ def test_the_journal_is_given_a_priority_a_line(kwsd: Command, runtime: Path) ->
     assert all(line.startswith("<") for line in lines)
 
 
-def test_a_file_is_given_the_time_and_the_level(kwsd: Command, runtime: Path) -> None:
+def test_a_file_gets_the_time_and_the_level(kwsd: Command, runtime: Path) -> None:
     with (runtime / "log").open("w+") as log:
         assert run(kwsd, log.fileno(), JOURNAL_STREAM="1:1") == 65
         log.seek(0)
@@ -38,7 +38,7 @@ def test_a_file_is_given_the_time_and_the_level(kwsd: Command, runtime: Path) ->
     assert lines[-1].startswith("kwsd: standard input ended inside a sample")
 
 
-def test_a_terminal_is_given_colours(kwsd: Command) -> None:
+def test_a_terminal_gets_colours(kwsd: Command) -> None:
     reading, terminal = os.openpty()
     assert run(kwsd, terminal, TERM="xterm-256color", COLUMNS="200", NO_COLOR="") == 65
     os.close(terminal)

@@ -74,7 +74,7 @@ def test_mandoc_finds_no_error_in_a_man_page(page: Path) -> None:
 
 
 @pytest.mark.parametrize("path", COMMANDS)
-def test_every_command_and_option_says_what_it_is(path: str) -> None:
+def test_every_command_and_option_has_a_description(path: str) -> None:
     command, context = COMMANDS[path]
     assert command.help
     assert [term for term, meaning in parameters(command, context) if not re.search("[a-z]{3}", meaning)] == []
@@ -83,7 +83,7 @@ def test_every_command_and_option_says_what_it_is(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", COMMANDS)
-def test_every_command_stands_in_a_hand_written_document(path: str) -> None:
+def test_every_command_is_in_a_hand_written_document(path: str) -> None:
     program, *words = path.split()
     # In a list the program is named once: `kwsd status`, `mute`, `unmute`.
     short = rf"`{' '.join(words)}`"
@@ -91,7 +91,7 @@ def test_every_command_stands_in_a_hand_written_document(path: str) -> None:
     assert any(re.search(rf"\b{path}\b", text) or (program == "kwsd" and short in text) for text in written)
 
 
-def test_every_setting_says_what_it_is() -> None:
+def test_every_setting_has_a_description() -> None:
     page = (ROOT / "docs/config.md").read_text("utf-8")
     for setting in list_settings():
         for each in (setting, *setting.inner):
@@ -99,7 +99,7 @@ def test_every_setting_says_what_it_is() -> None:
             assert f"{each.key}` | " in page
 
 
-def test_every_exit_code_stands_in_the_tree_of_errors_with_what_it_means() -> None:
+def test_every_exit_code_is_in_the_tree_of_errors_with_its_meaning() -> None:
     tree = errors.__doc__
     for kind in errors.KwsdError.__subclasses__():
         assert re.search(rf"── {kind.__name__} +{kind.exit_code}  ", tree)

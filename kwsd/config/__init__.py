@@ -1,1 +1,1 @@
-"""The configuration."""
+"""The configuration: its keys, and how kwsd loads, shows and changes it."""

@@ -1,4 +1,4 @@
-"""Changes of the user's configuration file, which leave the rest of it as it is: comments, order, layout."""
+"""Changes values in the user's configuration file and preserves its comments, order and layout."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,28 +11,29 @@ from kwsd.files import replace_file
 
 
 def write_thresholds(thresholds: Mapping[str, float], file: Path | None, environment: Mapping[str, str]) -> Path:
-    """Put thresholds of some keywords into the configuration file in force.
+    """Write the thresholds of some keywords to the active configuration file.
 
-    A user who has none gets one. It begins as a copy of that for all users, if there is one, because kwsd reads one
-    file only.
+    If the user has no configuration file, the function creates one. kwsd reads only one file, so the new file starts
+    as a copy of the file for all users, if that exists.
 
     Parameters
     ----------
     thresholds : mapping
-        Keyword to threshold.
+        Keyword to threshold, in (0, 1].
     file : Path, optional
         The file that the command line names.
     environment : mapping
+        Environment variables. ``KWSD_CONFIG`` can name the file.
 
     Returns
     -------
     Path
-        Of the file that was written.
+        The file that was written.
 
     Raises
     ------
     OutputError
-        It cannot be written.
+        The file cannot be written.
     """
     source = find_config_file(file, environment)
     named = file is not None or bool(environment.get(CONFIG_VARIABLE))
@@ -47,7 +48,7 @@ def write_thresholds(thresholds: Mapping[str, float], file: Path | None, environ
 
 
 def set_thresholds_in_toml(text: str, thresholds: Mapping[str, float]) -> str:
-    """A configuration, as TOML, with these thresholds in it."""
+    """Set thresholds in the text of a TOML configuration, and return the new text."""
     document = tomlkit.parse(text)
     table = document.setdefault("thresholds", tomlkit.table())
     for word, threshold in thresholds.items():

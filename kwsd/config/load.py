@@ -1,4 +1,8 @@
-"""The configuration in force: flags over the environment over a file over defaults, and where each value came from."""
+"""Loads the configuration and the origin of each value.
+
+Command-line options override environment variables, which override the configuration file, which overrides defaults.
+The code calls each of these places a layer.
+"""
 
 import os
 import re
@@ -14,16 +18,19 @@ from kwsd.config.schema import EVENT_FIELDS, Config
 from kwsd.errors import ConfigError
 
 ENVIRONMENT_PREFIX = "KWSD_"
+"""Start of the names of all environment variables of kwsd."""
+
 CONFIG_VARIABLE = "KWSD_CONFIG"
+"""Environment variable that names the configuration file."""
 
 MESSAGE_REPLACEMENTS = {
     r"^Object contains unknown field `(.+?)`": r"there is no setting '\1'",
     r"^Object missing required field `(.+?)`": r"the setting '\1' is missing",
-    r"^Invalid enum value ('.*?')": r"\1 is none of its values, see  kwsd config --default",
-    r"^Invalid value ('.*?')": r"\1 is none of its values",
+    r"^Invalid enum value ('.*?')": r"\1 is not an allowed value; see  kwsd config --default",
+    r"^Invalid value ('.*?')": r"\1 is not an allowed value",
     "^Expected": "expected",
 }
-"""Beginnings of msgspec's messages."""
+"""Start of a msgspec message, as a regular expression, to the wording that kwsd prints."""
 
 TYPE_NAMES = {
     "str": "a text",
@@ -33,21 +40,37 @@ TYPE_NAMES = {
     "array": "a list",
     "object": "a table",
 }
-"""JSON's types, by msgspec's names, in words."""
+"""Name of a type in msgspec's messages to the wording that kwsd prints."""
 
 MERGED_TABLES = ("thresholds", "actions", "clips")
-"""Tables that are merged key by key."""
+"""Tables whose keys are merged from all layers. For other keys, the highest layer provides the whole value."""
 
 
 class LoadedConfig(NamedTuple):
-    """A configuration and, for each key, where its value came from; in the merged tables, for each of their keys."""
+    """A configuration and the origin of each value.
+
+    Parameters
+    ----------
+    config : Config
+        The merged values of all layers.
+    origins : dict
+        Key to the origin of its value. A merged table has one origin for each of its keys.
+    """
 
     config: Config
     origins: dict[str, str | dict[str, str]]
 
 
 class ConfigLayer(NamedTuple):
-    """Values that one place gives."""
+    """The values from one place, such as the configuration file.
+
+    Parameters
+    ----------
+    origin : str
+        Description of the place, for messages and comments.
+    values : dict
+        Key to value.
+    """
 
     origin: str
     values: dict[str, Any]
@@ -56,20 +79,21 @@ class ConfigLayer(NamedTuple):
 def load_config(
     flags: Mapping[str, Any] | None = None, file: Path | None = None, environment: Mapping[str, str] = os.environ
 ) -> LoadedConfig:
-    """The configuration in force.
+    """Load the configuration from all layers.
 
     Parameters
     ----------
     flags : mapping, optional
-        Values from the command line; None stands for a flag that was not given.
+        Values from the command line. None means that the option is not given.
     file : Path, optional
-        Read instead of the usual places.
+        The configuration file. Without it, `find_config_file` chooses the file.
     environment : mapping
+        Environment variables.
 
     Raises
     ------
     ConfigError
-        A file cannot be read, a key is not known, or a value has the wrong type.
+        A file cannot be read, a key is unknown, or a value has the wrong type.
     """
     values: dict[str, Any] = msgspec.to_builtins(Config())
     origins: dict[str, Any] = {
@@ -79,7 +103,7 @@ def load_config(
     for layer in (_file_layer(file, environment), _environment_layer(environment), ConfigLayer("command line", given)):
         _validate(layer.values, layer.origin)
         if "device" in layer.values and "stream" not in layer.values:
-            # Of all that lower places say about what to listen to, nothing is left.
+            # A device in a higher layer also replaces the streams of lower layers.
             values["stream"], origins["stream"] = [], "default"
         for key, value in layer.values.items():
             if key in MERGED_TABLES:
@@ -91,7 +115,7 @@ def load_config(
 
 
 def config_file_candidates() -> list[Path]:
-    """Where a configuration file is looked for; the first that exists is read."""
+    """The paths where kwsd looks for a configuration file. It reads the first that exists."""
     return [
         platformdirs.user_config_path("kwsd") / "config.toml",
         platformdirs.site_config_path("kwsd") / "config.toml",
@@ -99,7 +123,7 @@ def config_file_candidates() -> list[Path]:
 
 
 def find_config_file(file: Path | None = None, environment: Mapping[str, str] = os.environ) -> Path | None:
-    """The configuration file that is read, if there is one; for the parameters see `load_config`."""
+    """The configuration file that kwsd reads, or None if there is no file. `load_config` describes the parameters."""
     if file is None and environment.get(CONFIG_VARIABLE):
         file = Path(environment[CONFIG_VARIABLE])
     return file or next((path for path in config_file_candidates() if path.exists()), None)
@@ -118,7 +142,7 @@ def _file_layer(file: Path | None, environment: Mapping[str, str]) -> ConfigLaye
 
 
 def _environment_layer(environment: Mapping[str, str]) -> ConfigLayer:
-    # An action may run kwsd, so what it is told of its event is no configuration.
+    # kwsd passes the event to an action in these variables. If the action runs kwsd, they must not configure it.
     others = {CONFIG_VARIABLE, *(ENVIRONMENT_PREFIX + field.upper() for field in EVENT_FIELDS)}
     variables = {
         name: text for name, text in environment.items() if name.startswith(ENVIRONMENT_PREFIX) and name not in others
@@ -129,7 +153,7 @@ def _environment_layer(environment: Mapping[str, str]) -> ConfigLayer:
 
 
 def _parse_variable(key: str, text: str) -> Any:  # noqa: ANN401  a text, a list or a table
-    """Value of an environment variable: lists are ``a,b``, tables ``a=1,b=2``."""
+    """Parse the value of an environment variable. A list has the form ``a,b``, and a table ``a=1,b=2``."""
     if key == "labels":
         return text.split(",")
     if key == "thresholds":
@@ -138,7 +162,14 @@ def _parse_variable(key: str, text: str) -> Any:  # noqa: ANN401  a text, a list
 
 
 def parse_thresholds(pairs: list[str], origin: str) -> dict[str, float]:
-    """Thresholds from ``WORD=NUMBER`` texts.
+    """Parse thresholds of the form ``WORD=NUMBER``.
+
+    Parameters
+    ----------
+    pairs : list of str
+        One text for each keyword.
+    origin : str
+        The option or variable that contains them, for the error message.
 
     Raises
     ------
@@ -159,10 +190,10 @@ def parse_thresholds(pairs: list[str], origin: str) -> dict[str, float]:
 
 
 def _check_thresholds(thresholds: object, origin: str) -> None:
-    """Refuse a threshold by its word, which msgspec leaves out; other faults are left to it."""
+    """Check the range of each threshold. msgspec would not name the keyword in its message."""
     for word, number in thresholds.items() if isinstance(thresholds, dict) else ():
         if isinstance(number, int | float) and not 0 < number <= 1:
-            raise ConfigError(f"{origin}: the threshold of {word!r} is {number}, and must be above 0 and at most 1")
+            raise ConfigError(f"{origin}: the threshold of {word!r} is {number}; it must be above 0 and at most 1")
 
 
 def _validate(values: dict[str, Any], origin: str) -> Config:
@@ -174,12 +205,12 @@ def _validate(values: dict[str, Any], origin: str) -> Config:
 
 
 def rephrase_validation_error(reason: str) -> str:
-    """A reason of msgspec's as a person would put it, the setting first."""
+    """Rephrase a message of msgspec for the user: the setting first, then what is wrong."""
     for pattern, words in MESSAGE_REPLACEMENTS.items():
         reason = re.sub(pattern, words, reason)
     reason = re.sub(r"`([a-z |]+)`", _name_types, reason)
-    what, _, where = reason.partition(" - at `$.")
-    return f"{where.rstrip('`')}: {what}" if where else what
+    problem, _, setting = reason.partition(" - at `$.")
+    return f"{setting.rstrip('`')}: {problem}" if setting else problem
 
 
 def _name_types(types: re.Match[str]) -> str:

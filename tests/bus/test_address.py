@@ -35,8 +35,8 @@ def test_absolute_paths_and_loopback_ports_are_allowed(address: str) -> None:
         ("ipc://events.sock", "needs an absolute path"),
         ("ipc://*", "needs an absolute path"),
         ("ipc://@events", "needs an absolute path"),
-        ("ipc:///" + 107 * "x", "has 108 bytes, a socket's may have 107"),
-        ("ipc:///" + 54 * "é", "has 109 bytes, a socket's may have 107"),
+        ("ipc:///" + 107 * "x", "has 108 bytes, and the limit is 107"),
+        ("ipc:///" + 54 * "é", "has 109 bytes, and the limit is 107"),
         ("tcp://127.0.0.1", "needs a host and a port from 1 to 65535"),
         ("tcp://127.0.0.1:", "needs a host and a port from 1 to 65535"),
         ("tcp://127.0.0.1:*", "needs a host and a port from 1 to 65535"),
@@ -60,7 +60,7 @@ def test_the_default_address_is_in_the_user_s_runtime_folder(runtime: Path, monk
     assert default_address() == f"ipc://{runtime}/kwsd/events.sock"
 
 
-def test_without_a_runtime_folder_root_has_another_and_a_user_is_told(
+def test_without_a_runtime_folder_root_has_another_and_a_user_gets_an_error(
     runtime: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime / "none"))
@@ -117,7 +117,7 @@ def test_a_stale_socket_is_removed(runtime: Path) -> None:
     guard.release()
 
 
-def test_what_is_no_socket_is_never_removed(runtime: Path) -> None:
+def test_a_file_that_is_not_a_socket_is_never_removed(runtime: Path) -> None:
     diary = runtime / "diary.txt"
     diary.write_text("dear diary")
     folder = runtime / "folder"

@@ -73,7 +73,7 @@ def test_a_threshold_that_is_set_holds_at_once_and_the_others_stay(running: Runn
         ({"yes": 1.5}, "this is not a valid request: Expected `float` <= 1.0"),
     ],
 )
-def test_a_threshold_that_cannot_be_is_refused_and_all_stay(
+def test_an_invalid_threshold_is_refused_and_the_others_stay(
     running: Running, thresholds: dict[str, float], sentence: str
 ) -> None:
     before = send_request("status", running.control).thresholds
@@ -82,14 +82,14 @@ def test_a_threshold_that_cannot_be_is_refused_and_all_stay(
     assert send_request("status", running.control).thresholds == before
 
 
-def test_a_daemon_that_is_asked_to_stop_says_so_and_ends_without_error(running: Running) -> None:
+def test_a_daemon_reports_a_requested_stop_and_ends_without_error(running: Running) -> None:
     send_request("stop", running.control)
     running.wait_for("stopping")
     running.speak(np.zeros(1280))
     assert running.process.wait(timeout=30) == 0
 
 
-def test_the_commands_print_the_status_and_say_what_they_did(running: Running, program: str) -> None:
+def test_the_commands_print_the_status_and_report_what_they_did(running: Running, program: str) -> None:
     def kwsd(*arguments: str) -> subprocess.CompletedProcess[str]:
         command = [program, *arguments, "--connect", running.control]
         return subprocess.run(command, capture_output=True, text=True, check=True)
@@ -116,7 +116,7 @@ def test_the_commands_find_the_daemon_where_the_configuration_puts_it(running: R
         assert kwsd.run("unmute").stderr == "kwsd is listening again\n"
 
 
-def test_a_bad_configuration_keeps_nobody_from_muting(program: str, runtime: Path, kwsd: CommandLine) -> None:
+def test_muting_works_with_an_invalid_configuration(program: str, runtime: Path, kwsd: CommandLine) -> None:
     folder = runtime / "kwsd"
     folder.mkdir(mode=0o700)
     (folder / "config.toml").write_text("devise = 1")
@@ -139,14 +139,14 @@ def test_a_second_daemon_cannot_take_the_control_socket(running: Running, progra
     assert f"another kwsd uses {running.control}".encode() in ended.stderr
 
 
-def test_without_a_daemon_the_commands_say_so_at_once(program: str, runtime: Path) -> None:
+def test_without_a_daemon_the_commands_fail_at_once(program: str, runtime: Path) -> None:
     address = f"ipc://{runtime}/control.sock"
     ended = subprocess.run([program, "status", "--connect", address], capture_output=True, text=True, check=False)
     assert ended.stderr == f"kwsd: no kwsd is running at {address}: start one with  kwsd run\n"
     assert ended.returncode == 69
 
 
-def test_the_socket_of_a_daemon_that_was_killed_is_no_daemon(runtime: Path) -> None:
+def test_the_socket_of_a_killed_daemon_is_not_taken_for_a_daemon(runtime: Path) -> None:
     with socket.socket(socket.AF_UNIX) as stale:
         stale.bind(str(runtime / "control.sock"))
     with pytest.raises(ControlError, match="no kwsd is running"):
@@ -154,7 +154,7 @@ def test_the_socket_of_a_daemon_that_was_killed_is_no_daemon(runtime: Path) -> N
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:5555", "ipc://relative", "ipc:///" + 107 * "x"])
-def test_a_daemon_is_steered_over_ipc_only(address: str) -> None:
+def test_a_daemon_is_controlled_over_ipc_only(address: str) -> None:
     with pytest.raises(AddressError):
         ControlServer(address)
     with pytest.raises(AddressError):
@@ -233,14 +233,14 @@ def test_a_refusal_is_one_sentence(exchange: Exchange) -> None:
         b'{"command": ["status"]}',
     ],
 )
-def test_what_is_no_request_is_answered_with_an_error(exchange: Exchange, body: bytes) -> None:
+def test_an_invalid_request_gets_an_error_as_reply(exchange: Exchange, body: bytes) -> None:
     done = len(exchange.commands)
     with closing(exchange.send(b"", body)) as client:
         assert exchange.answer(client).error.startswith("this is not a valid request")
     assert len(exchange.commands) == done
 
 
-def test_whoever_sends_too_much_is_cut_off_and_others_are_served(exchange: Exchange) -> None:
+def test_a_client_with_a_too_large_request_is_disconnected_and_others_are_served(exchange: Exchange) -> None:
     with closing(exchange.context.socket(zmq.DEALER)) as client, client.get_monitor_socket() as monitor:
         client.linger = 0
         client.connect(f"ipc://{exchange.path}")
@@ -251,7 +251,7 @@ def test_whoever_sends_too_much_is_cut_off_and_others_are_served(exchange: Excha
     assert exchange.works()
 
 
-def test_a_client_that_never_reads_its_answers_costs_nothing(exchange: Exchange) -> None:
+def test_a_client_that_never_reads_its_replies_costs_nothing(exchange: Exchange) -> None:
     with closing(exchange.send(b"", b'{"command": "status"}')) as client:
         for _ in range(5000):
             # Not while its own queue is full: nobody would serve it.
@@ -287,7 +287,7 @@ def test_no_bytes_on_the_bare_socket_harm_it(exchange: Exchange, valid: int, res
         assert exchange.works()
 
 
-def test_a_client_that_sent_half_a_request_and_left_costs_nobody_an_answer(exchange: Exchange) -> None:
+def test_a_client_that_leaves_after_half_a_request_costs_nobody_a_reply(exchange: Exchange) -> None:
     with zmq.Context() as context, context.socket(zmq.DEALER) as client:
         client.connect(f"ipc://{exchange.path}")
         client.send(b"half a request: there is no empty frame before it")

@@ -93,14 +93,14 @@ def test_a_client_whose_key_is_not_listed_gets_nothing(running: Running, address
     assert event == zmq.EVENT_HANDSHAKE_FAILED_AUTH
 
 
-def test_a_client_that_takes_another_for_the_server_gets_nothing(running: Running, address: str, keys: Path) -> None:
+def test_a_client_with_the_wrong_server_key_gets_nothing(running: Running, address: str, keys: Path) -> None:
     assert running.process.poll() is None
     pair, wrong = read_client_keys(keys / "clients" / "listed.key_secret", keys / "others" / "unlisted.key")
     event = answer(address, curve_publickey=pair.public, curve_secretkey=pair.secret, curve_serverkey=wrong)
     assert event != zmq.EVENT_HANDSHAKE_SUCCEEDED
 
 
-def test_who_knows_a_listed_public_key_only_gets_nothing(running: Running, address: str, keys: Path) -> None:
+def test_a_client_with_only_the_public_part_of_a_listed_key_gets_nothing(running: Running, address: str, keys: Path) -> None:
     assert running.process.poll() is None
     listed, server = read_client_keys(keys / "clients" / "listed.key_secret", keys / "server.key")
     stolen, _ = load_certificate(keys / "clients" / "listed.key")
@@ -212,7 +212,7 @@ def test_a_client_s_file_that_holds_no_key_is_refused_by_name(keys: Path, curve:
         read_server_keys(curve)
 
 
-def test_a_public_key_is_no_secret_one(keys: Path) -> None:
+def test_a_public_key_is_not_accepted_as_a_secret_key(keys: Path) -> None:
     with pytest.raises(ConfigError, match="does not contain a secret key"):
         read_key_pair(keys / "server.key")
 

@@ -91,7 +91,7 @@ def test_an_event_without_one_of_its_fields_is_refused_by_code_and_schema_alike(
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"null", b"[]", b'{"type": "weather"}', b'{"type": "\xff"}'])
-def test_what_is_no_event_is_refused_in_one_sentence(body: bytes) -> None:
+def test_an_invalid_event_is_refused_in_one_sentence(body: bytes) -> None:
     with pytest.raises(EventError, match=r"the message is not an event of version 1: .") as refused:
         events.decode_event(body)
     assert "\n" not in str(refused.value)
@@ -101,7 +101,7 @@ def test_what_is_no_event_is_refused_in_one_sentence(body: bytes) -> None:
 def test_an_event_of_another_version_is_refused(event: Event) -> None:
     row = json.loads(events.encode_event(event)) | {"v": 2}
     assert not VALIDATOR.is_valid(row)
-    with pytest.raises(EventError, match="no event of version 1"):
+    with pytest.raises(EventError, match="not an event of version 1"):
         events.decode_event(json.dumps(row).encode())
 
 

@@ -344,7 +344,7 @@ def test_an_address_that_cannot_be_bound_is_refused(kwsd: Command, address: str)
         f"another kwsd uses {address}: stop it, or choose other addresses with --address and --control"
     )
     done = kwsd.run("run", "--device", "-", "--address", f"ipc:///{107 * 'x'}")
-    assert sentence(done, 73).endswith("has 108 bytes, a socket's may have 107")
+    assert sentence(done, 73).endswith("has 108 bytes, and the limit is 107")
 
 
 # A daemon that runs

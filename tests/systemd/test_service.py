@@ -44,7 +44,7 @@ def test_an_installation_without_a_user_manager_ends_in_a_sentence(kwsd: Command
     assert not (kwsd.home / "systemd").exists()
 
 
-def test_a_machine_without_systemd_is_told_so(kwsd: Command, tmp_path: Path) -> None:
+def test_a_machine_without_systemd_gets_an_error_message(kwsd: Command, tmp_path: Path) -> None:
     for command, program in [("install", "systemctl"), ("status", "systemctl"), ("logs", "journalctl")]:
         done = kwsd.run("service", command, PATH=str(tmp_path))
         assert done.stderr == f"kwsd: there is no {program}: this machine does not run systemd\n"
@@ -52,7 +52,7 @@ def test_a_machine_without_systemd_is_told_so(kwsd: Command, tmp_path: Path) -> 
     assert not (kwsd.home / "systemd").exists()
 
 
-def test_a_unit_that_cannot_be_written_is_said(kwsd: Command, tmp_path: Path) -> None:
+def test_a_unit_that_cannot_be_written_is_an_error(kwsd: Command, tmp_path: Path) -> None:
     (kwsd.home / "systemd").touch()
     (tmp_path / "systemctl").symlink_to("/bin/true")
     done = kwsd.run("service", "install", PATH=str(tmp_path))

@@ -16,7 +16,7 @@ UNITS = Path(__file__).parents[2] / "systemd"
     ("unit", "manager"),
     [("kwsd.service", "--user"), ("kwsd-act.service", "--user"), ("kwsd-system.service", "--system")],
 )
-def test_systemd_finds_nothing_to_say_against_the_unit(unit: str, manager: str, tmp_path: Path) -> None:
+def test_systemd_accepts_the_unit_without_a_warning(unit: str, manager: str, tmp_path: Path) -> None:
     # The programs are where this test's Python is, not where a user will have installed them.
     here = str(Path(sys.executable).parent)
     text = (UNITS / unit).read_text().replace("%h/.local/bin", here).replace("/usr/local/bin", here)

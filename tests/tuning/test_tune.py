@@ -144,7 +144,7 @@ def test_a_variable_that_overrides_the_file_is_reported(kwsd: Command) -> None:
     ("arguments", "code", "reason"),
     [
         (["--set", "house=0.9"], 66, "model default has no keyword 'house'"),
-        (["--set", "go=1.5"], 78, "--set: the threshold of 'go' is 1.5, and must be above 0 and at most 1"),
+        (["--set", "go=1.5"], 78, "--set: the threshold of 'go' is 1.5; it must be above 0 and at most 1"),
         (["--set", "go"], 78, "--set: 'go' is not WORD=NUMBER"),
         (["--set", "go=0.9", "--false-alarms-per-hour", "1"], 2, "use either --set or --false-alarms-per-hour"),
         (["--seconds", "5", str(DEMO)], 2, "--device and --seconds are for listening"),

@@ -43,7 +43,7 @@ def test_in_the_units_what_needs_no_privileges_is_refused(service: Unit, system_
     assert refused | {"ProtectHome refused"} <= probe(system_service)
 
 
-def test_with_a_user_namespace_the_home_is_read_only_and_the_daemon_hears(
+def test_with_a_user_namespace_the_home_is_read_only_and_the_daemon_listens(
     container: Container, service: Unit, ear: Ear
 ) -> None:
     assert "ProtectHome allowed" in probe(service)

@@ -32,7 +32,7 @@ def microphone(container: Container, system_service: Unit) -> Iterator[int]:
         container.root("rm", "/run/microphone")
 
 
-def test_the_system_service_becomes_active_and_publishes_what_the_sound_card_hears(
+def test_the_system_service_becomes_active_and_publishes_keywords_from_the_sound_card(
     container: Container, system_service: Unit, microphone: int
 ) -> None:
     system_service.systemctl("start")
@@ -49,7 +49,7 @@ def test_the_system_service_becomes_active_and_publishes_what_the_sound_card_hea
 
 
 @pytest.mark.usefixtures("microphone")
-def test_the_system_service_is_nobody_in_particular_and_only_root_reaches_it(
+def test_the_system_service_has_a_dynamic_user_and_only_root_reaches_it(
     container: Container, system_service: Unit
 ) -> None:
     system_service.systemctl("start")

@@ -27,7 +27,7 @@ def no_sound_server(container: Container) -> Iterator[None]:
         container.anna("systemctl", "--user", "start", "pulseaudio.socket")
 
 
-def test_a_started_service_is_active_and_a_spoken_word_arrives_at_a_listener(
+def test_a_started_service_is_active_and_a_spoken_word_arrives_at_a_subscriber(
     container: Container, service: Unit, ear: Ear
 ) -> None:
     service.systemctl("stop")
@@ -43,7 +43,7 @@ def test_a_started_service_is_active_and_a_spoken_word_arrives_at_a_listener(
         assert json.loads(stdout_of(listener).read())["keyword"] == "stop"
 
 
-def test_a_killed_daemon_is_started_again_and_hears(container: Container, service: Unit, ear: Ear) -> None:
+def test_a_killed_daemon_is_started_again_and_listens(container: Container, service: Unit, ear: Ear) -> None:
     first = ear.status("listening")
     service.systemctl("kill", "--signal=KILL")
     ear.status("listening", after_run=first.run)
@@ -52,7 +52,7 @@ def test_a_killed_daemon_is_started_again_and_hears(container: Container, servic
     assert ear.keyword() == "stop"
 
 
-def test_a_daemon_that_hangs_is_ended_by_the_watchdog_and_hears_after_it(
+def test_a_daemon_that_hangs_is_restarted_by_the_watchdog_and_listens(
     container: Container, service: Unit, ear: Ear
 ) -> None:
     first = ear.status("listening")
@@ -114,7 +114,7 @@ def test_a_stop_is_clean_within_two_seconds(service: Unit, ear: Ear) -> None:
     assert service.log()[-2].startswith("stopped after ")
 
 
-def test_a_service_that_fails_is_started_again_for_ever(container: Container, service: Unit) -> None:
+def test_a_service_that_fails_is_restarted_without_limit(container: Container, service: Unit) -> None:
     # So fast that systemd's own limit, five starts in ten seconds, would end it.
     service.change("[Service]", "RestartSec=100ms", "ExecStart=", "ExecStart=/bin/sh -c 'exit 69'")
     service.systemctl("restart", check=False)
@@ -126,7 +126,7 @@ def test_a_service_that_fails_is_started_again_for_ever(container: Container, se
         journal.terminate()
 
 
-def test_a_service_without_a_sound_server_hears_as_soon_as_there_is_one(
+def test_a_service_without_a_sound_server_listens_as_soon_as_there_is_one(
     container: Container, service: Unit, ear: Ear
 ) -> None:
     first = ear.status("listening")
@@ -174,7 +174,7 @@ def test_status_and_logs_show_what_systemd_and_the_journal_know(container: Conta
     assert container.anna("kwsd", "service", "status", check=False).returncode == 3
 
 
-def test_installing_again_starts_the_daemon_anew(container: Container, service: Unit, ear: Ear) -> None:
+def test_installing_again_restarts_the_daemon(container: Container, service: Unit, ear: Ear) -> None:
     first = ear.status("listening")
     said = container.anna("kwsd", "service", "install").stderr
     assert said == f"kwsd runs as the service /home/{USER}/.config/systemd/user/kwsd.service\n"
