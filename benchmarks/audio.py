@@ -1,4 +1,4 @@
-"""Ten minutes of real speech and noise, the same for everything that is measured on them."""
+"""Makes the test audio: ten minutes of real speech and noise, identical for every measurement."""
 
 import random
 from collections.abc import Iterable, Iterator
@@ -18,21 +18,22 @@ SECONDS = 600
 KINDS = {".flac", ".wav", ".ogg", ".mp3"}
 
 
-def recording(folders: list[Path], seconds: int = SECONDS) -> Path:
-    """A WAV file of recordings in folders.
+def make_recording(folders: list[Path], seconds: int = SECONDS) -> Path:
+    """A WAV file that joins recordings from folders.
 
     Parameters
     ----------
     folders : list of Path
-        Each gives an equal part of the time, with its files in an order that is drawn once and for all. Where there is
-        too little, they begin again. Without any, the recordings that come with kwsd are used: single words, one after
-        another without a pause.
+        Each folder fills an equal part of the time. The order of its files is random but always the same. If a folder
+        has too little audio, its files repeat. Without folders, the recordings are those of the demo and the tests:
+        single words without pauses.
     seconds : int
+        Length of the file.
 
     Returns
     -------
     Path
-        16 kHz, mono, 16 bit.
+        The file: 16 kHz, mono, 16 bit.
     """
     path = BUILD / f"{'audio' if folders else 'words'}-{seconds}.wav"
     folders = folders or BUNDLED
@@ -45,7 +46,7 @@ def recording(folders: list[Path], seconds: int = SECONDS) -> Path:
 def _fill(folder: Path, samples: int) -> Float32:
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in KINDS)
     if not files:
-        raise SystemExit(f"{folder} holds no sound files")
+        raise SystemExit(f"{folder} does not contain sound files")
     random.Random(0).shuffle(files)  # noqa: S311  no secret
     taken, missing = [], samples
     for block in _blocks(cycle(files)):

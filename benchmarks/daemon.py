@@ -1,7 +1,7 @@
-"""What the daemon costs while it listens to PulseAudio in real time, how fast it starts, and what ``kwsd scan`` does.
+"""Measures the daemon on PulseAudio in real time, its start, and the speed of ``kwsd scan``.
 
-``python benchmarks/daemon.py`` starts a PulseAudio server of its own and the installed daemon on it, as a service
-manager would; plays recordings to it, and words without a pause, the most that it ever has to do; and prints a table.
+``python benchmarks/daemon.py`` starts a private PulseAudio server and the installed daemon, as a service manager would.
+It plays recordings, and then words without pauses, which are the highest load. Then it prints a table.
 """
 
 import os
@@ -21,7 +21,7 @@ from typing import Annotated, NamedTuple
 import numpy as np
 import soundfile
 import typer
-from audio import BUILD, ROOT, recording
+from audio import BUILD, ROOT, make_recording
 
 from kwsd.audio.source import BLOCK_SAMPLES, MAX_BATCH
 from kwsd.bus import events
@@ -36,7 +36,7 @@ KWSD = Path(sys.executable).with_name("kwsd")
 KWSD_DAEMON = Path(sys.executable).with_name("kwsd-daemon")
 
 STARTS = 10
-"""Times to start anything whose start is timed."""
+"""Number of starts for each start time."""
 
 BARE = """
 import sys
@@ -45,26 +45,28 @@ with sounddevice.RawInputStream(samplerate=16000, blocksize=1280, channels=1, dt
     while True:
         stream.read(int(sys.argv[1]))
 """
-"""The least that a program in Python does to hear what the daemon hears: nothing with what it reads."""
+"""Program that reads the same audio as the daemon and does nothing with it: the lower limit for Python."""
 
 
 def main(
     data: Annotated[
         list[Path] | None,
-        typer.Option(help="Folder of speech and noise to listen to, besides words without a pause; may be repeated."),
+        typer.Option(help="Folder of recordings to play in addition to words without pauses. May be repeated."),
     ] = None,
     *,
     model: Annotated[str, typer.Option(help="Name or folder of a bundle.")] = "default",
-    minutes: Annotated[float, typer.Option(help="Real time to listen to each kind of audio, in each round.")] = 0.5,
-    rounds: Annotated[int, typer.Option(help="Times to listen to each kind, in turn: others use the machine too.")] = 3,
-    hours: Annotated[int, typer.Option(help="Length of the long recording that is scanned.")] = 10,
+    minutes: Annotated[float, typer.Option(help="Minutes of each kind of audio in each round.")] = 0.5,
+    rounds: Annotated[
+        int, typer.Option(help="Rounds over all kinds of audio. Several rounds average out the load of other programs.")
+    ] = 3,
+    hours: Annotated[int, typer.Option(help="Length of the long recording for kwsd scan.")] = 10,
 ) -> None:
-    """Print the figures as Markdown."""
+    """Print the results as a Markdown table."""
     print("| figure | measured, median [least, most] | goal |\n|---|---|---|")
     seconds = round(60 * minutes)
     kinds = {"speech and noise": data, "words without a pause": []} if data else {"words without a pause": []}
-    played = {kind: recording(folders, seconds) for kind, folders in kinds.items()}
-    scanned = {kind: recording(folders) for kind, folders in kinds.items()}
+    played = {kind: make_recording(folders, seconds) for kind, folders in kinds.items()}
+    scanned = {kind: make_recording(folders) for kind, folders in kinds.items()}
     uses: dict[str, list[Use]] = defaultdict(list)
     speeds: dict[str, list[float]] = defaultdict(list)
     with running_pulse() as pulse:
@@ -74,7 +76,7 @@ def main(
             for _ in range(rounds):
                 for kind, audio in played.items():
                     uses[kind].append(heard.while_played(pulse, audio))
-                    heard.until(_after(2))  # the end of the recording is still in the window
+                    heard.until(_after(2))  # the window still contains the end of the recording
                     speeds[kind].append(_scan_speed(scanned[kind], model))
                 uses["digital silence"].append(heard.until(_after(seconds)))
                 uses["quiet noise"].append(heard.in_noise(pulse, seconds))
@@ -99,7 +101,7 @@ def main(
     _row("`kwsd --help`", _spread([_run_s("--help").wall_s for _ in range(STARTS)], ".2f", " s"), "0.2 s")
     for kind, found in speeds.items():
         _row(f"`kwsd scan`, one core, on {kind}", _spread(found, ".0f", " times real time"), "400 times")
-    _scan_memory(recording([]), model, hours)
+    _scan_memory(make_recording([]), model, hours)
 
 
 def _after(seconds: float) -> Callable[[], bool]:
@@ -108,14 +110,14 @@ def _after(seconds: float) -> Callable[[], bool]:
 
 
 class Use(NamedTuple):
-    """What a process used: share of one core, and wake-ups a second, of all its threads."""
+    """CPU use of a process with all its threads: share of one core, and wake-ups per second."""
 
     cpu: float
     wakeups: float
 
 
 def _used(pid: int, during: Callable[[], object]) -> Use:
-    """What a process uses while something is done."""
+    """The CPU use of a process during a function call."""
     before, started = _counts(pid), time.monotonic()
     during()
     after, seconds = _counts(pid), time.monotonic() - started
@@ -125,7 +127,7 @@ def _used(pid: int, during: Callable[[], object]) -> Use:
 
 
 class Listening:
-    """Receives the events of a daemon while what it uses is counted."""
+    """Receives the events of a daemon while its CPU use is measured."""
 
     def __init__(self, pid: int, bus: Subscription) -> None:
         self._pid = pid
@@ -133,7 +135,7 @@ class Listening:
         self.latencies_ms: list[float] = []
 
     def until(self, over: Callable[[], bool]) -> Use:
-        """Receive until something is so."""
+        """Receive events until a condition holds."""
 
         def listen() -> None:
             while not over():
@@ -142,12 +144,12 @@ class Listening:
         return _used(self._pid, listen)
 
     def while_played(self, pulse: PulseAudio, audio: Path) -> Use:
-        """Receive until a recording has been played into the microphone."""
+        """Receive events while a recording plays into the microphone."""
         with subprocess.Popen(["paplay", "--device=speaker", audio], env=pulse.environment) as player:
             return self.until(lambda: player.poll() is not None)
 
     def in_noise(self, pulse: PulseAudio, seconds: float) -> Use:
-        """Receive for some time while the microphone hears what every microphone hears in silence."""
+        """Receive events while the microphone delivers quiet noise, as in a silent room."""
         with pulse.noise():
             self.until(_after(2))
             return self.until(_after(seconds))
@@ -161,8 +163,8 @@ class Listening:
 
 
 def _counts(pid: int) -> dict[Path, tuple[float, int]]:
-    """Seconds on a core, and wake-ups, of each thread."""
-    # The scheduler's own count, in nanoseconds: that of proc(5) goes by ticks, which short runs slip through.
+    """CPU seconds and number of wake-ups of each thread."""
+    # The scheduler counts in nanoseconds. The times in proc(5) are in ticks and miss short runs.
     return {
         task: (int((task / "schedstat").read_text().split()[0]) / 1e9, _status(task, "voluntary_ctxt_switches"))
         for task in Path(f"/proc/{pid}/task").iterdir()
@@ -170,14 +172,14 @@ def _counts(pid: int) -> dict[Path, tuple[float, int]]:
 
 
 def _bare(pulse: PulseAudio, blocks: int, seconds: float) -> Use:
-    """What a program uses that only reads."""
+    """The CPU use of a program that only reads audio."""
     with pulse.client(sys.executable, "-c", BARE, str(blocks * BLOCK_SAMPLES)) as reader:
-        time.sleep(5)  # it starts
+        time.sleep(5)  # the program starts
         return _used(reader.pid, lambda: time.sleep(seconds))
 
 
 def _streams(pulse: PulseAudio, audio: Path, count: int) -> Use:
-    """What a daemon uses that hears a recording in several streams: connections of their own to the same microphone."""
+    """The CPU use of a daemon with several streams, which all record from the same microphone."""
     names = [f"stream{number}" for number in range(count)]
     pulse.add_devices(dict.fromkeys(names, 'device "speaker.monitor"'))
     config = pulse.folder / "streams.toml"
@@ -191,7 +193,7 @@ def _streams(pulse: PulseAudio, audio: Path, count: int) -> Use:
 
 @contextmanager
 def _daemon(pulse: PulseAudio, **settings: str) -> Iterator[subprocess.Popen[bytes]]:
-    """A daemon that has said that it is ready."""
+    """A daemon that has reported that it is ready."""
     path = pulse.folder / "notify-kwsd"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
         notify.bind(str(path))
@@ -200,7 +202,7 @@ def _daemon(pulse: PulseAudio, **settings: str) -> Iterator[subprocess.Popen[byt
             try:
                 while b"READY=1" not in notify.recv(4096):
                     pass
-                # From here on it finds nobody at its socket, which it does not mind.
+                # From now on nobody reads its notifications. The daemon ignores this.
                 path.unlink()
                 yield daemon
             finally:
@@ -225,9 +227,9 @@ def _run_s(*arguments: str | Path) -> Run:
     started = time.monotonic()
     process = subprocess.Popen([KWSD, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     peak_mb = 0.0
-    # Looked at while it runs: what wait(2) tells of memory counts the parent's, from before exec.
+    # Read while the process runs: the peak memory from wait(2) includes that of the parent before exec.
     while not os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT | os.WNOHANG):
-        with suppress(IndexError):  # it has just ended
+        with suppress(IndexError):  # the process has just ended
             peak_mb = max(peak_mb, _peak_mb(process.pid))
         time.sleep(0.01)
     wall_s = time.monotonic() - started
@@ -238,13 +240,13 @@ def _run_s(*arguments: str | Path) -> Run:
 
 
 def _scan_speed(audio: Path, model: str) -> float:
-    """Speed of ``kwsd scan`` on ten minutes: the middle one of three runs."""
+    """The speed of ``kwsd scan`` on ten minutes of audio: the median of three runs."""
     seconds = soundfile.info(audio).duration
     return statistics.median(seconds / _run_s("scan", "--model", model, audio).cpu_s for _ in range(3))
 
 
 def _scan_memory(audio: Path, model: str, hours: int) -> None:
-    """Memory of ``kwsd scan`` on ten minutes and on a whole day's file."""
+    """Print the memory of ``kwsd scan`` on ten minutes and on the long recording."""
     samples, _ = soundfile.read(audio, dtype="int16")
     long = BUILD / "audio-long.wav"
     with soundfile.SoundFile(long, "w", SAMPLE_RATE, 1, "PCM_16") as file:

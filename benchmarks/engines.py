@@ -1,4 +1,4 @@
-"""Measures one engine on one recording: run by `peers.py` in the engine's own environment, so without kwsd.
+"""Measures one engine on one recording. `peers.py` runs it in the environment of the engine, without kwsd's modules.
 
 ``python engines.py NAME AUDIO.wav`` prints one JSON object.
 """
@@ -16,16 +16,16 @@ WORDS = ("down", "go", "left", "no", "right", "stop", "up", "yes")
 
 
 class Engine(NamedTuple):
-    """An engine that is ready to listen.
+    """A keyword spotter that is ready to process audio.
 
     Parameters
     ----------
     words : int
-        That it listens for.
+        Number of keywords that it detects.
     hop : int
-        Samples fed at a time: as many as it needs for its next decision.
+        Number of samples per call of `feed`: what the engine needs for one decision.
     feed : callable
-        Takes signed 16-bit samples, 16 kHz mono, as bytes.
+        Processes signed 16-bit samples at 16 kHz mono, as bytes.
     """
 
     words: int
@@ -34,7 +34,7 @@ class Engine(NamedTuple):
 
 
 def kwsd() -> Engine:
-    """The pipeline of this project, as the daemon and ``kwsd scan`` run it."""
+    """The pipeline of kwsd, as in the daemon and in ``kwsd scan``."""
     import numpy as np
 
     from kwsd import Spotter, load_model
@@ -49,7 +49,7 @@ def kwsd() -> Engine:
 
 
 def pymicro(count: int) -> Engine:
-    """One int8 streaming network of microWakeWord for each word, in C."""
+    """microWakeWord: one int8 streaming network for each word, implemented in C."""
     from pymicro_wakeword import MicroWakeWord, MicroWakeWordFeatures, Model
 
     features = MicroWakeWordFeatures()
@@ -60,11 +60,11 @@ def pymicro(count: int) -> Engine:
             for word in words:
                 word.process_streaming(row)
 
-    return Engine(len(words), 480, feed)  # three feature rows of 10 ms make one decision
+    return Engine(len(words), 480, feed)  # one decision needs three feature rows of 10 ms
 
 
 def pyopen() -> Engine:
-    """The networks of openWakeWord, run in C by TensorFlow Lite."""
+    """The networks of openWakeWord, implemented in C with TensorFlow Lite."""
     from pyopen_wakeword import Model, OpenWakeWord, OpenWakeWordFeatures
 
     features = OpenWakeWordFeatures.from_builtin()
@@ -79,7 +79,7 @@ def pyopen() -> Engine:
 
 
 def openwakeword() -> Engine:
-    """The original openWakeWord, with the networks in its wheel, run by ONNX Runtime on one thread."""
+    """The original openWakeWord with the networks from its wheel. ONNX Runtime runs them on one thread."""
     import numpy as np
     from openwakeword.model import Model
 
@@ -88,7 +88,7 @@ def openwakeword() -> Engine:
 
 
 def pocketsphinx() -> Engine:
-    """CMU Sphinx's keyphrase search, with its own English model."""
+    """The keyphrase search of CMU Sphinx with its English model."""
     from pocketsphinx import Decoder
 
     phrases = Path(sys.argv[2]).with_name("phrases.txt")
@@ -98,7 +98,7 @@ def pocketsphinx() -> Engine:
 
     def feed(block: bytes) -> None:
         decoder.process_raw(block, no_search=False, full_utt=False)
-        if decoder.hyp() is not None:  # begins anew after each word, as its own examples do
+        if decoder.hyp() is not None:  # restart after each word, as in its examples
             decoder.end_utt()
             decoder.start_utt()
 
@@ -116,7 +116,7 @@ ENGINES: dict[str, Callable[[], Engine]] = {
 
 
 def main() -> None:
-    """Load the engine, feed it the recording, and print what both took."""
+    """Load an engine, process the recording, and print the cost of both."""
     started = time.perf_counter(), time.process_time()
     engine = ENGINES[sys.argv[1]]()
     ready_s, ready_cpu_s = time.perf_counter() - started[0], time.process_time() - started[1]
@@ -142,13 +142,13 @@ def main() -> None:
 
 
 def _cpu_s() -> float:
-    """Seconds of all threads."""
+    """The CPU time of all threads, in seconds."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     return used.ru_utime + used.ru_stime
 
 
 def _peak_mb() -> float:
-    """Peak resident memory. That of ``getrusage`` counts the parent's, from before exec."""
+    """The peak resident memory. The value of ``getrusage`` includes that of the parent before exec."""
     status = Path("/proc/self/status").read_text()
     return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6
 

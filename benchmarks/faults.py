@@ -1,6 +1,6 @@
-"""Measures faults of sound server, microphone and computer: the first table of ``docs/internals/reliability.md``.
+"""Measures how the daemon handles faults; the first table of ``docs/internals/reliability.md``.
 
-``python benchmarks/faults.py`` runs each fault five times with a real PulseAudio of its own and prints Markdown.
+``python benchmarks/faults.py`` runs each fault five times with a private PulseAudio server and prints Markdown.
 """
 
 import os
@@ -29,36 +29,36 @@ PROGRAM = str(Path(sys.executable).with_name("kwsd"))
 CLIPS = ROOT / "tests" / "data" / "clips"
 
 FIRST, SECOND = "stop", "left"
-"""Spoken before the fault and as soon as the daemon says that it listens again."""
+"""The word before the fault, and the word after the daemon reports that it listens again."""
 
 DECISION_S = 4.0
-"""Seconds after a word in which its event must come: an idle PulseAudio hands over up to two seconds late."""
+"""Seconds after a word in which its event must arrive. An idle PulseAudio delivers audio up to 2 s late."""
 
 PATIENCE_S = 60.0
 
 HOLDS_S = (0.0, 1.5, 3.0, 7.0, 5.0)
-"""Seconds that a fault lasts once it has been noticed, one for each run in turn: attempts to open fall anywhere."""
+"""Seconds from the detection of a fault to its end, one value per run. They vary the phase of the daemon's retries."""
 
 Condition = Callable[[StatusEvent], bool]
 
 
 def lost(status: StatusEvent) -> bool:
-    """The daemon says that its source is lost."""
+    """Whether the daemon reports a lost source."""
     return status.state == "lost"
 
 
 def hearing(status: StatusEvent) -> bool:
-    """The daemon says that it listens, and has no doubt about it."""
+    """Whether the daemon reports that it listens and that there is no problem."""
     return status.state == "listening" and not status.reason
 
 
 def doubting(status: StatusEvent) -> bool:
-    """The daemon says that it hears nothing but zeros."""
+    """Whether the daemon reports digital silence."""
     return status.state == "listening" and bool(status.reason)
 
 
 def gapped(status: StatusEvent) -> bool:
-    """The daemon says that audio was lost."""
+    """Whether the daemon reports a gap in the audio."""
     return status.gaps > 0
 
 
@@ -71,9 +71,9 @@ class Rig:
     pulse : PulseAudio
     hold_s : float
     stack : ExitStack
-        Closed at the end of the run.
+        The resources of the run. The caller closes it.
     heard : list of str
-        Keywords of all events so far.
+        The keywords of all events so far.
     """
 
     pulse: PulseAudio
@@ -88,13 +88,13 @@ class Rig:
         return self.daemon
 
     def start_hearing(self, *options: str | Path) -> None:
-        """Start the daemon, and speak the first word when it listens."""
+        """Start the daemon, and play the first word when it listens."""
         self.start(*options)
         self.seconds(lambda status: status.state == "listening")
         self.speak(FIRST)
 
     def seconds(self, condition: Condition, cause: Callable[[], object] = lambda: None) -> float:
-        """Seconds from just before a cause until a status that is so."""
+        """Seconds from the cause of a fault until a status that meets a condition."""
         started_s = time.monotonic()
         cause()
         while True:
@@ -107,13 +107,13 @@ class Rig:
                 raise TimeoutError(f"the daemon says only {event}")
 
     def speak(self, word: str, speaker: str = "speaker") -> None:
-        """Play a word, and wait until it must have been decided."""
+        """Play a word, and wait until its event must have arrived."""
         self.expected.append(word)
         self.pulse.play(min((CLIPS / word).glob("*.flac")), speaker)
         self.listen(DECISION_S)
 
     def listen(self, seconds: float) -> None:
-        """Take events for some time."""
+        """Receive events for some time."""
         end_s = time.monotonic() + seconds
         while (left_s := end_s - time.monotonic()) > 0:
             if (message := self.daemon.subscription.receive(left_s)) and message.topic.startswith("kwsd.keyword."):
@@ -121,7 +121,7 @@ class Rig:
 
 
 Times = tuple[float | None, float]
-"""Seconds until the fault was noticed, and until the daemon listened again after it had ended."""
+"""Seconds until the daemon noticed the fault, and from the end of the fault until it listened again."""
 
 
 def server_killed(rig: Rig) -> Times:
@@ -233,7 +233,7 @@ def hop_too_long(rig: Rig) -> Times:
     rig.seconds(hearing)
     rig.speak(FIRST)
     feeder.signal(signal.SIGHUP)
-    # The loop waits for its configuration, while the queue runs over.
+    # The audio loop waits for the configuration, so the queue overflows.
     with configuration.open("w"):
         time.sleep(3 + rig.hold_s)
     seconds = rig.seconds(gapped)
@@ -242,7 +242,7 @@ def hop_too_long(rig: Rig) -> Times:
 
 @dataclass(frozen=True)
 class Fault:
-    """A row of the table."""
+    """A fault: one row of the table."""
 
     name: str
     does: str
@@ -338,7 +338,7 @@ FAULTS = (
 
 
 def measure(fault: Fault, runs: int) -> str:
-    """Run a fault some times, and give its row."""
+    """Run a fault several times, and return its row of the table."""
     noticed, again, spoken, wrong = [], [], 0, 0
     for run in range(runs):
         with running_pulse() as pulse, ExitStack() as stack:
@@ -363,10 +363,10 @@ def _median_and_worst(seconds: list[float]) -> str:
 
 
 def main(
-    runs: Annotated[int, typer.Option(min=1, help="Of each fault.")] = 5,
-    only: Annotated[str, typer.Option(help="A part of the names of the faults to run.")] = "",
+    runs: Annotated[int, typer.Option(min=1, help="Runs of each fault.")] = 5,
+    only: Annotated[str, typer.Option(help="Run only faults whose name contains this text.")] = "",
 ) -> None:
-    """Print the table of faults as Markdown; what each run did goes to standard error."""
+    """Print the table of faults as Markdown, and the details of each run on standard error."""
     print("| fault | what the daemon does | s to notice: median, worst | s to listen again: median, worst", end="")
     print(" | words lost or doubled | test |")
     print("|---|---|---|---|---|---|")

@@ -1,6 +1,6 @@
 """Measures everything and writes the tables of ``docs/internals/performance.md``.
 
-Run ``python benchmarks/page.py --data FOLDER``. It takes about 25 minutes; leave the machine alone meanwhile.
+Run ``python benchmarks/page.py --data FOLDER``. It takes about 25 minutes. Do not use the machine during this time.
 """
 
 import datetime
@@ -21,10 +21,10 @@ PAGE = ROOT / "docs" / "internals" / "performance.md"
 def main(
     data: Annotated[
         list[Path] | None,
-        typer.Option(help="A folder of recordings for peers.py and daemon.py; may be repeated."),
+        typer.Option(help="Folder of recordings for peers.py and daemon.py. May be repeated."),
     ] = None,
 ) -> None:
-    """Replace the tables."""
+    """Run the benchmarks, and replace the tables in the page."""
     folders = [option for folder in data or [] for option in ("--data", folder.resolve())]
     _replace("machine", _machine())
     _replace("peers", _output("peers.py", *folders))
@@ -38,7 +38,7 @@ def _output(script: str, *options: str | Path) -> str:
 
 
 def _replace(name: str, text: str) -> None:
-    """Put a text between the comments that the page has for it."""
+    """Replace the text between a pair of comments in the page."""
     between = re.compile(rf"(?<=<!-- {name} -->\n).*?(?=<!-- end -->)", re.DOTALL)
     PAGE.write_text(between.sub(lambda _: text, PAGE.read_text(), count=1))
 

@@ -1,8 +1,9 @@
-"""Compares kwsd with the keyword spotters that install from PyPI with their models.
+"""Compares kwsd with other keyword spotters that PyPI offers together with models.
 
-``python benchmarks/peers.py [--data FOLDER …]`` gives each an environment of its own under ``build/benchmarks``, runs
-all of them one after another on the same ten minutes of audio, several times over, and prints a table. The machine may
-be busy: what kwsd and a peer used in the same round is compared, and the CPU time is that of the process alone.
+``python benchmarks/peers.py [--data FOLDER …]`` creates a separate environment for each engine under
+``build/benchmarks``. It runs all engines in turn on the same ten minutes of audio, in several rounds. Then it prints a
+table. Other programs may use the machine, because only results of the same round are compared, and CPU time counts one
+process only.
 """
 
 import json
@@ -15,7 +16,7 @@ from typing import Annotated
 
 import matplotlib as mpl
 import typer
-from audio import BUILD, ROOT, recording
+from audio import BUILD, ROOT, make_recording
 from rich.progress import track
 
 mpl.use("svg")
@@ -26,12 +27,12 @@ Result = dict[str, float]
 PACKAGES = {
     "kwsd": ["--no-deps", str(ROOT)],
     "pymicro-wakeword": ["pymicro-wakeword==2.5.0"],
-    "openwakeword": ["openwakeword==0.4.0"],  # the last release with its networks in the wheel
+    "openwakeword": ["openwakeword==0.4.0"],  # the last release whose wheel contains the networks
     "pocketsphinx": ["pocketsphinx==5.1.1"],
     "pyopen-wakeword": ["pyopen-wakeword==1.1.0"],
 }
 ENGINES = ["kwsd", "pymicro-wakeword, one word", *list(PACKAGES)[1:]]
-"""Names in `engines.py`; before a comma stands the package."""
+"""Names of the engines in `engines.py`. The part before a comma is the package."""
 
 COLUMNS = [
     "engine",
@@ -49,42 +50,42 @@ FIGURE = ROOT / "docs" / "peers.svg"
 
 def main(
     data: Annotated[
-        list[Path] | None, typer.Option(help="A folder of recordings; may be repeated. Without it, the bundled ones.")
+        list[Path] | None, typer.Option(help="Folder of recordings. May be repeated. The default is the tests' clips.")
     ] = None,
     runs: Annotated[int, typer.Option(help="Rounds over all engines.")] = 5,
-    seconds: Annotated[int, typer.Option(help="Of audio.")] = 600,
+    seconds: Annotated[int, typer.Option(help="Seconds of audio.")] = 600,
 ) -> None:
-    """Print the comparison as Markdown, and draw it."""
+    """Print the comparison as Markdown, and draw the chart."""
     for package in PACKAGES:
-        install(package)
-    audio = recording(data or [], seconds)
+        create_environment(package)
+    audio = make_recording(data or [], seconds)
     order = [engine for _ in range(runs) for engine in ENGINES]
     results: dict[str, list[Result]] = {engine: [] for engine in ENGINES}
     for engine in track(order, "Measuring", console=None, transient=True, disable=not sys.stderr.isatty()):
-        results[engine].append(measure(engine, audio))
-    print(table(results))
-    draw(results)
+        results[engine].append(run_engine(engine, audio))
+    print(format_comparison(results))
+    draw_chart(results)
 
 
-def python(package: str) -> Path:
-    """Path of the interpreter in the environment of a package."""
+def interpreter_path(package: str) -> Path:
+    """The path of the Python interpreter in the environment of a package."""
     return BUILD / package / "bin" / "python"
 
 
-def install(package: str) -> None:
-    """Make the environment of a package; kwsd's is brought up to date, a peer's lasts."""
+def create_environment(package: str) -> None:
+    """Create the environment of a package. That of kwsd is updated each time, the others are reused."""
     pip = [
         sys.executable,
         "-m",
         "pip",
         "--python",
-        str(python(package)),
+        str(interpreter_path(package)),
         "install",
         "--quiet",
         "--only-binary",
         ":all:",
     ]
-    if not python(package).exists():
+    if not interpreter_path(package).exists():
         subprocess.run([sys.executable, "-m", "venv", "--without-pip", BUILD / package], check=True)
         if package == "kwsd":
             subprocess.run([*pip, "--requirement", ROOT / "requirements" / "run.txt"], check=True)
@@ -93,17 +94,17 @@ def install(package: str) -> None:
     subprocess.run([*pip, *PACKAGES[package]], check=True)
 
 
-def measure(engine: str, audio: Path) -> Result:
-    """One run of an engine over the recording."""
+def run_engine(engine: str, audio: Path) -> Result:
+    """Run an engine once over the recording, and return its results."""
     script = Path(__file__).with_name("engines.py")
-    command = [python(_package(engine)), script, engine, audio]
+    command = [interpreter_path(_package(engine)), script, engine, audio]
     done = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, cwd=BUILD)
     result: Result = json.loads(done.stdout)
     return result
 
 
-def table(results: dict[str, list[Result]]) -> str:
-    """Medians, spread, and ratios to kwsd in the same round."""
+def format_comparison(results: dict[str, list[Result]]) -> str:
+    """The table of medians, spreads, and ratios to kwsd in the same round."""
     lines = [f"| {' | '.join(COLUMNS)} |", "|---" * len(COLUMNS) + "|"]
     for engine, rounds in results.items():
         ratios = [each["cpu"] / ours["cpu"] for ours, each in zip(results["kwsd"], rounds, strict=True)]
@@ -122,8 +123,8 @@ def table(results: dict[str, list[Result]]) -> str:
     return "\n".join(lines)
 
 
-def draw(results: dict[str, list[Result]]) -> None:
-    """CPU time and memory of each engine."""
+def draw_chart(results: dict[str, list[Result]]) -> None:
+    """Draw a bar chart of the CPU time and memory of each engine."""
     mpl.rcParams["svg.hashsalt"] = "kwsd"
     figure, panels = plt.subplots(1, 2, sharey=True, figsize=(9, 3), layout="constrained")
     colours = ["tab:red" if engine == "kwsd" else "tab:gray" for engine in results]
@@ -144,7 +145,7 @@ def _package(engine: str) -> str:
 
 
 def _spread(values: Iterable[float], text: Callable[[float], str]) -> str:
-    """Median, and the least and the greatest in brackets."""
+    """The median, with minimum and maximum in brackets."""
     values = sorted(values)
     return f"{text(statistics.median(values))} [{text(values[0])}, {text(values[-1])}]"
 

@@ -1,7 +1,7 @@
-"""What the daemon refuses, and how soon; a table in ``docs/internals/reliability.md``.
+"""Measures how fast the daemon rejects an invalid setup; a table in ``docs/internals/reliability.md``.
 
-``python benchmarks/refusals.py`` lets each be refused five times and prints Markdown. It needs root, who alone can give
-a folder away.
+``python benchmarks/refusals.py`` tries each setup five times and prints Markdown. It needs root, because only root can
+change the owner of a folder.
 """
 
 import os
@@ -35,41 +35,41 @@ Command = list[str | Path]
 
 
 def started(folder: Path, *options: str | Path) -> Command:
-    """A daemon on a pipe, with its sockets in a folder."""
+    """Start a daemon that reads from a pipe and has its sockets in a folder."""
     return [PROGRAM, "run", "--device", "-", "--address", f"ipc://{folder}/events.sock", *options]
 
 
 @contextmanager
 def second_daemon(folder: Path) -> Iterator[Command]:
-    """Another daemon runs there."""
+    """Another daemon uses the address."""
     with closing(Running(PROGRAM, folder)):
         yield started(folder)
 
 
 @contextmanager
 def folder_missing(folder: Path) -> Iterator[Command]:
-    """A user without a runtime folder."""
+    """The user has no runtime folder."""
     runtime = f"XDG_RUNTIME_DIR={folder}/none"
     yield ["unshare", "--user", "env", runtime, PROGRAM, "run", "--device", "-"]
 
 
 @contextmanager
 def folder_of_another(folder: Path) -> Iterator[Command]:
-    """The folder belongs to somebody else."""
+    """The folder of the socket belongs to another user."""
     os.chown(folder, NOBODY, NOBODY)
     yield started(folder)
 
 
 @contextmanager
 def folder_open_to_others(folder: Path) -> Iterator[Command]:
-    """Others can write to the folder."""
+    """Other users can write to the folder of the socket."""
     folder.chmod(0o777)
     yield started(folder)
 
 
 @contextmanager
 def full_disk(folder: Path) -> Iterator[Command]:
-    """There is no room for a socket."""
+    """The disk has no space for a socket."""
     disk = folder / "disk"
     disk.mkdir()
     yield on_full_disk(disk, 0, *started(disk))
@@ -77,13 +77,13 @@ def full_disk(folder: Path) -> Iterator[Command]:
 
 @contextmanager
 def open_tcp(folder: Path) -> Iterator[Command]:
-    """The network may listen, and there are no keys."""
+    """The address is open to the network, and there are no keys."""
     yield [*started(folder), "--address", "tcp://0.0.0.0:5555"]
 
 
 @contextmanager
 def damaged_model(folder: Path) -> Iterator[Command]:
-    """One byte of the network is another."""
+    """One byte of the model's network is wrong."""
     model = Path(shutil.copytree(ROOT / "models" / "default", folder / "model"))
     content = bytearray((model / "model.tflite").read_bytes())
     content[len(content) // 2] ^= 1
@@ -93,14 +93,14 @@ def damaged_model(folder: Path) -> Iterator[Command]:
 
 @contextmanager
 def bad_config(folder: Path) -> Iterator[Command]:
-    """The configuration says something that is not known."""
+    """The configuration contains an unknown key."""
     (folder / "config.toml").write_text("volume = 11\n")
     yield started(folder, "--config", folder / "config.toml")
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """A row of the table."""
+    """An invalid setup: one row of the table."""
 
     name: str
     situation: Callable[[Path], AbstractContextManager[Command]]
@@ -108,7 +108,7 @@ class Refusal:
     test: str
 
     def seconds(self) -> float:
-        """From the start of the daemon to its end."""
+        """Seconds from the start of the daemon to its end."""
         with tempfile.TemporaryDirectory(prefix="kwsd-") as folder, self.situation(Path(folder)) as command:
             started_s = time.monotonic()
             ended = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
@@ -158,7 +158,7 @@ REFUSALS = (
 
 
 def reload_refused() -> float:
-    """Seconds until a running daemon has refused a bad configuration."""
+    """Seconds until a running daemon rejects an invalid configuration."""
     with tempfile.TemporaryDirectory(prefix="kwsd-") as name:
         config = Path(name) / "config.toml"
         config.touch()
@@ -173,7 +173,7 @@ def reload_refused() -> float:
 
 
 def restarted() -> float:
-    """Seconds until a daemon listens on the socket of one that was killed."""
+    """Seconds until a daemon listens on the socket of a killed daemon."""
     with tempfile.TemporaryDirectory(prefix="kwsd-") as name:
         with closing(Running(PROGRAM, Path(name))) as daemon:
             daemon.process.kill()
@@ -182,7 +182,7 @@ def restarted() -> float:
             return time.monotonic() - started_s
 
 
-def main(runs: Annotated[int, typer.Option(min=1, help="Of each.")] = 5) -> None:
+def main(runs: Annotated[int, typer.Option(min=1, help="Runs of each setup.")] = 5) -> None:
     """Print the table as Markdown."""
     print("| what is wrong | what the daemon does | s: median, worst | test |\n|---|---|---|---|")
     for refusal in REFUSALS:

@@ -1,7 +1,8 @@
-"""How many windows are scored, and that no detection depends on the others: ``python benchmarks/scored.py FOLDER ...``.
+"""Counts the windows that are scored, and checks that the others do not change any detection.
 
-Each recording goes through the pipeline twice, as in the daemon and with every window scored. The exit code is 1 where
-the detections differ. Then its scores are kept, and what the mean alone would have detected is compared.
+``python benchmarks/scored.py FOLDER ...`` processes each recording twice: as the daemon does, and with every window
+scored. The exit code is 1 if the detections differ. The script also counts the detections that differ if only the mean
+score decides.
 """
 
 import sys
@@ -24,7 +25,7 @@ def main(
     folders: Annotated[list[Path], typer.Argument(help="Folders of 16 kHz mono WAV or FLAC files.")],
     model: Annotated[str, typer.Option(help="Name or folder of a bundle.")] = "default",
 ) -> None:
-    """Print the share of the windows that are scored."""
+    """Print the share of windows that are scored."""
     loaded = load_model(model)
     network = RecordingNetwork(loaded.network)
     loaded = replace(loaded, network=network)
@@ -51,7 +52,7 @@ def main(
 
 
 def _detected(kept: RecordingScores, model: Model, min_share: np.float32) -> set[tuple[str, int]]:
-    """Return keyword and sample of each detection, with another share of the threshold that each window must reach."""
+    """Keyword and sample of each detection, for another share of the threshold that each window must reach."""
     return {(found.keyword, found.sample) for found in replay_detector(kept, model.detector, min_share)}
 
 

@@ -1,6 +1,6 @@
-"""Times of the services under a real systemd: `docs/internals/reliability.md` has the figures.
+"""Measures the services with a real systemd. `docs/internals/reliability.md` contains the results.
 
-Usage, as root, after `make test-systemd`:  .venv/bin/python benchmarks/services.py
+Run it as root after `make test-systemd`:  .venv/bin/python benchmarks/services.py
 """
 
 import sys
@@ -15,7 +15,7 @@ from booted import RUNTIME, Ear, Unit, booted, user_service
 
 
 def main() -> None:
-    """Print a table: what was measured, how often, median and worst, in seconds."""
+    """Print a table with the number of runs, the median and the worst time in seconds."""
     with (
         booted() as container,
         user_service(container) as service,
@@ -30,13 +30,13 @@ def main() -> None:
 
 
 def show(what: str, runs: int, measure: Callable[[], float]) -> None:
-    """Measure some times, and print a row of the table."""
+    """Measure several runs, and print a row of the table."""
     times = [measure() for _ in range(runs)]
     print(f"{what:55} {runs:4} {median(times):7.2f} {max(times):7.2f}", flush=True)
 
 
 def start(service: Unit) -> float:
-    """Time until ``systemctl start`` returns: the daemon is ready."""
+    """The time until ``systemctl start`` returns because the daemon is ready."""
     service.systemctl("stop")
     started_s = time.monotonic()
     service.systemctl("start")
@@ -44,7 +44,7 @@ def start(service: Unit) -> float:
 
 
 def hear(service: Unit, ear: Ear) -> float:
-    """Time until the daemon has its first audio."""
+    """The time until the daemon receives its first audio."""
     service.systemctl("stop")
     ear.status("stopping")
     started_s = time.monotonic()
@@ -54,7 +54,7 @@ def hear(service: Unit, ear: Ear) -> float:
 
 
 def recover(service: Unit, ear: Ear, signal: str) -> float:
-    """Time until another daemon has its first audio."""
+    """The time until a restarted daemon receives its first audio."""
     run = ear.status("listening").run
     started_s = time.monotonic()
     service.systemctl("kill", f"--signal={signal}")
@@ -63,7 +63,7 @@ def recover(service: Unit, ear: Ear, signal: str) -> float:
 
 
 def stop(service: Unit, ear: Ear) -> float:
-    """Time until ``systemctl stop`` returns, of a daemon that listens."""
+    """The time until ``systemctl stop`` returns for a listening daemon."""
     service.systemctl("start")
     ear.status("listening")
     started_s = time.monotonic()

@@ -1,9 +1,9 @@
-"""Where the time of a hop goes: microseconds in each stage of kwsd, beside the least that its arithmetic needs.
+"""Profiles a hop: microseconds in each stage of kwsd, compared with the minimum time of its arithmetic.
 
-``python benchmarks/stages.py [--model MODEL]`` runs the real pipeline over the bundled recording with a clock around
-each stage, and prints what each costs a hop; the network is asked about some of the windows only. The floor is the
-number of multiplications and additions at the rate at which numpy's matrix product does them on one thread of this
-machine; moving memory and calling functions come on top of it.
+``python benchmarks/stages.py [--model MODEL]`` runs the real pipeline over the bundled recording and times each stage.
+The network scores only some of the windows, so its time per hop is an average. The minimum, or floor, is the number of
+multiplications and additions divided by the rate of numpy's matrix product on one thread of this machine. It does not
+include memory access and function calls.
 """
 
 import math
@@ -67,14 +67,14 @@ def main(model: Annotated[str, typer.Option(help="Name or folder of a bundle.")]
 
 
 class Clock:
-    """Times calls of a function."""
+    """A function that measures the duration of its calls."""
 
     def __init__(self, call: Callable[..., Any]) -> None:
         self._call = call
         self.spent: list[int] = []  # nanoseconds
 
     def __call__(self, *arguments: Any, **keywords: Any) -> Any:  # noqa: ANN401  those of the function
-        """Call it."""
+        """Call the function."""
         started = time.perf_counter_ns()
         result = self._call(*arguments, **keywords)
         self.spent.append(time.perf_counter_ns() - started)
@@ -82,17 +82,17 @@ class Clock:
 
     @property
     def median_us(self) -> float:
-        """Median of the calls so far."""
+        """The median duration of the calls so far."""
         return statistics.median(self.spent) / 1000
 
     @property
     def total_us(self) -> float:
-        """Of the calls so far."""
+        """The total duration of the calls so far."""
         return sum(self.spent) / 1000
 
 
 def _pipeline(name: str) -> tuple[dict[str, float], float]:
-    """Microseconds a hop in each stage of the spotter, fed hop by hop, and the share of windows that are scored."""
+    """Microseconds per hop in each stage of the spotter, and the share of windows that are scored."""
     samples, _ = soundfile.read(FOLDER / "demo.flac", dtype="float32")
     model = load_model(name)
     whole: Any = Spotter(model)
@@ -108,7 +108,8 @@ def _pipeline(name: str) -> tuple[dict[str, float], float]:
         feed(samples[start : start + model.hop_samples])
     hops = len(feed.spent)
     spent = {stage: clock.total_us / hops for stage, clock in clocks.items()}
-    spent["detector"] -= spent["front end"] + spent["ring of frames"] + spent["model"]  # it asks for them
+    # The detector calls the other stages, so its time includes theirs.
+    spent["detector"] -= spent["front end"] + spent["ring of frames"] + spent["model"]
     total = feed.total_us / hops
     around = {
         "checks and calls of the spotter": total - sum(spent.values()),
@@ -118,14 +119,14 @@ def _pipeline(name: str) -> tuple[dict[str, float], float]:
 
 
 def _time(owner: Any, name: str) -> Clock:  # noqa: ANN401  a module or any object
-    """Put a clock around a function."""
+    """Replace a function by a `Clock` around it."""
     clock = Clock(getattr(owner, name))
     setattr(owner, name, clock)
     return clock
 
 
 def _around() -> dict[str, float]:
-    """What the daemon does around the spotter."""
+    """Microseconds per hop in the other stages of the daemon."""
     block = np.zeros((BLOCK_SAMPLES, 1), np.float32)
     with tempfile.TemporaryDirectory() as folder:
         endless, notifier = Endless(), Notifier()
@@ -157,7 +158,7 @@ def _around() -> dict[str, float]:
 
 
 class Endless:
-    """A source that always has a block."""
+    """A source that always has a block ready."""
 
     name = "endless"
     live = False
@@ -167,13 +168,13 @@ class Endless:
         self._closed = False
 
     def blocks(self) -> Iterator[Block]:
-        """The same block, until it is closed."""
+        """Yield the same block until the source is closed."""
         block = Block(np.zeros(BLOCK_SAMPLES, np.float32))
         while not self._closed:
             yield block
 
     def close(self) -> None:
-        """Stop."""
+        """Stop the iteration of `blocks`."""
         self._closed = True
 
 
@@ -185,7 +186,7 @@ def _median_us(call: Callable[[], object]) -> float:
 
 
 def _operations_a_microsecond() -> float:
-    """Multiplications and additions of float32 that this machine does in a matrix product, on one thread."""
+    """Float32 multiplications and additions per microsecond in a matrix product on one thread of this machine."""
     size = 512
     left, right = np.ones((2, size, size), np.float32)
     best = min(_timed(lambda: left @ right) for _ in range(50))
@@ -199,13 +200,13 @@ def _timed(call: Callable[[], object]) -> float:
 
 
 def _front_end_operations() -> float:
-    """Of one frame: taper, real FFT (2.5 N log2 N, as FFTW counts), magnitude (two squares, a sum, a root)."""
+    """Operations of one frame: window, real FFT (2.5 N log2 N, as FFTW counts), magnitude (two squares, sum, root)."""
     size = frontend.FFT_LENGTH
     return frontend.FRAME_LENGTH + 2.5 * size * math.log2(size) + 4 * frontend.BINS
 
 
 def _multiplications(path: Path) -> float:
-    """Of one window, in the convolutions and matrix products of a network; four of int8 take the time of one."""
+    """Operations of one window in the convolutions and matrix products of a network. Four int8 ones count as one."""
     graph = schema.ModelT.InitFromPackedBuf(path.read_bytes())
     total = 0.0
     for part in graph.subgraphs:
@@ -224,7 +225,7 @@ _WEIGHTS = {_DEPTHWISE, schema.BuiltinOperator.CONV_2D, schema.BuiltinOperator.F
 
 
 def _empty_model_us() -> float:
-    """Time to set the input of a model of one cheap operation, run it, and get its output."""
+    """The time of a call of a model with one cheap operation: set the input, run, get the output."""
     interpreter = Interpreter(model_content=_empty_model(), num_threads=1)
     interpreter.allocate_tensors()
     value = np.zeros((1, 1), np.float32)
@@ -238,7 +239,7 @@ def _empty_model_us() -> float:
 
 
 def _empty_model() -> bytes:
-    """A LiteRT model whose output is its input, one number, negated."""
+    """A LiteRT model that negates one number."""
     model, graph, operator = schema.ModelT(), schema.SubGraphT(), schema.OperatorT()
     code = schema.OperatorCodeT()
     code.builtinCode = code.deprecatedBuiltinCode = schema.BuiltinOperator.NEG

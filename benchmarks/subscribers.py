@@ -1,7 +1,7 @@
-"""What subscribers and requests cost the daemon; the second table of faults in ``docs/internals/reliability.md``.
+"""Measures the cost of subscribers and requests; the second table of faults in ``docs/internals/reliability.md``.
 
-``python benchmarks/subscribers.py`` speaks to a daemon on a PulseAudio of its own while others use its sockets, and
-prints Markdown.
+``python benchmarks/subscribers.py`` plays words to a daemon on a private PulseAudio server while other programs use the
+daemon's sockets. It prints Markdown.
 """
 
 import os
@@ -19,7 +19,7 @@ from typing import Annotated
 
 import typer
 import zmq
-from audio import ROOT, recording
+from audio import ROOT, make_recording
 
 sys.path.append(str(ROOT / "tests"))
 
@@ -35,23 +35,23 @@ PROGRAM = str(Path(sys.executable).with_name("kwsd"))
 MANY = 1000
 
 FLOOD = 4000
-"""Requests that fill the queue of whoever does not read: each lets a status be published."""
+"""Number of requests that fills the queue of a subscriber that does not read: each publishes a status."""
 
 WAVES_S = 3.0
-"""From one thousand subscribers that vanish to the next that come."""
+"""Seconds between one group of a thousand subscribers and the next."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What the daemon took while it listened.
+    """The resources that the daemon used while it listened.
 
     Parameters
     ----------
     main_cpu, cpu : float
-        Share of a core that the main thread took, and all threads.
+        Share of a core that the main thread used, and that all threads used.
     memory_mb : float
     latencies_ms : list of float
-        From the arrival of a block to that of its event at the subscriber.
+        Time from the arrival of a block to the arrival of its event at the subscriber.
     lost_blocks, gaps : int
     """
 
@@ -65,7 +65,7 @@ class Cost:
 
 @contextmanager
 def coming_and_going(daemon: Listening) -> Iterator[None]:
-    """A thousand subscribers that are killed after some seconds, and again."""
+    """A thousand subscribers that are killed after some seconds, repeatedly."""
     over = threading.Event()
 
     def waves() -> None:
@@ -79,7 +79,7 @@ def coming_and_going(daemon: Listening) -> Iterator[None]:
 
 @contextmanager
 def requests(daemon: Listening) -> Iterator[None]:
-    """Requests as fast as they are answered, every other one malformed."""
+    """Requests as fast as the daemon replies. Every second one is malformed."""
     over = threading.Event()
 
     def flood() -> None:
@@ -98,7 +98,7 @@ def requests(daemon: Listening) -> Iterator[None]:
 
 @contextmanager
 def stuck(daemon: Listening) -> Iterator[None]:
-    """A thousand subscribers that read nothing, and whose queues are full."""
+    """A thousand subscribers that do not read, so that their queues are full."""
     with crowd(daemon.subscription.address, MANY, STUCK):
         with zmq.Context() as context, closing(context.socket(zmq.DEALER)) as client:
             client.sndhwm = client.rcvhwm = 0
@@ -135,8 +135,8 @@ CONDITIONS: tuple[tuple[str, Callable[[Listening], AbstractContextManager[object
 )
 
 
-def measure(daemon: Listening, player: "subprocess.Popen[str]") -> Cost:
-    """Receive events until the player ends."""
+def measure_cost(daemon: Listening, player: "subprocess.Popen[str]") -> Cost:
+    """Measure the daemon and receive its events until the player ends."""
     before, started_s = send_request("status", daemon.control), time.monotonic()
     main_s, all_s = _cpu_s(daemon)
     latencies_ms = []
@@ -160,7 +160,7 @@ def measure(daemon: Listening, player: "subprocess.Popen[str]") -> Cost:
 
 
 def _cpu_s(daemon: Listening) -> tuple[float, float]:
-    """Processor time of the main thread, and of all: the scheduler's own count."""
+    """CPU time of the main thread and of all threads, as the scheduler counts it."""
     tasks = Path(f"/proc/{daemon.process.pid}/task")
     used = {task.name: int((task / "schedstat").read_text().split()[0]) / 1e9 for task in tasks.iterdir()}
     return used[str(daemon.process.pid)], sum(used.values())
@@ -171,24 +171,24 @@ def _memory_mb(daemon: Listening) -> float:
     return int(status.partition("VmRSS:")[2].split()[0]) * 1024 / 1e6
 
 
-def row(name: str, cost: Cost) -> str:
-    """One line of the table."""
+def format_row(name: str, cost: Cost) -> str:
+    """One row of the table."""
     latency = f"{statistics.median(cost.latencies_ms):.1f}, {max(cost.latencies_ms):.1f} of {len(cost.latencies_ms)}"
     cpu = f"{cost.main_cpu:.1%}, {cost.cpu:.1%}"
     return f"| {name} | {cpu} | {latency} | {cost.lost_blocks}, {cost.gaps} | {cost.memory_mb:.0f} |"
 
 
-def main(seconds: Annotated[int, typer.Option(help="Of speech under each condition.")] = 60) -> None:
+def main(seconds: Annotated[int, typer.Option(help="Seconds of speech for each condition.")] = 60) -> None:
     """Print the table as Markdown."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
-    speech = recording([], seconds)
+    speech = make_recording([], seconds)
     print("| beside the daemon | CPU of its main thread, of all | ms from block to event: median, worst", end="")
     print(" | blocks lost, gaps | MB |\n|---|---|---|---|---|")
     for name, condition in CONDITIONS:
         with running_pulse() as pulse, closing(Listening(pulse, PROGRAM, "--log-level", "error")) as daemon:
             daemon.wait_for("listening")
             with condition(daemon), pulse.client("paplay", "--device=speaker", speech) as player:
-                print(row(name, measure(daemon, player)), flush=True)
+                print(format_row(name, measure_cost(daemon, player)), flush=True)
 
 
 if __name__ == "__main__":

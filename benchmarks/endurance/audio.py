@@ -1,4 +1,4 @@
-"""Audio for a day: words in noise, and what else a microphone may deliver."""
+"""Random audio for a whole day: words in noise, and everything else that a microphone may deliver."""
 
 from collections.abc import Iterator
 
@@ -24,11 +24,11 @@ ODDS = {
     "square wave": 0.004,
     "constant": 0.004,
 }
-"""Of what comes between two pauses."""
+"""Probability of each kind of audio between two pauses."""
 
 
 class Audio:
-    """An endless stream, drawn at random, in pieces of whole blocks.
+    """An endless stream of random audio, in pieces of whole blocks.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class Audio:
     Attributes
     ----------
     words : int
-        Recordings of words so far, keywords and others.
+        Number of words so far, keywords and others.
     """
 
     def __init__(self, seed: int) -> None:
@@ -47,13 +47,13 @@ class Audio:
         self.words = 0
 
     def pieces(self) -> Iterator[Samples]:
-        """A word or something else, then a pause, and so on."""
+        """Yield a word or another kind of audio, then a pause, and so on."""
         while True:
             yield self._piece(str(self._draw.choice(list(ODDS), p=list(ODDS.values()))))
             yield self.pause(self._draw.uniform(1.0, 5.0))
 
     def pause(self, seconds: float) -> Samples:
-        """Noise between -75 and -45 dB of full scale."""
+        """Noise with a level from -75 to -45 dB relative to full scale."""
         count = -(-round(seconds * SAMPLE_RATE) // BLOCK_SAMPLES) * BLOCK_SAMPLES
         noise = np.resize(self._noise[self._draw.integers(len(self._noise) // 2) :], count)
         return _quantised(noise * 10 ** (self._draw.uniform(-75, -45) / 20))

@@ -1,4 +1,4 @@
-"""The daemon that is looked at: the command beside the Python that runs this, and what it publishes."""
+"""The daemon under test, and a subscriber that receives its events."""
 
 import sys
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ PROGRAM = str(Path(sys.executable).with_name("kwsd"))
 
 
 class Inbox:
-    """What a subscriber receives.
+    """Receives and checks the events of the daemon.
 
     Parameters
     ----------
@@ -20,7 +20,7 @@ class Inbox:
     Attributes
     ----------
     sequence_gaps : int
-        Events whose number does not follow the one before it on their topic.
+        Number of events whose sequence number does not follow the previous one of their topic.
     """
 
     def __init__(self, subscription: Subscription) -> None:
@@ -30,7 +30,7 @@ class Inbox:
         self.sequence_gaps = 0
 
     def receive(self, timeout_s: float) -> Iterator[KeywordEvent]:
-        """Keyword events until nothing comes in time, or the daemon stops."""
+        """Yield keyword events until no event arrives in time or the daemon stops."""
         while message := self._subscription.receive(timeout_s):
             event = decode_event(message.body)
             expected = self._numbers.get(message.topic, event.seq - 1) + 1
@@ -45,12 +45,12 @@ class Inbox:
 
     @property
     def status(self) -> StatusEvent:
-        """The latest.
+        """The latest status.
 
         Raises
         ------
         RuntimeError
-            There was none yet.
+            No status has arrived yet.
         """
         if not self._status:
             raise RuntimeError("the daemon has not said anything yet")
@@ -58,5 +58,5 @@ class Inbox:
 
     @property
     def state(self) -> str:
-        """What the daemon said last of itself; empty before it has."""
+        """The latest state of the daemon, or an empty string before the first status."""
         return self._status.state if self._status else ""

@@ -1,4 +1,4 @@
-"""Faster than real time: two daemons hear the same audio on standard input, one of them under faults."""
+"""Feeds the same audio to two daemons faster than real time. Only one of them is subjected to faults."""
 
 import os
 import random
@@ -19,18 +19,18 @@ from kwsd.audio.source import BLOCK_SAMPLES
 from kwsd.frontend import SAMPLE_RATE
 
 SAMPLE_S = 60
-"""Seconds of audio from one look at the daemons to the next."""
+"""Seconds of audio between two measurements of the daemons' resources."""
 
 PROGRESS_S = 3600
 
 
 class Listener:
-    """A daemon, and what came of it.
+    """A daemon with its events and measurements.
 
     Parameters
     ----------
     folder : Path
-        For its sockets, log and configuration.
+        Folder for its sockets, log and configuration.
 
     Attributes
     ----------
@@ -48,30 +48,30 @@ class Listener:
         self.samples: list[Sample] = []
 
     def feed(self, samples: Samples) -> None:
-        """Let it hear whole blocks; a pipe takes each as a whole, so that no block is cut."""
+        """Send whole blocks to the daemon. A pipe accepts each block as a whole, so no block is split."""
         pipe = self.daemon.process.stdin.fileno()
         for start in range(0, len(samples), BLOCK_SAMPLES):
             os.write(pipe, samples[start : start + BLOCK_SAMPLES].tobytes())
         self.listen()
 
     def listen(self, timeout_s: float = 0.0) -> None:
-        """Take the events that have come, and wait for more until none comes in time."""
+        """Receive events until none arrives in time."""
         for event in self.inbox.receive(timeout_s):
             self.heard[event.keyword, event.sample, event.score] += 1
 
     def look(self, hours: float, *, settled: bool) -> None:
-        """Note what it takes."""
+        """Measure the resources of the daemon."""
         self.samples.append(look(self.daemon.process.pid, hours, settled=settled))
 
     def finish(self) -> int:
-        """Let it come to its end; gives its exit code."""
+        """Close the input of the daemon, wait for its end, and return its exit code."""
         self.daemon.process.stdin.close()
         self.listen(timeout_s=30)
         return self.daemon.process.wait()
 
 
 def run(seconds: float, fault_every_s: float, seed: int) -> dict[str, Any]:
-    """Feed both daemons for some time of audio, and report."""
+    """Feed audio to both daemons, and return the report."""
     started_s = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="kwsd-") as folder:
         faulted, spared = Listener(Path(folder) / "faulted"), Listener(Path(folder) / "spared")
@@ -103,7 +103,7 @@ class Day:
         self._injected: list[tuple[float, str]] = []
 
     def run(self, seconds: float, fault_every_s: float) -> None:
-        """Feed words, pauses and oddities, and inject faults between them."""
+        """Feed words, pauses and unusual audio, and inject faults between them."""
         fault_s = look_s = progress_s = 0.0
         for piece in self._audio.pieces():
             self._feed(piece)
@@ -153,7 +153,7 @@ class Day:
         self._fed += len(samples)
 
     def _difference(self) -> dict[str, int]:
-        """Events with the same keyword, sample and score are the same."""
+        """The events that only one daemon has published. Equal events have the same keyword, sample and score."""
         faulted, spared = (listener.heard for listener in self._listeners)
         return {
             "events": faulted.total(),
@@ -163,7 +163,7 @@ class Day:
         }
 
     def _differing(self) -> list[dict[str, Any]]:
-        """Each event that only one of them has published, and the fault that had begun last, at `fault_s`."""
+        """Each event that only one daemon has published, with the latest fault before it, which began at `fault_s`."""
         faulted, spared = (listener.heard for listener in self._listeners)
         only = [("spared", event) for event in spared - faulted] + [("faulted", event) for event in faulted - spared]
         return [

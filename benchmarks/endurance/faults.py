@@ -1,4 +1,4 @@
-"""Faults that other programs and people cause a running daemon, none of which may cost it a word."""
+"""Faults that other programs and users can cause. The daemon must not miss a word because of them."""
 
 import os
 import random
@@ -17,10 +17,10 @@ from kwsd.bus.events import StatusEvent
 from kwsd.errors import ControlError
 
 STUCK = 5
-"""Most subscribers that do not read, at one time."""
+"""Maximum number of subscribers that do not read at the same time."""
 
 FLOOD = 200
-"""Requests in a row. Each lets a status be published, which soon is too much for a subscriber that is stuck."""
+"""Number of consecutive requests. Each publishes a status, so the queue of a stuck subscriber fills up quickly."""
 
 BAD_CONFIGS = (
     "thresholds = 1",
@@ -41,17 +41,17 @@ class Faults:
     ----------
     daemon : Running
     config : Path
-        Its configuration file.
+        Configuration file of the daemon.
     pause : callable
-        Feeds it a pause of so many seconds.
+        Feeds a pause of a number of seconds to the daemon.
     draw : random.Random
 
     Attributes
     ----------
     counts : Counter
-        Faults so far, by name.
+        Number of faults so far, by name.
     wrong : list of str
-        Answers that were not what they should be.
+        Replies that differ from the expected ones.
     """
 
     def __init__(self, daemon: Running, config: Path, pause: Callable[[float], None], draw: random.Random) -> None:
@@ -69,7 +69,7 @@ class Faults:
         self.wrong: list[str] = []
 
     def inject(self) -> str:
-        """The next fault, whose name this gives: each kind comes once before any comes again."""
+        """Inject the next fault, and return its name. Every kind occurs once before any kind occurs again."""
         if not self._due:
             kinds = (*self._in_pauses, *self._anywhere)
             self._due = self._draw.sample(kinds, len(kinds))
@@ -77,10 +77,10 @@ class Faults:
         name = fault.__name__.removeprefix("_")
         self.counts[name] += 1
         if fault in self._in_pauses:
-            # The word before has been decided: what waits in the pipe and the queue is four seconds.
+            # Pipe and queue hold four seconds of audio, so after six the daemon has processed the previous word.
             self._pause(6)
             fault()
-            # Nothing of the window that began anew is left when the next word begins.
+            # The fault can cause a gap. Two seconds later, the window contains only audio from after the gap.
             self._pause(2)
         else:
             fault()
@@ -88,11 +88,11 @@ class Faults:
 
     @property
     def stuck(self) -> int:
-        """Subscribers that do not read now."""
+        """Number of subscribers that do not read at present."""
         return len(self._stuck)
 
     def close(self) -> None:
-        """Let all subscribers vanish."""
+        """Kill all subscribers."""
         self._context.destroy(linger=0)
 
     def _mute(self) -> None:
@@ -101,7 +101,7 @@ class Faults:
         self._expect("listening", self._ask("unmute"))
 
     def _reload(self) -> None:
-        """Other thresholds, and the old ones again."""
+        """Reload with other thresholds, and then with the previous ones."""
         for text in ("[thresholds]\nyes = 0.5\nno = 0.999", ""):
             self._config.write_text(text)
             self._ask_to_reload(refused=False)
@@ -113,7 +113,7 @@ class Faults:
         self._config.write_text("")
 
     def _visit(self) -> None:
-        """Subscribers come, get the status, and go."""
+        """Start subscribers that receive the status and end."""
         visitors = [self._subscriber(hwm=1000) for _ in range(self._draw.randint(1, 20))]
         for visitor in visitors:
             if not visitor.poll(5000):
@@ -121,7 +121,7 @@ class Faults:
             visitor.close()
 
     def _stick(self) -> None:
-        """One more subscriber that does not read, until there are enough, and then all of them vanish."""
+        """Add a subscriber that does not read. When the maximum is reached, kill all of them."""
         if len(self._stuck) < STUCK:
             self._stuck.append(self._subscriber(hwm=1))
             return
@@ -129,7 +129,7 @@ class Faults:
             self._stuck.pop().close()
 
     def _misspeak(self) -> None:
-        """Requests that are none, in whole messages."""
+        """Send whole messages that are not valid requests."""
         requests: tuple[list[bytes], ...] = (
             [self._draw.randbytes(self._draw.randint(0, MAX_REQUEST_BYTES))],
             [self._draw.randbytes(10 * MAX_REQUEST_BYTES)],
@@ -139,7 +139,7 @@ class Faults:
             [],
         )
         for request in requests:
-            # As a REQ socket sends it, and without the empty frame that comes first there.
+            # With and without the empty first frame that a REQ socket sends.
             for envelope in ([b""], []):
                 if envelope + request:
                     with closing(self._context.socket(zmq.DEALER)) as socket:
@@ -148,7 +148,7 @@ class Faults:
                         socket.send_multipart(envelope + request)
 
     def _scribble(self) -> None:
-        """Bytes that are no ZeroMQ, and greetings that break off."""
+        """Send bytes that are not ZeroMQ messages, and incomplete ZeroMQ greetings."""
         greeting = b"\xff\0\0\0\0\0\0\0\1\x7f\3\0NULL"
         for address in (self._daemon.control, self._events):
             for data in (b"", b"GET / HTTP/1.1\r\n\r\n", greeting, self._draw.randbytes(5000)):
@@ -163,7 +163,7 @@ class Faults:
             socket.connect(self._daemon.control)
             for _ in range(FLOOD):
                 socket.send_multipart([b"", b'{"command": "status"}'])
-            # Eight are answered between two blocks.
+            # The daemon replies to eight requests between two blocks.
             self._pause(3)
             for _ in range(FLOOD):
                 if not socket.poll(5000):
@@ -182,7 +182,7 @@ class Faults:
     def _ask_to_reload(self, *, refused: bool) -> None:
         if self._draw.random() < 0.5:  # noqa: PLR2004  a coin
             os.kill(self._daemon.process.pid, signal.SIGHUP)
-            # It is obeyed at the end of the turn that answers the first of these; the last is answered in another.
+            # The signal takes effect in the turn of the first reply. The last reply belongs to a later turn.
             for _ in range(MAX_REQUESTS_PER_TURN + 1):
                 self._ask("status")
             return

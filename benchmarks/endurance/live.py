@@ -1,4 +1,4 @@
-"""Real time: a daemon on a microphone that dies, freezes, and becomes another, while words are spoken into it."""
+"""Real time: plays words into a microphone that fails, freezes or is replaced while a daemon listens to it."""
 
 import json
 import random
@@ -19,10 +19,10 @@ from words import Clip, reliable_clips
 from kwsd.bus.client import Subscription
 
 PAUSE_S = (2.0, 6.0)
-"""Between two words: so long that an event belongs to the word before it."""
+"""Minimum and maximum pause between two words. It is long enough to assign each event to the previous word."""
 
 CUT_SHARE = 0.3
-"""Of the faults of the sound server, those that come in the middle of a word."""
+"""Share of the sound server's faults that occur in the middle of a word."""
 
 POLL_S = 0.05
 
@@ -30,15 +30,15 @@ SAMPLE_S = 5.0
 PROGRESS_S = 600.0
 
 SETTLED_S = 3.0
-"""Seconds after a fault in which files may still be closing."""
+"""Seconds after a fault until its files are closed."""
 
 PATIENCE_S = 30.0
-"""Longest wait for a state that is due; the run ends with an error after it."""
+"""Maximum wait for an expected state. After it the run ends with an error."""
 
 
 @dataclass
 class Played:
-    """A word that was played, and what was heard of it.
+    """A word that was played, and the keywords that the daemon detected.
 
     Parameters
     ----------
@@ -46,9 +46,9 @@ class Played:
     started_s, ended_s : float
         ``time.monotonic()``.
     cut : bool
-        Whether a fault hit it, so that it may be heard or not.
+        Whether a fault interrupted the word, so that the daemon may miss it.
     heard : list of str
-        Keywords of the events that came from its start until the next word.
+        Keywords of the events from the start of this word to the start of the next.
     """
 
     word: str
@@ -59,7 +59,7 @@ class Played:
 
 
 def run(seconds: float, fault_every_s: float, only: str | None, seed: int) -> dict[str, Any]:
-    """Listen for some time, and report."""
+    """Run a session, and return its report."""
     clips = reliable_clips()
     with running_pulse() as pulse, Subscription(f"ipc://{pulse.folder}/kwsd/events.sock") as subscription:
         with subprocess.Popen([PROGRAM, "run", "--device", "default"], env=pulse.environment) as daemon:
@@ -72,7 +72,7 @@ def run(seconds: float, fault_every_s: float, only: str | None, seed: int) -> di
 
 
 class Session:
-    """One run: plays, injects faults, and takes events and samples while it waits for anything."""
+    """One run: plays words, injects faults, and meanwhile receives events and measures the daemon."""
 
     def __init__(
         self,
@@ -103,7 +103,7 @@ class Session:
         self._started_s = self._said_s = time.monotonic()
 
     def run(self, seconds: float, fault_every_s: float, only: str | None) -> None:
-        """Speak for some time, under faults of all kinds or of one."""
+        """Play words for some time, with faults of all kinds or of one kind."""
         self._until("listening")
         self._samples.clear()
         self._started_s = self._said_s = time.monotonic()
@@ -116,7 +116,7 @@ class Session:
                 self._visitors = 0
                 self._busy_until_s = time.monotonic() + SETTLED_S
                 next(faults)()
-                # What buffers still hold of a word that was cut is heard before the next one.
+                # Buffers may still contain part of an interrupted word. The daemon processes it before the next word.
                 self._wait(PAUSE_S[0])
                 fault_s = time.monotonic() + self._draw.expovariate(1 / fault_every_s)
             self._speak()
@@ -171,7 +171,7 @@ class Session:
                 yield fault
 
     def _kill(self) -> None:
-        """The sound server dies, at times in the middle of a word, and is started again."""
+        """Kill the sound server, sometimes in the middle of a word, and start it again."""
         self._interrupt(self._pulse.kill)
         self._measure("lost", self._to_lost["kill"])
         self._wait(self._draw.uniform(0.1, 15))
@@ -180,7 +180,7 @@ class Session:
         self._measure("listening", self._to_listening["kill"])
 
     def _freeze(self) -> None:
-        """The sound server hangs, for less than the 15 s after which the daemon leaves the rest to systemd."""
+        """Freeze the sound server for less than 15 s, because after 15 s the daemon exits for a restart by systemd."""
         self._interrupt(lambda: self._pulse.signal(signal.SIGSTOP))
         self._measure("lost", self._to_lost["freeze"])
         self._wait(self._draw.uniform(0.1, 8))
@@ -188,13 +188,13 @@ class Session:
         self._measure("listening", self._to_listening["freeze"])
 
     def _blink(self) -> None:
-        """The sound server hangs for so short a time that nothing is said about it."""
+        """Freeze the sound server so briefly that the daemon does not report it."""
         self._pulse.signal(signal.SIGSTOP)
         self._wait(self._draw.uniform(0.1, 1.5))
         self._pulse.signal(signal.SIGCONT)
 
     def _change_default(self) -> None:
-        """Another source becomes the default, or is taken away again; the next word is spoken into the default."""
+        """Add another default source, or remove it again. The next word is played into the default source."""
         if self._speaker == "speaker":
             self._other_module = self._pactl(
                 "load-module", "module-null-sink", "sink_name=other", "rate=44100", "channels=2"
@@ -206,13 +206,13 @@ class Session:
             self._speaker = "speaker"
 
     def _visit(self) -> None:
-        """Subscribers come; they are killed when the next fault is due."""
+        """Start subscribers, which are killed at the next fault."""
         self._visitors = self._draw.randint(1, 5)
         for _ in range(self._visitors):
             self._others.enter_context(self._pulse.client(PROGRAM, "listen"))
 
     def _visit_stuck(self) -> None:
-        """Subscribers come and stop reading; they are killed when the next fault is due."""
+        """Start subscribers that stop reading. They are killed at the next fault."""
         self._visitors = 3
         visitors = [self._others.enter_context(self._pulse.client(PROGRAM, "listen")) for _ in range(self._visitors)]
         self._wait(2)
@@ -220,7 +220,7 @@ class Session:
             visitor.send_signal(signal.SIGSTOP)
 
     def _interrupt(self, fault: Callable[[], object]) -> None:
-        """Let a fault come in a pause, or in the middle of a word."""
+        """Inject a fault in a pause or in the middle of a word."""
         if self._draw.random() < CUT_SHARE:
             self._speak(fault)
         else:
@@ -251,7 +251,7 @@ class Session:
         self._busy_until_s = time.monotonic() + SETTLED_S
 
     def _wait(self, seconds: float, until: Callable[[], bool] = lambda: False) -> None:
-        """Pass time: take events, and samples when they are due."""
+        """Wait, receive events, and measure the daemon at regular intervals."""
         end_s = time.monotonic() + seconds
         while not until() and (left_s := end_s - time.monotonic()) > 0:
             for event in self._inbox.receive(min(left_s, POLL_S)):

@@ -1,4 +1,4 @@
-"""What a process takes, from ``/proc``: memory, files, threads, processor time."""
+"""Reads the resources of a process from ``/proc``: memory, files, threads and CPU time."""
 
 import os
 import statistics
@@ -8,25 +8,25 @@ from typing import Any, NamedTuple
 import numpy as np
 
 WARM_UP = 0.1
-"""Share of a run after which memory is expected to be flat."""
+"""Share of a run that counts as warm-up. After it, the memory should not grow."""
 
 FEWEST = 4
-"""Samples from which a slope and its error can be estimated."""
+"""Minimum number of samples for the estimate of a slope and its error."""
 
 
 class Sample(NamedTuple):
-    """A look at a process.
+    """The resources of a process at one moment.
 
     Parameters
     ----------
     hours : float
-        Since the start of the run: of real time, or of audio.
+        Hours since the start of the run, in real time or in audio.
     rss_kb, files, sockets, threads : int
-        Files with the sockets among them.
+        Resident memory, open files including sockets, open sockets, and threads.
     cpu_s : float
-        Since the process started.
+        CPU time since the start of the process.
     settled : bool
-        Whether nothing was going on that takes files of its own: a fault, or another subscriber.
+        Whether no fault and no extra subscriber, which open further files, was active.
     """
 
     hours: float
@@ -39,11 +39,11 @@ class Sample(NamedTuple):
 
 
 def look(pid: int, hours: float, *, settled: bool) -> Sample:
-    """A sample of a running process."""
+    """Measure a running process."""
     process = Path("/proc") / str(pid)
     status = dict(line.split(":", 1) for line in (process / "status").read_text().splitlines())
     links = [_target(entry) for entry in (process / "fd").iterdir()]
-    # The second field is the name in brackets, which may hold blanks; fields 14 and 15 are user and system time.
+    # Field 2 is the name in brackets and can contain spaces. Fields 14 and 15 are user and system time.
     times = (process / "stat").read_text().rpartition(")")[2].split()[11:13]
     return Sample(
         hours=hours,
@@ -57,13 +57,13 @@ def look(pid: int, hours: float, *, settled: bool) -> Sample:
 
 
 def summary(samples: list[Sample], seconds: float) -> dict[str, Any]:
-    """Memory's slope after warm-up, and the extremes of the rest.
+    """The slope of the memory after the warm-up, and the extremes of the other resources.
 
     Parameters
     ----------
     samples : list of Sample
     seconds : float
-        Of which the processor's time is a share: of real time, or of audio.
+        Length of the run in real time or in audio, for the share of CPU time.
     """
     warm = [sample for sample in samples if sample.hours >= WARM_UP * samples[-1].hours]
     settled = [sample for sample in samples if sample.settled]
@@ -82,7 +82,7 @@ def summary(samples: list[Sample], seconds: float) -> dict[str, Any]:
 
 
 def median_and_worst(seconds: list[float]) -> dict[str, float] | None:
-    """Of times, in seconds; None without any."""
+    """The median and the maximum of times in seconds, or None without times."""
     if not seconds:
         return None
     return {"median": round(statistics.median(seconds), 2), "worst": round(max(seconds), 2), "of": len(seconds)}
@@ -101,7 +101,7 @@ def _extremes(samples: list[Sample], name: str) -> dict[str, int] | None:
 
 
 def _slope(x: list[float], y: list[int]) -> dict[str, float] | None:
-    """Slope of the line of least squares, and its standard error as if the samples were independent."""
+    """The slope of a least-squares line, and its standard error under the assumption of independent samples."""
     if len(x) < FEWEST:
         return None
     (slope, _), covariance = np.polyfit(x, y, 1, cov=True)

@@ -1,4 +1,4 @@
-"""The recordings that are played: those that the model hears without fail, so that a missing event has other causes."""
+"""Selects recordings that the model always detects, so that a missing event must have another cause."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from kwsd.models.model import Model
 CLIPS = Path(__file__).parents[2] / "tests" / "data" / "clips"
 
 OFFSETS = 4
-"""Places of a recording in a hop at which it is tried."""
+"""Number of start positions within a hop at which each recording is tested."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +27,9 @@ class Clip:
 
 
 def reliable_clips() -> list[Clip]:
-    """Recordings of keywords that are heard once, and as nothing else, wherever in a hop they begin.
+    """Recordings of keywords with exactly one detection, of the right keyword, for every tested start position.
 
-    They are so with the thresholds of the default model, and also with thresholds half way from these to 1.
+    This must hold for the thresholds of the default model and for thresholds half-way between these and 1.
     """
     model = load_model()
     strict = model.with_thresholds({word: (1 + limit) / 2 for word, limit in model.detector.thresholds.items()})

@@ -49,5 +49,5 @@ def _show(*command: str) -> None:
     try:
         done = subprocess.run(command, check=False)
     except FileNotFoundError:
-        raise ServiceError(f"there is no {command[0]}: this machine does not run systemd") from None
+        raise ServiceError(f"{command[0]} is not installed: this machine does not use systemd") from None
     raise typer.Exit(done.returncode)

@@ -47,7 +47,7 @@ def test_an_installation_without_a_user_manager_ends_in_a_sentence(kwsd: Command
 def test_a_machine_without_systemd_gets_an_error_message(kwsd: Command, tmp_path: Path) -> None:
     for command, program in [("install", "systemctl"), ("status", "systemctl"), ("logs", "journalctl")]:
         done = kwsd.run("service", command, PATH=str(tmp_path))
-        assert done.stderr == f"kwsd: there is no {program}: this machine does not run systemd\n"
+        assert done.stderr == f"kwsd: {program} is not installed: this machine does not use systemd\n"
         assert done.returncode == 69
     assert not (kwsd.home / "systemd").exists()
 
