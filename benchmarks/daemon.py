@@ -72,22 +72,22 @@ def main(
     with running_pulse() as pulse:
         pulse.environment["KWSD_MODEL"] = model
         with _daemon(pulse) as daemon, Subscription(f"ipc://{pulse.folder}/kwsd/events.sock") as bus:
-            heard = Listening(daemon.pid, bus)
+            listener = Listening(daemon.pid, bus)
             for _ in range(rounds):
                 for kind, audio in played.items():
-                    uses[kind].append(heard.while_played(pulse, audio))
-                    heard.until(_after(2))  # the window still contains the end of the recording
+                    uses[kind].append(listener.while_played(pulse, audio))
+                    listener.until(_after(2))  # the window still contains the end of the recording
                     speeds[kind].append(_scan_speed(scanned[kind], model))
-                uses["digital silence"].append(heard.until(_after(seconds)))
-                uses["quiet noise"].append(heard.in_noise(pulse, seconds))
+                uses["digital silence"].append(listener.until(_after(seconds)))
+                uses["quiet noise"].append(listener.in_noise(pulse, seconds))
             for kind, used in uses.items():
                 goal = {"digital silence": "0.3 %", "quiet noise": ""}.get(kind, "0.8 %")
                 wakeups = statistics.median(use.wakeups for use in used)
                 cpu = _spread([100 * use.cpu for use in used], ".2f", " %")
                 _row(f"daemon on {kind}, CPU", f"{cpu} of a core, {wakeups:.0f} wake-ups a second", goal)
             _row("daemon, peak memory", f"{_peak_mb(daemon.pid):.0f} MB", "64 MB")
-            p50, p99 = np.quantile(heard.latencies_ms, [0.5, 0.99])
-            count = len(heard.latencies_ms)
+            p50, p99 = np.quantile(listener.latencies_ms, [0.5, 0.99])
+            count = len(listener.latencies_ms)
             _row("block arrived to event received", f"median {p50:.1f} ms, p99 {p99:.1f} ms of {count}", "p99 10 ms")
         for blocks in (1, MAX_BATCH):
             bare = [_bare(pulse, blocks, seconds) for _ in range(rounds)]

@@ -42,22 +42,22 @@ HOLDS_S = (0.0, 1.5, 3.0, 7.0, 5.0)
 Condition = Callable[[StatusEvent], bool]
 
 
-def lost(status: StatusEvent) -> bool:
+def is_lost(status: StatusEvent) -> bool:
     """Whether the daemon reports a lost source."""
     return status.state == "lost"
 
 
-def hearing(status: StatusEvent) -> bool:
+def is_listening(status: StatusEvent) -> bool:
     """Whether the daemon reports that it listens and that there is no problem."""
     return status.state == "listening" and not status.reason
 
 
-def doubting(status: StatusEvent) -> bool:
+def reports_silence(status: StatusEvent) -> bool:
     """Whether the daemon reports digital silence."""
     return status.state == "listening" and bool(status.reason)
 
 
-def gapped(status: StatusEvent) -> bool:
+def reports_gap(status: StatusEvent) -> bool:
     """Whether the daemon reports a gap in the audio."""
     return status.gaps > 0
 
@@ -69,17 +69,19 @@ class Rig:
     Parameters
     ----------
     pulse : PulseAudio
+        The private sound server.
     hold_s : float
+        Seconds from the detection of the fault to its end.
     stack : ExitStack
         The resources of the run. The caller closes it.
-    heard : list of str
+    detected : list of str
         The keywords of all events so far.
     """
 
     pulse: PulseAudio
     hold_s: float
     stack: ExitStack
-    heard: list[str] = field(default_factory=list)
+    detected: list[str] = field(default_factory=list)
     expected: list[str] = field(default_factory=list)
 
     def start(self, *options: str | Path, managed: bool = False) -> Listening:
@@ -87,7 +89,7 @@ class Rig:
         self.daemon = self.stack.enter_context(closing(Listening(self.pulse, PROGRAM, *options, managed=managed)))
         return self.daemon
 
-    def start_hearing(self, *options: str | Path) -> None:
+    def start_listening(self, *options: str | Path) -> None:
         """Start the daemon, and play the first word when it listens."""
         self.start(*options)
         self.seconds(lambda status: status.state == "listening")
@@ -100,7 +102,7 @@ class Rig:
         while True:
             event = self.daemon.receive()
             if isinstance(event, KeywordEvent):
-                self.heard.append(event.keyword)
+                self.detected.append(event.keyword)
             elif condition(event):
                 return time.monotonic() - started_s
             if time.monotonic() - started_s > PATIENCE_S:
@@ -117,7 +119,7 @@ class Rig:
         end_s = time.monotonic() + seconds
         while (left_s := end_s - time.monotonic()) > 0:
             if (message := self.daemon.subscription.receive(left_s)) and message.topic.startswith("kwsd.keyword."):
-                self.heard.append(message.topic.rpartition(".")[2])
+                self.detected.append(message.topic.rpartition(".")[2])
 
 
 Times = tuple[float | None, float]
@@ -125,59 +127,59 @@ Times = tuple[float | None, float]
 
 
 def server_killed(rig: Rig) -> Times:
-    rig.start_hearing()
-    noticed_s = rig.seconds(lost, rig.pulse.kill)
+    rig.start_listening()
+    noticed_s = rig.seconds(is_lost, rig.pulse.kill)
     rig.listen(rig.hold_s)
     rig.pulse.start()
-    return noticed_s, rig.seconds(hearing)
+    return noticed_s, rig.seconds(is_listening)
 
 
 def server_missing(rig: Rig) -> Times:
     rig.pulse.kill()
     rig.start(managed=True)
-    noticed_s = rig.seconds(lost)
+    noticed_s = rig.seconds(is_lost)
     rig.listen(rig.hold_s)
     rig.pulse.start()
-    return noticed_s, rig.seconds(hearing)
+    return noticed_s, rig.seconds(is_listening)
 
 
 def server_frozen(rig: Rig) -> Times:
-    rig.start_hearing()
-    noticed_s = rig.seconds(lost, lambda: rig.pulse.signal(signal.SIGSTOP))
+    rig.start_listening()
+    noticed_s = rig.seconds(is_lost, lambda: rig.pulse.signal(signal.SIGSTOP))
     rig.listen(rig.hold_s)
-    return noticed_s, rig.seconds(hearing, lambda: rig.pulse.signal(signal.SIGCONT))
+    return noticed_s, rig.seconds(is_listening, lambda: rig.pulse.signal(signal.SIGCONT))
 
 
 def server_frozen_before(rig: Rig) -> Times:
     rig.pulse.signal(signal.SIGSTOP)
     rig.start()
-    noticed_s = rig.seconds(lost)
+    noticed_s = rig.seconds(is_lost)
     rig.listen(rig.hold_s)
-    return noticed_s, rig.seconds(hearing, lambda: rig.pulse.signal(signal.SIGCONT))
+    return noticed_s, rig.seconds(is_listening, lambda: rig.pulse.signal(signal.SIGCONT))
 
 
 def source_replaced(rig: Rig) -> Times:
-    rig.start_hearing()
-    noticed_s = rig.seconds(lost, rig.pulse.remove_speakers)
+    rig.start_listening()
+    noticed_s = rig.seconds(is_lost, rig.pulse.remove_speakers)
     rig.listen(rig.hold_s)
-    return noticed_s, rig.seconds(hearing, lambda: rig.pulse.add_speaker("speaker"))
+    return noticed_s, rig.seconds(is_listening, lambda: rig.pulse.add_speaker("speaker"))
 
 
 def index_changed(rig: Rig) -> Times:
-    rig.start_hearing("--device", "0")
-    noticed_s = rig.seconds(lost, rig.pulse.kill)
+    rig.start_listening("--device", "0")
+    noticed_s = rig.seconds(is_lost, rig.pulse.kill)
     rig.listen(rig.hold_s)
     rig.pulse.add_device("another")
     rig.pulse.start()
-    return noticed_s, rig.seconds(hearing)
+    return noticed_s, rig.seconds(is_listening)
 
 
 def default_changed(rig: Rig) -> Times:
-    rig.start_hearing()
+    rig.start_listening()
     rig.pulse.add_speaker("headset")
-    rig.seconds(doubting)
+    rig.seconds(reports_silence)
     with rig.pulse.noise("headset"):
-        again_s = rig.seconds(hearing, lambda: rig.pulse.control("set-default-source", "headset.monitor"))
+        again_s = rig.seconds(is_listening, lambda: rig.pulse.control("set-default-source", "headset.monitor"))
         rig.speak(SECOND, "headset")
     return None, again_s
 
@@ -186,41 +188,41 @@ def default_removed(rig: Rig) -> Times:
     headset = rig.pulse.add_speaker("headset")
     rig.pulse.control("set-default-source", "headset.monitor")
     rig.start()
-    rig.seconds(doubting)
+    rig.seconds(reports_silence)
     rig.stack.enter_context(rig.pulse.noise())
-    return None, rig.seconds(hearing, lambda: rig.pulse.control("unload-module", headset))
+    return None, rig.seconds(is_listening, lambda: rig.pulse.control("unload-module", headset))
 
 
 def blocks_stopped(rig: Rig) -> Times:
-    rig.start_hearing()
-    noticed_s = rig.seconds(lost, lambda: rig.pulse.control("suspend-sink", "speaker", "1"))
+    rig.start_listening()
+    noticed_s = rig.seconds(is_lost, lambda: rig.pulse.control("suspend-sink", "speaker", "1"))
     rig.listen(rig.hold_s)
-    return noticed_s, rig.seconds(hearing, lambda: rig.pulse.control("suspend-sink", "speaker", "0"))
+    return noticed_s, rig.seconds(is_listening, lambda: rig.pulse.control("suspend-sink", "speaker", "0"))
 
 
 def no_block(rig: Rig) -> Times:
     rig.pulse.control("suspend-sink", "speaker", "1")
     rig.start()
     rig.seconds(lambda _status: True)
-    noticed_s = rig.seconds(lost)
+    noticed_s = rig.seconds(is_lost)
     rig.listen(rig.hold_s)
-    return noticed_s, rig.seconds(hearing, lambda: rig.pulse.control("suspend-sink", "speaker", "0"))
+    return noticed_s, rig.seconds(is_listening, lambda: rig.pulse.control("suspend-sink", "speaker", "0"))
 
 
 def muted(rig: Rig) -> Times:
     rig.stack.enter_context(rig.pulse.noise())
-    rig.start_hearing()
-    noticed_s = rig.seconds(doubting, lambda: rig.pulse.control("set-source-mute", "speaker.monitor", "1"))
+    rig.start_listening()
+    noticed_s = rig.seconds(reports_silence, lambda: rig.pulse.control("set-source-mute", "speaker.monitor", "1"))
     rig.listen(rig.hold_s)
-    return noticed_s, rig.seconds(hearing, lambda: rig.pulse.control("set-source-mute", "speaker.monitor", "0"))
+    return noticed_s, rig.seconds(is_listening, lambda: rig.pulse.control("set-source-mute", "speaker.monitor", "0"))
 
 
 def slept(rig: Rig) -> Times:
     rig.stack.enter_context(rig.pulse.noise())
-    rig.start_hearing()
+    rig.start_listening()
     rig.daemon.signal(signal.SIGSTOP)
     time.sleep(3 + rig.hold_s)
-    seconds = rig.seconds(gapped, lambda: rig.daemon.signal(signal.SIGCONT))
+    seconds = rig.seconds(reports_gap, lambda: rig.daemon.signal(signal.SIGCONT))
     return seconds, seconds
 
 
@@ -230,13 +232,13 @@ def hop_too_long(rig: Rig) -> Times:
     os.mkfifo(configuration)
     feeder = rig.start("--config", configuration)
     configuration.write_text("")
-    rig.seconds(hearing)
+    rig.seconds(is_listening)
     rig.speak(FIRST)
     feeder.signal(signal.SIGHUP)
     # The audio loop waits for the configuration, so the queue overflows.
     with configuration.open("w"):
         time.sleep(3 + rig.hold_s)
-    seconds = rig.seconds(gapped)
+    seconds = rig.seconds(reports_gap)
     return seconds, seconds
 
 
@@ -251,9 +253,9 @@ class Fault:
 
 
 LOSS, DEFAULT, GAPS = (f"tests/daemon/test_{name}.py" for name in ("loss", "default_source", "gaps"))
-REOPENS = "state `lost` with the reason; opens again after 0.5, 1, 2, 3, 3 … s, with PortAudio started anew"
-WAITS = 'state `lost`, "delivers no audio"; goes on with the next block; ends with code 75 if that takes 15 s'
-GAP = "drops what it cannot keep; a gap: the window begins anew"
+REOPENS = "state `lost` with the reason; restarts PortAudio and retries after 0.5, 1, 2, 3, 3 … s"
+WAITS = 'state `lost`, "delivers no audio"; continues with the next block; exits with code 75 after 15 s'
+GAP = "drops what it cannot keep, counts a gap, empties the window"
 
 FAULTS = (
     Fault(
@@ -288,7 +290,7 @@ FAULTS = (
     ),
     Fault(
         "device back under another index",
-        "the same, by the name that the index had",
+        "the same, by the name of the device with that index",
         index_changed,
         f"{LOSS}::test_a_device_that_was_chosen_by_its_index_is_found_by_its_name_under_another",
     ),
@@ -317,7 +319,7 @@ FAULTS = (
         f"{DEFAULT}::test_when_the_default_source_is_taken_away_another_is_heard",
     ),
     Fault(
-        "muted: nothing but zeros",
+        "muted: only zeros",
         "a reason in the status; no restart",
         muted,
         f"{DEFAULT}::test_a_muted_microphone_is_said_and_heard_again_when_it_is_unmuted",
@@ -329,7 +331,7 @@ FAULTS = (
         f"{GAPS}::test_a_computer_that_slept_hears_the_next_word",
     ),
     Fault(
-        "a hop takes 3 s and more: the queue runs over",
+        "a hop takes 3 s and more: the queue overflows",
         GAP,
         hop_too_long,
         f"{GAPS}::test_a_hop_that_takes_too_long_costs_audio_and_the_next_word_is_heard",
@@ -346,11 +348,11 @@ def measure(fault: Fault, runs: int) -> str:
             notice_s, again_s = fault.run(rig)
             if SECOND not in rig.expected:
                 rig.speak(SECOND)
-            print(f"{fault.name}: {notice_s} {again_s} {rig.expected} {rig.heard}", file=sys.stderr, flush=True)
+            print(f"{fault.name}: {notice_s} {again_s} {rig.expected} {rig.detected}", file=sys.stderr, flush=True)
         noticed += [] if notice_s is None else [notice_s]
         again.append(again_s)
         spoken += len(rig.expected)
-        wrong += rig.heard != rig.expected
+        wrong += rig.detected != rig.expected
     lost_words = "none" if not wrong else f"in {wrong} runs"
     return (
         f"| {fault.name} | {fault.does} | {_median_and_worst(noticed)} | {_median_and_worst(again)}"
@@ -368,7 +370,7 @@ def main(
 ) -> None:
     """Print the table of faults as Markdown, and the details of each run on standard error."""
     print("| fault | what the daemon does | s to notice: median, worst | s to listen again: median, worst", end="")
-    print(" | words lost or doubled | test |")
+    print(" | words lost or reported twice | test |")
     print("|---|---|---|---|---|---|")
     for fault in FAULTS:
         if only in fault.name:

@@ -20,7 +20,7 @@ from typing import Annotated
 import typer
 
 ROOT = Path(__file__).parents[1]
-sys.path.append(str(ROOT / "tests"))
+sys.path.extend(str(ROOT / folder) for folder in ("tests", "tests/daemon"))
 
 from helpers.running import Running  # noqa: E402  the folder of the line before
 from test_disk import on_full_disk  # noqa: E402
@@ -187,11 +187,11 @@ def main(runs: Annotated[int, typer.Option(min=1, help="Runs of each setup.")] =
     print("| what is wrong | what the daemon does | s: median, worst | test |\n|---|---|---|---|")
     for refusal in REFUSALS:
         _row(refusal.name, f"one sentence, exit code {refusal.code}", refusal.seconds, refusal.test, runs)
-    stays = "refused in one line of the log, the old one stays"
+    stays = "rejects it with one log line; the old one stays"
     test = "daemon/test_reload.py::test_a_bad_configuration_is_refused_in_one_line_and_the_old_one_stays"
     _row("a bad configuration at a reload", stays, reload_refused, test, runs)
     test = "bus/test_publisher.py::test_the_socket_of_a_killed_daemon_does_not_prevent_a_start"
-    _row("the socket of a daemon that was killed", "removed; listens", restarted, test, runs)
+    _row("the socket of a daemon that was killed", "removes the socket and listens", restarted, test, runs)
 
 
 def _row(name: str, does: str, measure: Callable[[], float], test: str, runs: int) -> None:

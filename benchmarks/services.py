@@ -11,7 +11,7 @@ from statistics import median
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "systemd" / "container"))
 
-from booted import RUNTIME, Ear, Unit, booted, user_service
+from booted import RUNTIME, EventReader, Unit, booted, user_service
 
 
 def main() -> None:
@@ -19,14 +19,14 @@ def main() -> None:
     with (
         booted() as container,
         user_service(container) as service,
-        Ear(container, f"{RUNTIME}/kwsd/events.sock") as ear,
+        EventReader(container, f"{RUNTIME}/kwsd/events.sock") as reader,
     ):
         print("measured                                                runs  median   worst")
         show("systemctl start, until active", 5, lambda: start(service))
-        show("start to the first audio", 5, lambda: hear(service, ear))
-        show("kill -9 to listening again", 5, lambda: recover(service, ear, "KILL"))
-        show("SIGSTOP to listening again, by the watchdog", 3, lambda: recover(service, ear, "STOP"))
-        show("systemctl stop", 5, lambda: stop(service, ear))
+        show("start to the first audio", 5, lambda: hear(service, reader))
+        show("kill -9 to listening again", 5, lambda: recover(service, reader, "KILL"))
+        show("SIGSTOP to listening again, by the watchdog", 3, lambda: recover(service, reader, "STOP"))
+        show("systemctl stop", 5, lambda: stop(service, reader))
 
 
 def show(what: str, runs: int, measure: Callable[[], float]) -> None:
@@ -43,33 +43,33 @@ def start(service: Unit) -> float:
     return time.monotonic() - started_s
 
 
-def hear(service: Unit, ear: Ear) -> float:
+def hear(service: Unit, reader: EventReader) -> float:
     """The time until the daemon receives its first audio."""
     service.systemctl("stop")
-    ear.status("stopping")
+    reader.status("stopping")
     started_s = time.monotonic()
     service.systemctl("start")
-    ear.status("listening")
+    reader.status("listening")
     return time.monotonic() - started_s
 
 
-def recover(service: Unit, ear: Ear, signal: str) -> float:
+def recover(service: Unit, reader: EventReader, signal: str) -> float:
     """The time until a restarted daemon receives its first audio."""
-    run = ear.status("listening").run
+    run = reader.status("listening").run
     started_s = time.monotonic()
     service.systemctl("kill", f"--signal={signal}")
-    ear.status("listening", after_run=run)
+    reader.status("listening", after_run=run)
     return time.monotonic() - started_s
 
 
-def stop(service: Unit, ear: Ear) -> float:
+def stop(service: Unit, reader: EventReader) -> float:
     """The time until ``systemctl stop`` returns for a listening daemon."""
     service.systemctl("start")
-    ear.status("listening")
+    reader.status("listening")
     started_s = time.monotonic()
     service.systemctl("stop")
     ended_s = time.monotonic()
-    ear.status("stopping")
+    reader.status("stopping")
     return ended_s - started_s
 
 

@@ -97,7 +97,7 @@ def _pipeline(name: str) -> tuple[dict[str, float], float]:
     model = load_model(name)
     whole: Any = Spotter(model)
     clocks = {
-        "ring of samples": _time(whole._samples, "append"),  # noqa: SLF001  nobody else is to look inside
+        "ring of samples": _time(whole._samples, "append"),  # noqa: SLF001  a benchmark looks inside
         "front end": _time(spotter, "spectrogram"),
         "ring of frames": _time(whole._frames, "append"),  # noqa: SLF001
         "model": _time(model.network, "scores"),

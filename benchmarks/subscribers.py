@@ -50,9 +50,11 @@ class Cost:
     main_cpu, cpu : float
         Share of a core that the main thread used, and that all threads used.
     memory_mb : float
+        Resident memory at the end.
     latencies_ms : list of float
         Time from the arrival of a block to the arrival of its event at the subscriber.
     lost_blocks, gaps : int
+        Number of dropped audio blocks, and of gaps in the audio.
     """
 
     main_cpu: float
@@ -130,8 +132,8 @@ CONDITIONS: tuple[tuple[str, Callable[[Listening], AbstractContextManager[object
     ("one subscriber", lambda _daemon: nullcontext()),
     ("1,000 more that read", reading),
     ("1,000 more that are stuck, their queues full", stuck),
-    (f"1,000 more that are killed after {WAVES_S:g} s, again and again", coming_and_going),
-    ("requests without end, every other one malformed", requests),
+    (f"1,000 more that are killed after {WAVES_S:g} s, repeatedly", coming_and_going),
+    ("endless requests, every second one malformed", requests),
 )
 
 
@@ -182,7 +184,7 @@ def main(seconds: Annotated[int, typer.Option(help="Seconds of speech for each c
     """Print the table as Markdown."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     speech = make_recording([], seconds)
-    print("| beside the daemon | CPU of its main thread, of all | ms from block to event: median, worst", end="")
+    print("| load | CPU of its main thread, of all | ms from block to event: median, worst", end="")
     print(" | blocks lost, gaps | MB |\n|---|---|---|---|---|")
     for name, condition in CONDITIONS:
         with running_pulse() as pulse, closing(Listening(pulse, PROGRAM, "--log-level", "error")) as daemon:

@@ -59,6 +59,7 @@ class ActionRun:
 
     def stop(self) -> None:
         """Stop the command. If it has not started yet, it will not start."""
+        # While this method holds the lock, the command cannot start.
         with self._lock:
             self._stopped = True
             if self._process and self._process.poll() is None:

@@ -20,6 +20,7 @@ def replace_file(path: Path, content: bytes) -> None:
         The file cannot be written.
     """
     path = path.resolve()
+    # In the same folder, because a rename is atomic only within a file system.
     fresh = path.with_name(f".{path.name}.new")
     try:
         fresh.write_bytes(content)

@@ -49,7 +49,7 @@ def _point_to_null(descriptor: int) -> None:
     if null != descriptor:
         os.dup2(null, descriptor)
         os.close(null)
-    # The daemon's process replaces this one, and keeps only inheritable descriptors.
+    # Child processes must inherit their standard streams.
     os.set_inheritable(descriptor, True)  # noqa: FBT003  it takes no keyword
 
 
@@ -90,10 +90,10 @@ def silence_libraries() -> None:
 
 def set_up_logging(level: LogLevel) -> None:
     """Log messages of this level and above to standard error."""
-    logging.basicConfig(level=level.upper(), handlers=[_handler()], force=True)
+    logging.basicConfig(level=level.upper(), handlers=[_create_handler()], force=True)
 
 
-def _handler() -> logging.Handler:
+def _create_handler() -> logging.Handler:
     if sys.stderr.isatty():
         from rich.console import Console  # noqa: PLC0415  a service does not need it
         from rich.logging import RichHandler  # noqa: PLC0415

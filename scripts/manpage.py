@@ -1,4 +1,4 @@
-"""A man page from a command line: its commands, arguments and options with their help."""
+"""Makes a man page from the commands, arguments and options of a Typer application and their help texts."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -7,18 +7,20 @@ from typing import Any
 import typer
 
 COMMON = ("--help", "--install-completion", "--show-completion")
-"""Options that every command line of Typer has; they are described once."""
+"""Options that Typer adds to every application. The page describes them once."""
 
 
 def manpage(app: typer.Typer, version: str, sections: Mapping[str, list[tuple[str, str]]]) -> str:
-    """The page of a command line, in the language of man(7).
+    """The man page of an application, in the format of man(7).
 
     Parameters
     ----------
     app : Typer
+        The application to describe.
     version : str
+        Version for the footer.
     sections : mapping
-        Heading to terms and their meanings; a meaning without a term stands alone. They follow the commands.
+        Heading to pairs of a term and its meaning, for the sections after the commands. The term can be empty.
     """
     root: Any = typer.main.get_command(app)
     context = typer.Context(root, info_name=app.info.name)
@@ -43,7 +45,7 @@ def manpage(app: typer.Typer, version: str, sections: Mapping[str, list[tuple[st
 
 
 def parameters(command: Any, context: typer.Context) -> Iterator[tuple[str, str]]:  # noqa: ANN401  Typer's is private
-    """Each argument and option of a command, with its help."""
+    """Each argument and option of a command with its help text."""
     for parameter in command.get_params(context):
         record = parameter.get_help_record(context)
         if record and not (context.parent and record[0] in COMMON):
@@ -51,7 +53,7 @@ def parameters(command: Any, context: typer.Context) -> Iterator[tuple[str, str]
 
 
 def commands(root: Any, context: typer.Context) -> Iterator[tuple[Any, typer.Context]]:  # noqa: ANN401  see above
-    """Each command, and each of a group of commands, with its context."""
+    """Each command with its context, including the commands of groups."""
     for name, command in root.commands.items():
         inner = typer.Context(command, info_name=name, parent=context)
         if hasattr(command, "commands"):
@@ -78,7 +80,7 @@ def _parameters(command: Any, context: typer.Context) -> Iterator[str]:  # noqa:
 
 
 def _text(text: str) -> str:
-    """Text with what stands in backticks in bold."""
+    """Format text: the parts in backticks become bold."""
     pieces = re.split(r"`([^`]+)`", text)
     return "".join(_bold(piece) if number % 2 else _escaped(piece) for number, piece in enumerate(pieces))
 
@@ -92,6 +94,6 @@ def _italic(text: str) -> str:
 
 
 def _escaped(text: str) -> str:
-    r"""Text in which nothing is a request: a hyphen is one that can be copied, a dot at the start is no macro."""
+    r"""Escape text, so that a hyphen can be copied and a dot at the start does not begin a macro."""
     escaped = text.replace("\\", "\\e").replace("-", "\\-")
     return "\\&" + escaped if escaped.startswith((".", "'")) else escaped

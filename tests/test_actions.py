@@ -1,4 +1,4 @@
-"""Commands that are run when keywords are spoken: a real daemon, real programs."""
+"""Actions with a real daemon and real programs."""
 
 import datetime
 import json
@@ -30,9 +30,9 @@ from kwsd.models.bundle import read_bundle
 from kwsd.models.find import find_model
 
 BROKER = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
-"""Which belongs to the administrator, and so is not on every PATH."""
+"""The MQTT broker. Its folder is not in every user's PATH, because it is an administrator's program."""
 
-# The command, as a running daemon's events start it
+# Commands that the events of a running daemon start
 
 
 @pytest.fixture
@@ -49,7 +49,7 @@ def speech(two_words: Path) -> np.ndarray:
 
 
 def follower(kwsd: Command, daemon: Running, *arguments: str | Path) -> subprocess.Popen[str]:
-    """A command that follows the daemon, and has heard of it."""
+    """A command that has received the status of the daemon."""
     process = kwsd.start(*arguments, "--connect", daemon.subscription.address)
     while "kwsd is listening" not in stderr_of(process).readline():
         assert process.poll() is None
@@ -70,7 +70,7 @@ def test_listen_runs_a_program_for_each_event_and_waits_for_the_last(
     stdout, stderr = process.communicate()
     assert process.returncode == 0
     assert [json.loads(line)["keyword"] for line in stdout.splitlines()] == ["go", "stop"]
-    # No shell has seen the words.
+    # The keywords are not interpreted by a shell.
     assert sorted(stderr.splitlines()) == ["<go> $HOME;", "<stop> $HOME;"]
 
 
@@ -115,8 +115,11 @@ def test_commands_that_fail_hang_or_are_missing_are_reported_and_the_next_one_ru
     ]
     other = acting(kwsd, daemon, '[actions]\ngo = "no-such-program"\nstop = "echo runs"\n')
     daemon.speak(speech)
-    assert stderr_of(other).readline() == "kwsd: action for go: cannot run no-such-program: No such file or directory\n"
-    assert stderr_of(other).readline() == "runs\n"
+    # Each command has its own thread, so the order of the lines is not fixed.
+    assert sorted(stderr_of(other).readline() for _ in range(2)) == [
+        "kwsd: action for go: cannot run no-such-program: No such file or directory\n",
+        "runs\n",
+    ]
 
 
 def test_an_action_for_a_word_that_the_model_does_not_know_is_named(kwsd: Command, daemon: Running) -> None:
@@ -130,7 +133,7 @@ def test_running_actions_end_with_the_command_that_started_them(
 ) -> None:
     pipe = kwsd.home / "pipe"
     os.mkfifo(pipe)
-    # The shell's child holds the pipe too.
+    # The child of the shell holds the pipe too.
     script = f"exec > {pipe}; echo started; sleep 1000 & wait"
     process = acting(kwsd, daemon, f'[actions.go]\ncommand = "{script}"\nshell = true\ntimeout_s = 3600\n')
     daemon.speak(speech)
@@ -155,7 +158,7 @@ def test_a_command_with_an_open_quotation_is_a_usage_error(kwsd: Command) -> Non
     assert (done.returncode, done.stderr) == (2, "kwsd: --exec: No closing quotation\n")
 
 
-# Starting and ending, by the events alone
+# Start and end of commands, with events that the test creates
 
 
 def test_an_action_is_skipped_until_its_interval_has_passed(capfd: pytest.CaptureFixture[str]) -> None:
@@ -190,7 +193,7 @@ def test_a_command_that_hangs_is_ended_with_all_that_it_started(
 ) -> None:
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
-    # Deaf to the polite signal, and its child too.
+    # The command and its child ignore SIGTERM.
     script = f"trap '' TERM; exec > {pipe}; echo started; sleep 1000 & wait; sleep 1000"
     action = msgspec.convert({"command": script, "shell": True, "timeout_s": 0.5}, ActionConfig)
     with ActionRunner({"go": action}) as actions:
@@ -211,11 +214,11 @@ def test_a_keyword_that_cannot_be_an_argument_is_reported(capfd: pytest.CaptureF
     assert "cannot run echo: the event is malformed" in capfd.readouterr().err
 
 
-# The examples of the pages, with other servers
+# The examples in the documentation, with other servers
 
 
 def example(heading: str) -> str:
-    """The first configuration under a heading."""
+    """The actions of the first configuration below a heading of docs/actions.md."""
     docs = Path(__file__).parents[1] / "docs"
     page = "".join((docs / name).read_text("utf-8") for name in ("actions.md", "home-assistant.md"))
     return page.partition(f"## {heading}\n")[2].partition("```toml\n")[2].partition("```")[0]
@@ -230,7 +233,7 @@ def documented(tmp_path: Path, heading: str, host: str, here: str) -> ActionRunn
 
 
 class Home(BaseHTTPRequestHandler):
-    """Keeps the last request, and answers it."""
+    """Stores the last request, and replies to it."""
 
     code = 200
     requested = ""
@@ -242,7 +245,7 @@ class Home(BaseHTTPRequestHandler):
         self.end_headers()
 
     def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        """Do not log requests."""
 
 
 @pytest.fixture

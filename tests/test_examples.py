@@ -1,4 +1,4 @@
-"""The programs in ``examples/``: each does what it promises when its words are published."""
+"""The programs in ``examples/``: each runs the right command for each keyword."""
 
 import os
 import signal
@@ -38,21 +38,21 @@ def published(word: str) -> list[bytes]:
     return [f"{KEYWORD_TOPIC}{word}".encode(), encode_event(keyword_event(word))]
 
 
-def stand_in(folder: Path, name: str) -> Path:
-    """Make a program that tells its arguments to whoever reads a file, and give that file."""
-    told = folder / "told"
-    os.mkfifo(told)
+def create_recorder(folder: Path, name: str) -> Path:
+    """Create a program that writes its arguments to a file, and return the file."""
+    record = folder / "record"
+    os.mkfifo(record)
     program = folder / name
-    program.write_text(f'#!/bin/sh\necho "$*" > {told}\n')
+    program.write_text(f'#!/bin/sh\necho "$*" > {record}\n')
     program.chmod(0o755)
-    return told
+    return record
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_an_example_runs_its_program_for_each_keyword(kwsd: Command, runtime: Path, name: str) -> None:
     command, tool, actions = PROGRAMS[name]
-    told = stand_in(runtime, tool)
-    # The examples lie where their libraries are, as in a project of one's own.
+    record = create_recorder(runtime, tool)
+    # The examples are beside their libraries, as in a user's project.
     project = runtime / "project"
     project.mkdir()
     (project / name).write_bytes((EXAMPLES / name).read_bytes())
@@ -77,7 +77,7 @@ def test_an_example_runs_its_program_for_each_keyword(kwsd: Command, runtime: Pa
                 for word, arguments in actions.items():
                     daemon.send_multipart(published(word))
                     assert word in stdout_of(example).readline()
-                    assert told.read_text() == f"{arguments}\n"
+                    assert record.read_text() == f"{arguments}\n"
             finally:
                 os.killpg(example.pid, signal.SIGKILL)
 

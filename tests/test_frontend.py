@@ -1,4 +1,4 @@
-"""The front end by itself; that it equals TensorFlow's is shown where TensorFlow is, in tests/train."""
+"""The front end without TensorFlow. A test in tests/train compares it with TensorFlow."""
 
 import numpy as np
 import pytest

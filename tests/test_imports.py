@@ -1,4 +1,4 @@
-"""What comes with ``import kwsd``, and what does not."""
+"""Which modules ``import kwsd`` and the commands load."""
 
 import json
 import os
@@ -34,7 +34,7 @@ print(json.dumps(sorted(sys.modules)))
 
 
 def modules(program: str, runtime: Path, *arguments: str, **environment: str) -> set[str]:
-    """Top-level modules that a program has loaded at its end, when it runs in a process of its own."""
+    """Top-level modules that a program has loaded at its end. It runs in a separate process."""
     done = subprocess.run(
         [sys.executable, "-c", program, *arguments],
         cwd=runtime,

@@ -1,4 +1,4 @@
-"""Levels: what they are of sounds whose level is known."""
+"""Levels of sounds whose level is known."""
 
 import numpy as np
 import pytest

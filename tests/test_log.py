@@ -1,4 +1,4 @@
-"""Messages on standard error: for the journal with priorities, for a terminal and for a file without."""
+"""Messages on standard error: with priorities for the journal, without them for a terminal and a file."""
 
 import os
 import subprocess
@@ -8,7 +8,7 @@ from helpers.command import Command
 
 
 def run(kwsd: Command, stderr: int, **environment: str) -> int:
-    """Run a daemon whose audio ends inside a sample, so that it logs and ends with an error."""
+    """Run a daemon whose audio ends inside a sample, so that the daemon logs messages and ends with an error."""
     return subprocess.run(
         [kwsd.program, "run", "--device", "-"],
         env=kwsd.environment | environment,

@@ -1,4 +1,4 @@
-"""What is written about the commands, options, settings and exit codes is true, and nothing is left out."""
+"""The documentation of commands, options, settings and exit codes is correct and complete."""
 
 import os
 import pty
@@ -29,7 +29,7 @@ DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("do
 
 
 def command_lines() -> Iterator[tuple[str, Any, typer.Context]]:
-    """Each command of both programs: its words, itself, and its context."""
+    """Each command of both programs: its path, the command and its context."""
     for app in (kwsd_app, kwsd_train.cli.app):
         root = typer.main.get_command(app)
         for command, context in commands(root, typer.Context(root, info_name=app.info.name)):
@@ -70,7 +70,7 @@ def test_mandoc_finds_no_error_in_a_man_page(page: Path) -> None:
     assert subprocess.run(["mandoc", "-T", "lint", "-W", "error", page], capture_output=True, check=False).stdout == b""
 
 
-# Nothing is left out
+# The documentation is complete
 
 
 @pytest.mark.parametrize("path", COMMANDS)
@@ -78,14 +78,14 @@ def test_every_command_and_option_has_a_description(path: str) -> None:
     command, context = COMMANDS[path]
     assert command.help
     assert [term for term, meaning in parameters(command, context) if not re.search("[a-z]{3}", meaning)] == []
-    # In a terminal what looks like markup is not shown.
+    # A terminal does not show text in square brackets, because rich takes it for markup.
     assert not any("[" in (text or "") for text in (command.help, *(each.help for each in command.params)))
 
 
 @pytest.mark.parametrize("path", COMMANDS)
 def test_every_command_is_in_a_hand_written_document(path: str) -> None:
     program, *words = path.split()
-    # In a list the program is named once: `kwsd status`, `mute`, `unmute`.
+    # A list names the program only once: `kwsd status`, `mute`, `unmute`.
     short = rf"`{' '.join(words)}`"
     written = [document.read_text("utf-8") for document in DOCUMENTS if document.relative_to(ROOT) not in PAGES]
     assert any(re.search(rf"\b{path}\b", text) or (program == "kwsd" and short in text) for text in written)
@@ -106,11 +106,11 @@ def test_every_exit_code_is_in_the_tree_of_errors_with_its_meaning() -> None:
     assert {kind.exit_code for kind in errors.KwsdError.__subclasses__()} < dict(exit_codes()).keys()
 
 
-# Nothing is promised that is not there
+# The documentation is correct
 
 
 def code(document: Path) -> Iterator[str]:
-    """Lines of a document's blocks of code, and what stands in backticks elsewhere."""
+    """The lines of a document's code blocks, and the text in backticks elsewhere."""
     for number, part in enumerate(re.split(r"^ *```.*$", document.read_text("utf-8"), flags=re.MULTILINE)):
         yield from part.splitlines() if number % 2 else re.findall(r"`([^`]+)`", part.replace("\n", " "))
 
@@ -131,7 +131,7 @@ def test_every_command_and_option_in_a_document_exists(document: Path) -> None:
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda document: str(document.relative_to(ROOT)))
 def test_every_configuration_in_a_document_is_one(document: Path, tmp_path: Path) -> None:
     for block in re.findall(r"^ *```toml\n(.*?)^ *```", document.read_text("utf-8"), flags=re.MULTILINE | re.DOTALL):
-        # The other files in TOML are recipes.
+        # The other TOML blocks are recipes.
         if "[network]" not in block and "[data]" not in block:
             path = tmp_path / "config.toml"
             path.write_text(block)
@@ -147,7 +147,7 @@ def test_man_pages_and_completions_are_installed_with_the_package(path: Path) ->
 
 
 def typed(shell: list[str], keys: str, kwsd: Command) -> str:
-    """What a shell shows in a terminal where somebody types."""
+    """The output of a shell in a terminal after some keys are typed."""
     ours, theirs = pty.openpty()
     path = f"{Path(kwsd.program).parent}:{os.environ['PATH']}"
     environment = kwsd.environment | {"PATH": path, "TERM": "dumb"}
@@ -158,7 +158,7 @@ def typed(shell: list[str], keys: str, kwsd: Command) -> str:
         os.close(theirs)
         os.write(ours, keys.encode())
         shown = b""
-        # The terminal is gone when the shell is.
+        # The terminal closes when the shell ends.
         while chunk := _read(ours):
             shown += chunk
     os.close(ours)
@@ -197,7 +197,7 @@ def test_bash_offers_options_choices_and_files(kwsd: Command) -> None:
     assert offered("run", "--log-level", "w") == ["warning"]
     assert offered("service", "in") == ["install"]
     assert offered("exp", program="kwsd-train") == ["explore", "export"]
-    # Where kwsd has nothing to offer, bash offers files.
+    # If kwsd offers no completion, bash offers files.
     assert offered("scan", "rec") == []
 
 

@@ -33,6 +33,7 @@ class Audio:
     Parameters
     ----------
     seed : int
+        Seed of the random numbers.
 
     Attributes
     ----------

@@ -16,6 +16,7 @@ class Inbox:
     Parameters
     ----------
     subscription : Subscription
+        Subscription to the events of the daemon.
 
     Attributes
     ----------
@@ -53,7 +54,7 @@ class Inbox:
             No status has arrived yet.
         """
         if not self._status:
-            raise RuntimeError("the daemon has not said anything yet")
+            raise RuntimeError("the daemon has not published a status yet")
         return self._status
 
     @property

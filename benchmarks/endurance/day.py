@@ -34,7 +34,7 @@ class Listener:
 
     Attributes
     ----------
-    heard : Counter
+    detected : Counter
         Keyword, sample and score of each event.
     """
 
@@ -44,7 +44,7 @@ class Listener:
         self.config.write_text("")
         self.daemon = Running(PROGRAM, folder, "--config", str(self.config), "--log-level", "warning")
         self.inbox = Inbox(self.daemon.subscription)
-        self.heard: Counter[tuple[str, int, float]] = Counter()
+        self.detected: Counter[tuple[str, int, float]] = Counter()
         self.samples: list[Sample] = []
 
     def feed(self, samples: Samples) -> None:
@@ -57,7 +57,7 @@ class Listener:
     def listen(self, timeout_s: float = 0.0) -> None:
         """Receive events until none arrives in time."""
         for event in self.inbox.receive(timeout_s):
-            self.heard[event.keyword, event.sample, event.score] += 1
+            self.detected[event.keyword, event.sample, event.score] += 1
 
     def look(self, hours: float, *, settled: bool) -> None:
         """Measure the resources of the daemon."""
@@ -154,7 +154,7 @@ class Day:
 
     def _difference(self) -> dict[str, int]:
         """The events that only one daemon has published. Equal events have the same keyword, sample and score."""
-        faulted, spared = (listener.heard for listener in self._listeners)
+        faulted, spared = (listener.detected for listener in self._listeners)
         return {
             "events": faulted.total(),
             "events_without_faults": spared.total(),
@@ -164,7 +164,7 @@ class Day:
 
     def _differing(self) -> list[dict[str, Any]]:
         """Each event that only one daemon has published, with the latest fault before it, which began at `fault_s`."""
-        faulted, spared = (listener.heard for listener in self._listeners)
+        faulted, spared = (listener.detected for listener in self._listeners)
         only = [("spared", event) for event in spared - faulted] + [("faulted", event) for event in faulted - spared]
         return [
             {"only": which, "keyword": keyword, "audio_s": sample / SAMPLE_RATE, "score": score}

@@ -40,11 +40,13 @@ class Faults:
     Parameters
     ----------
     daemon : Running
+        The daemon under test.
     config : Path
         Configuration file of the daemon.
     pause : callable
         Feeds a pause of a number of seconds to the daemon.
     draw : random.Random
+        Source of random numbers.
 
     Attributes
     ----------

@@ -43,11 +43,12 @@ class Played:
     Parameters
     ----------
     word : str
+        The word in the recording.
     started_s, ended_s : float
-        ``time.monotonic()``.
+        Start and end of the playback, from ``time.monotonic()``.
     cut : bool
         Whether a fault interrupted the word, so that the daemon may miss it.
-    heard : list of str
+    detected : list of str
         Keywords of the events from the start of this word to the start of the next.
     """
 
@@ -55,7 +56,7 @@ class Played:
     started_s: float
     ended_s: float = 0.0
     cut: bool = False
-    heard: list[str] = field(default_factory=list)
+    detected: list[str] = field(default_factory=list)
 
 
 def run(seconds: float, fault_every_s: float, only: str | None, seed: int) -> dict[str, Any]:
@@ -127,7 +128,7 @@ class Session:
     def report(self) -> dict[str, Any]:
         """All counts and times."""
         whole = [played for played in self._played if not played.cut]
-        wrong = [played for played in self._played if set(played.heard) - {played.word}]
+        wrong = [played for played in self._played if set(played.detected) - {played.word}]
         wall_s = time.monotonic() - self._started_s
         status = self._inbox.status
         return {
@@ -135,11 +136,11 @@ class Session:
             "faults": self._faults,
             "words": len(whole),
             "events": len(self._ids),
-            "missing": sum(played.word not in played.heard for played in whole),
-            "duplicated": sum(max(0, played.heard.count(played.word) - 1) for played in self._played),
-            "unexpected": sum(len([word for word in played.heard if word != played.word]) for played in wrong),
+            "missing": sum(played.word not in played.detected for played in whole),
+            "duplicated": sum(max(0, played.detected.count(played.word) - 1) for played in self._played),
+            "unexpected": sum(len([word for word in played.detected if word != played.word]) for played in wrong),
             "cut_words": len(self._played) - len(whole),
-            "events_of_cut_words": sum(len(played.heard) for played in self._played if played.cut),
+            "events_of_cut_words": sum(len(played.detected) for played in self._played if played.cut),
             "same_id_twice": len(self._ids) - len(set(self._ids)),
             "sequence_gaps": self._inbox.sequence_gaps,
             "seconds_to_lost": {kind: median_and_worst(times) for kind, times in self._to_lost.items()},
@@ -152,10 +153,10 @@ class Session:
                 {
                     "word": played.word,
                     "hour": round((played.started_s - self._started_s) / 3600, 4),
-                    "heard": played.heard,
+                    "detected": played.detected,
                 }
                 for played in self._played
-                if not played.cut and played.heard != [played.word]
+                if not played.cut and played.detected != [played.word]
             ],
         }
 
@@ -256,7 +257,7 @@ class Session:
         while not until() and (left_s := end_s - time.monotonic()) > 0:
             for event in self._inbox.receive(min(left_s, POLL_S)):
                 self._ids.append(event.id)
-                self._played[-1].heard.append(event.keyword)
+                self._played[-1].detected.append(event.keyword)
             if self._inbox.state != self._state:
                 self._state, self._state_s = self._inbox.state, time.monotonic()
             hours = (time.monotonic() - self._started_s) / 3600

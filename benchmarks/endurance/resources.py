@@ -62,6 +62,7 @@ def summary(samples: list[Sample], seconds: float) -> dict[str, Any]:
     Parameters
     ----------
     samples : list of Sample
+        Measurements in the order of time.
     seconds : float
         Length of the run in real time or in audio, for the share of CPU time.
     """

@@ -45,7 +45,7 @@ def _is_reliable(clip: Clip, model: Model) -> bool:
     silence = np.zeros(SAMPLE_RATE, np.float32)
     step = model.hop_samples // OFFSETS
     for offset in range(0, model.hop_samples, step):
-        heard = Spotter(model).feed(np.concatenate([silence[:offset], clip.samples, silence]))
-        if [detection.keyword for detection in heard] != [clip.word]:
+        detected = Spotter(model).feed(np.concatenate([silence[:offset], clip.samples, silence]))
+        if [detection.keyword for detection in detected] != [clip.word]:
             return False
     return True

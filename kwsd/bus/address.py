@@ -112,6 +112,7 @@ def bind_socket(socket: zmq.Socket[bytes], address: str) -> "IpcGuard | None":
     Parameters
     ----------
     socket : zmq.Socket
+        The socket of the daemon.
     address : str
         An address that has been checked.
 
@@ -126,6 +127,7 @@ def bind_socket(socket: zmq.Socket[bytes], address: str) -> "IpcGuard | None":
         The address is in use or cannot be bound.
     """
     guard = IpcGuard(Path(address.removeprefix(IPC))) if address.startswith(IPC) else None
+    # With this mask the socket file is private from the start. A chmod after bind would come too late.
     mask = os.umask(0o077)
     try:
         socket.bind(address)
@@ -229,6 +231,7 @@ def _lock_file(lock: Path, path: Path) -> IO[bytes]:
     except OSError as error:
         raise AddressError(f"cannot lock the address {path}: {error.strerror}") from None
     try:
+        # The kernel releases the lock when the process ends, also if the process is killed.
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         file.close()

@@ -120,11 +120,11 @@ class ControlServer:
 def send_request(
     command: Command, address: str | None = None, *, thresholds: Mapping[str, float] | None = None
 ) -> StatusEvent:
-    """Send a request to a running daemon and return the status of its first stream; see `send_request_to_all`."""
-    return send_request_to_all(command, address, thresholds=thresholds)[0]
+    """Send a request to a running daemon and return the status of its first stream; see `send_request_all_streams`."""
+    return send_request_all_streams(command, address, thresholds=thresholds)[0]
 
 
-def send_request_to_all(
+def send_request_all_streams(
     command: Command, address: str | None = None, *, thresholds: Mapping[str, float] | None = None
 ) -> list[StatusEvent]:
     """Send a request to a running daemon and return the status of every stream.
@@ -154,6 +154,7 @@ def send_request_to_all(
     check_control_address(address)
     _check_running(address)
     with zmq.Context() as context, closing(context.socket(zmq.REQ)) as socket:
+        # Without this, the end of the context would wait for a daemon that does not read the request.
         socket.linger = 0
         socket.connect(address)
         socket.send(msgspec.json.encode(Request(command, dict(thresholds or {}))))

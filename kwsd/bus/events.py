@@ -158,6 +158,7 @@ class MonitorEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", 
 
 Event = KeywordEvent | StatusEvent | MonitorEvent
 
+# A keyword event has its keyword in the topic, so that subscribers can select keywords.
 _FIXED_TOPICS = {StatusEvent: STATUS_TOPIC, MonitorEvent: MONITOR_TOPIC}
 
 

@@ -45,7 +45,7 @@ def monitor(
 
 def _attach(connect: str | None, wanted: str | None) -> "View":
     from kwsd.bus.address import IPC, check_subscribe_address, control_address, default_address
-    from kwsd.bus.control import send_request_to_all
+    from kwsd.bus.control import send_request_all_streams
     from kwsd.config.load import load_config
     from kwsd.errors import ControlError, UsageError
     from kwsd.monitor.view import View
@@ -58,7 +58,7 @@ def _attach(connect: str | None, wanted: str | None) -> "View":
         raise UsageError(f"{address} tells no scores or levels: they are for this user alone, on {IPC} only")
     control = control_address(address) if connect else config.control or control_address(address)
     try:
-        found = send_request_to_all("status", control)
+        found = send_request_all_streams("status", control)
     except ControlError as error:
         raise ControlError(f"{error}; to run one for this alone:  kwsd monitor --device default") from None
     view = View(_stream({status.stream: status.state for status in found}, wanted))

@@ -24,9 +24,9 @@ def status(
     """
     import msgspec
 
-    from kwsd.bus.control import send_request_to_all
+    from kwsd.bus.control import send_request_all_streams
 
-    found = send_request_to_all("status", control_in_force(connect))
+    found = send_request_all_streams("status", control_in_force(connect))
     if prometheus:
         from kwsd.bus.metrics import prometheus_text
 

@@ -50,6 +50,7 @@ def write_thresholds(thresholds: Mapping[str, float], file: Path | None, environ
 def set_thresholds_in_toml(text: str, thresholds: Mapping[str, float]) -> str:
     """Set thresholds in the text of a TOML configuration, and return the new text."""
     document = tomlkit.parse(text)
+    # An existing table stays as it is: a section, an inline table or dotted keys.
     table = document.setdefault("thresholds", tomlkit.table())
     for word, threshold in thresholds.items():
         table[word] = threshold

@@ -95,12 +95,14 @@ def load_config(
     ConfigError
         A file cannot be read, a key is unknown, or a value has the wrong type.
     """
+    # The defaults are the lowest layer. Each further layer overrides the values before it.
     values: dict[str, Any] = msgspec.to_builtins(Config())
     origins: dict[str, Any] = {
         key: dict.fromkeys(value, "default") if key in MERGED_TABLES else "default" for key, value in values.items()
     }
     given = {key: value for key, value in (flags or {}).items() if value is not None}
     for layer in (_file_layer(file, environment), _environment_layer(environment), ConfigLayer("command line", given)):
+        # Each layer is validated separately, so that the error message can name its origin.
         _validate(layer.values, layer.origin)
         if "device" in layer.values and "stream" not in layer.values:
             # A device in a higher layer also replaces the streams of lower layers.

@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.text import Text
 
 from kwsd.bus.client import Subscription
-from kwsd.bus.control import Command, send_request_to_all
+from kwsd.bus.control import Command, send_request_all_streams
 from kwsd.bus.events import decode_event
 from kwsd.errors import KwsdError, UsageError
 from kwsd.monitor.keyboard import Keyboard
@@ -100,7 +100,7 @@ def _change_threshold(view: View, step: float, control: str) -> None:
 def _ask(command: Command, view: View, control: str, thresholds: dict[str, float] | None = None) -> bool:
     """Send a request; a daemon that refuses is no reason to end, but to say so."""
     try:
-        for status in send_request_to_all(command, control, thresholds=thresholds):
+        for status in send_request_all_streams(command, control, thresholds=thresholds):
             view.take(status, time.monotonic())
     except KwsdError as error:
         view.notice = str(error)

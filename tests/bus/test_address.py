@@ -1,4 +1,4 @@
-"""Event addresses: what is allowed, and who may use an ipc path."""
+"""Event addresses: which ones are allowed, and which process can use an ipc path."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""The control socket: what it does when it is asked, and that nothing that it is sent can harm it."""
+"""The control socket: its replies to requests, and its robustness against invalid input."""
 
 import re
 import socket
@@ -33,7 +33,7 @@ def running(program: str, runtime: Path) -> Iterator[Running]:
 
 
 def spoken(clips: Path, word: str) -> np.ndarray:
-    """A word between two pauses, at the end ten seconds long: more than a pipe and the daemon's queue hold."""
+    """A word between two pauses. The second lasts ten seconds: more than a pipe and the daemon's queue can hold."""
     samples, _ = soundfile.read(min((clips / word).glob("*.flac")), dtype="float32")
     return np.concatenate([np.zeros(8000, np.float32), samples, np.zeros(160_000, np.float32)])
 
@@ -162,7 +162,7 @@ def test_a_daemon_is_controlled_over_ipc_only(address: str) -> None:
 
 
 class Exchange:
-    """A control socket and a client of it in one thread: every message is served when this says so."""
+    """A control socket and its clients in one thread. The test decides when the socket replies."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "control.sock"
@@ -177,7 +177,7 @@ class Exchange:
         return [STATUS]
 
     def send(self, *frames: bytes) -> Any:  # noqa: ANN401  zmq.Socket is generic
-        """A client that has sent one message with these frames."""
+        """A client that has sent one message with the given frames."""
         client = self.context.socket(zmq.DEALER)
         client.linger = 0
         client.connect(f"ipc://{self.path}")
@@ -185,18 +185,18 @@ class Exchange:
         return client
 
     def answer(self, client: Any) -> Reply:  # noqa: ANN401
-        """The next answer to a client."""
+        """The next reply to a client."""
         while not client.poll(5):
             self.control.answer_requests(self.fulfil)
         return msgspec.json.decode(client.recv_multipart()[-1], type=Reply)
 
     def works(self) -> bool:
-        """Whether a proper request is answered as it should be."""
+        """Whether a valid request gets the right reply."""
         with closing(self.send(b"", b'{"command": "status"}')) as client:
             return self.answer(client) == Reply(STATUS)
 
     def close(self) -> None:
-        """Close both ends."""
+        """Close the control socket and the clients."""
         self.context.destroy(linger=0)
         self.control.close()
 
@@ -254,7 +254,7 @@ def test_a_client_with_a_too_large_request_is_disconnected_and_others_are_served
 def test_a_client_that_never_reads_its_replies_costs_nothing(exchange: Exchange) -> None:
     with closing(exchange.send(b"", b'{"command": "status"}')) as client:
         for _ in range(5000):
-            # Not while its own queue is full: nobody would serve it.
+            # Send only while the queue has space, because the control socket runs in the same thread.
             if client.poll(0, zmq.POLLOUT):
                 client.send_multipart([b"", b'{"command": "status"}'])
             exchange.control.answer_requests(exchange.fulfil)
@@ -268,7 +268,7 @@ def test_no_message_of_any_number_of_frames_harms_it(exchange: Exchange, frames:
 
 
 GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x01NULL" + bytes(48)
-"""The greeting of ZMTP 3.1 (rfc.zeromq.org/spec/37), which is followed by a handshake and messages."""
+"""The greeting of ZMTP 3.1 (rfc.zeromq.org/spec/37). A handshake and messages follow it."""
 
 READY = b"\x04\x26\x05READY\x0bSocket-Type\x00\x00\x00\x03REQ\x08Identity\x00\x00\x00\x00"
 

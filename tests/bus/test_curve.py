@@ -1,4 +1,4 @@
-"""Events over the network, on real sockets: who is listed gets them, all others get nothing."""
+"""Events over the network on real sockets: only clients with a listed key receive them."""
 
 import signal
 import socket
@@ -28,7 +28,7 @@ ANSWER = REFUSED | zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
 
 @pytest.fixture
 def keys(runtime: Path) -> Path:
-    """A folder with the daemon's keys, a listed client, and one that is not."""
+    """A folder with the keys of the daemon, of a listed client and of an unlisted client."""
     folder = runtime / "keys"
     create_key_pair(folder, "server")
     create_key_pair(folder / "clients", "listed")
@@ -62,7 +62,7 @@ def local(address: str) -> str:
 
 
 def answer(address: str, **options: Any) -> int:  # noqa: ANN401  options of a ZeroMQ socket
-    """What becomes of the handshake of a subscriber with these options."""
+    """The result of the handshake of a subscriber with these socket options."""
     with zmq.Context() as context, closing(context.socket(zmq.SUB)) as stranger:
         for name, value in options.items():
             setattr(stranger, name, value)
@@ -100,7 +100,9 @@ def test_a_client_with_the_wrong_server_key_gets_nothing(running: Running, addre
     assert event != zmq.EVENT_HANDSHAKE_SUCCEEDED
 
 
-def test_a_client_with_only_the_public_part_of_a_listed_key_gets_nothing(running: Running, address: str, keys: Path) -> None:
+def test_a_client_with_only_the_public_part_of_a_listed_key_gets_nothing(
+    running: Running, address: str, keys: Path
+) -> None:
     assert running.process.poll() is None
     listed, server = read_client_keys(keys / "clients" / "listed.key_secret", keys / "server.key")
     stolen, _ = load_certificate(keys / "clients" / "listed.key")
@@ -218,6 +220,6 @@ def test_a_public_key_is_not_accepted_as_a_secret_key(keys: Path) -> None:
 
 
 @pytest.mark.parametrize("anybody", ["*", "/none"])
-def test_no_folder_means_nobody_and_not_everybody(curve: CurveConfig, anybody: str) -> None:
+def test_a_missing_key_folder_is_an_error_and_admits_nobody(curve: CurveConfig, anybody: str) -> None:
     with pytest.raises(ConfigError, match="cannot read the client keys"):
         read_server_keys(CurveConfig(curve.server_key, anybody))

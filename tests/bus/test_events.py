@@ -1,4 +1,4 @@
-"""The events and their description, on events drawn by hypothesis and on those of a real daemon."""
+"""Events and their schema, tested with generated events and with those of a real daemon."""
 
 import datetime
 import json

@@ -1,4 +1,4 @@
-"""Publisher and client, over real sockets."""
+"""Publisher and subscribers on real sockets."""
 
 import os
 import socket

@@ -1,4 +1,4 @@
-"""A thousand subscribers, whether they read, are stuck or vanish: the daemon hears on, and its memory has a bound."""
+"""A thousand subscribers that read, hang or disappear: the daemon still detects words, and its memory is limited."""
 
 from collections.abc import Iterator
 from contextlib import closing
@@ -18,7 +18,7 @@ from kwsd.bus.events import KeywordEvent
 THOUSAND = 1000
 
 STATUSES = 2000
-"""More than ZeroMQ and the system keep for one subscriber."""
+"""More events than ZeroMQ and the system store for one subscriber."""
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def running(program: str, runtime: Path) -> Iterator[Running]:
 
 
 def publish(running: Running) -> None:
-    """Let the daemon publish many statuses between blocks of audio; one subscriber reads each."""
+    """Make the daemon publish many statuses between blocks of audio. One subscriber reads all of them."""
     with zmq.Context() as context, closing(context.socket(zmq.DEALER)) as client:
         client.sndhwm = client.rcvhwm = 0
         client.connect(running.control)
@@ -61,7 +61,7 @@ def test_a_thousand_that_read_nothing_take_no_more_memory_once_their_queues_are_
         assert send_request("status", running.control).overruns > 0
         full_kb = memory_kb(running)
         publish(running)
-        # Kept for all of them, so many statuses would be more than 100 MB.
+        # If the daemon stored these statuses for every subscriber, they would take more than 100 MB.
         assert memory_kb(running) < full_kb + 10_000
 
 

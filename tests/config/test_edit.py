@@ -1,4 +1,4 @@
-"""Changes of the configuration file: what is changed, and that nothing else is."""
+"""Changes of the configuration file: the right values change, and everything else stays."""
 
 import tomllib
 from pathlib import Path
@@ -25,7 +25,7 @@ AFTER = BEFORE.replace("go = 0.9 ", "go = 0.95 ").replace("#left = 0.9\n", "#lef
 
 @pytest.fixture
 def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the user's own file is looked for; there is none."""
+    """The path of the user's configuration file, which does not exist."""
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "user"))
     monkeypatch.setenv("XDG_CONFIG_DIRS", str(tmp_path / "site"))
     return tmp_path / "user" / "kwsd" / "config.toml"

@@ -1,4 +1,4 @@
-"""The configuration: which value wins, where it came from, and what is refused in one sentence."""
+"""The configuration: priorities, origins of values, error messages and the printed form."""
 
 import json
 import re
@@ -145,9 +145,7 @@ def test_an_empty_file_name_is_ignored() -> None:
         ('device = "x"\ndevice = "y"', "is not valid TOML"),
     ],
 )
-def test_an_invalid_file_is_refused_by_name(
-    file: Callable[[str], Path], text: str, sentence: str
-) -> None:
+def test_an_invalid_file_is_refused_by_name(file: Callable[[str], Path], text: str, sentence: str) -> None:
     path = file(text)
     with pytest.raises(ConfigError, match=sentence) as refused:
         load(path)

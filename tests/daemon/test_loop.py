@@ -11,7 +11,7 @@ import pytest
 from helpers.stream import Parts, Script, build_parts
 
 from kwsd.audio.source import BLOCK_SAMPLES, Source
-from kwsd.bus.control import ControlServer, send_request, send_request_to_all
+from kwsd.bus.control import ControlServer, send_request, send_request_all_streams
 from kwsd.bus.events import StatusEvent, decode_event
 from kwsd.config.schema import Config, StreamConfig
 from kwsd.daemon.loop import Daemon
@@ -101,7 +101,7 @@ def test_requests_mute_set_thresholds_and_stop(runtime: Path, endless: Script) -
 
 def test_every_stream_answers_a_request(runtime: Path, endless: Script) -> None:
     with built(runtime, endless, Script(NOISE), config=TWO_STREAMS) as (daemon, _, address), running(daemon):
-        answers = send_request_to_all("status", address)
+        answers = send_request_all_streams("status", address)
         assert {answer.stream for answer in answers} == {"door", "desk"}
 
 

@@ -10,7 +10,7 @@ import pytest
 from helpers.listening import Listening
 from helpers.pulse import PulseAudio, running_pulse
 
-from kwsd.bus.control import send_request_to_all
+from kwsd.bus.control import send_request_all_streams
 from kwsd.bus.events import StatusEvent
 
 DEVICES = {"desk": "speaker", "door": "second"}
@@ -85,7 +85,7 @@ def test_a_stream_that_delivers_nothing_is_lost_alone_and_comes_back(
     status_of(listening, "door", "listening")
     pulse.play(stop, "second")
     assert listening.keyword().stream == "door"
-    desk, door = send_request_to_all("status", listening.control)
+    desk, door = send_request_all_streams("status", listening.control)
     assert desk.gaps == 0 < door.gaps
 
 
@@ -104,7 +104,7 @@ def test_a_stream_whose_sound_server_dies_is_opened_again_while_the_other_goes_o
             status_of(daemon, "door", "listening")
             elsewhere.play(stop)
             assert daemon.keyword().stream == "door"
-            desk, door = send_request_to_all("status", daemon.control)
+            desk, door = send_request_all_streams("status", daemon.control)
     assert (desk.gaps, desk.reconnects, door.gaps, door.reconnects) == (0, 0, 1, 1)
 
 
@@ -136,8 +136,8 @@ def test_the_status_and_the_metrics_have_each_stream(pulse: PulseAudio, listenin
 
 
 def test_mute_holds_for_every_stream(listening: Listening) -> None:
-    assert {status.state for status in send_request_to_all("mute", listening.control)} == {"muted"}
-    assert {status.state for status in send_request_to_all("unmute", listening.control)} == {"listening"}
+    assert {status.state for status in send_request_all_streams("mute", listening.control)} == {"muted"}
+    assert {status.state for status in send_request_all_streams("unmute", listening.control)} == {"listening"}
 
 
 def test_a_daemon_of_which_one_stream_cannot_be_opened_says_so_and_does_not_start(

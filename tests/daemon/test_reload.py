@@ -79,7 +79,7 @@ def test_samples_and_windows_are_counted_on_across_a_reload(running: Running, st
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        ("thresholds.stop = 2", "the threshold of 'stop' is 2, and must be"),
+        ("thresholds.stop = 2", "the threshold of 'stop' is 2; it must be"),
         ("model = ", "is not valid TOML"),
         ('model = "/none"', "there is no model folder /none"),
         ("thresholds.maybe = 0.5", "has no keyword 'maybe'"),

@@ -16,7 +16,7 @@ from helpers.terminal import Terminal
 
 from kwsd.bus import events
 from kwsd.bus.client import Subscription
-from kwsd.bus.control import send_request_to_all
+from kwsd.bus.control import send_request_all_streams
 from kwsd.bus.events import StatusEvent
 
 
@@ -61,7 +61,7 @@ def status_of(subscription: Subscription, stream: str, state: str) -> StatusEven
 def test_a_stream_that_has_ended_says_so_while_the_other_goes_on(kwsd: Command, runtime: Path) -> None:
     control = f"ipc://{runtime}/kwsd/control.sock"
     for command in ("mute", "unmute", "status"):
-        tape, _ = send_request_to_all(command, control)
+        tape, _ = send_request_all_streams(command, control)
         assert (tape.stream, tape.state, tape.reason) == ("tape", "stopping", "its audio has ended")
     assert 'kwsd_state{stream="tape",state="stopping"} 1' in kwsd.run("status", "--prometheus").stdout.splitlines()
 

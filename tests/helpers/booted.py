@@ -1,4 +1,4 @@
-"""A machine of the tests' own: a real systemd, booted in a container, with the built wheel installed in it.
+"""A test machine: a container with a real systemd, in which the built wheel is installed.
 
 `scripts/container-root` makes its root, which stays as it is: what a test changes is in memory and gone at the end.
 """
@@ -62,7 +62,7 @@ class Container:
             f"--bind-ro={TREE / 'tests' / 'data' / 'clips'}:{CLIPS}",
             f"--bind-ro={TREE / 'tests' / 'systemd' / 'container' / 'probe.py'}:{PROBE}",
         ]
-        said = ""
+        notifications = ""
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
             manager.bind(str(notify))
             manager.settimeout(60)
@@ -72,9 +72,9 @@ class Container:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
             )
-            while "READY=1" not in said:
-                said += manager.recv(4096).decode() + "\n"
-        [self._leader] = re.findall("^X_NSPAWN_LEADER_PID=([0-9]+)$", said, re.MULTILINE)
+            while "READY=1" not in notifications:
+                notifications += manager.recv(4096).decode() + "\n"
+        [self._leader] = re.findall("^X_NSPAWN_LEADER_PID=([0-9]+)$", notifications, re.MULTILINE)
         self.files = Path(f"/proc/{self._leader}/root")
         self.root("systemctl", "is-system-running", "--wait")
         self.root(f"{VENV}/bin/pip", "install", "--quiet", "--no-index", "--no-deps", f"/srv/wheel/{wheel.name}")
@@ -91,11 +91,11 @@ class Container:
         return done
 
     def anna(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Run a command as the user in whose session the service is."""
+        """Run a command as the user whose session contains the service."""
         return self.root(*ANNA, *command, check=check)
 
     def start(self, *command: str) -> subprocess.Popen[str]:
-        """Start a command as the user, with pipes from it."""
+        """Start a command as the user, with its output in pipes."""
         pipe = subprocess.PIPE
         return subprocess.Popen(self._inside(*ANNA, *command), stdout=pipe, stderr=pipe, text=True)
 
@@ -103,15 +103,15 @@ class Container:
         return ["nsenter", f"--target={self._leader}", "--all", "--", *command]
 
     def play(self, word: str) -> None:
-        """Play a recording of a word into the user's microphone, to its end."""
+        """Play a recording of a word into the user's microphone, and wait for its end."""
         self.anna("paplay", str(self.clip(word)))
 
     def clip(self, word: str) -> Path:
-        """A recording of a word, inside the container."""
+        """The path of a recording of a word in the container."""
         return Path(CLIPS) / word / min((TREE / "tests" / "data" / "clips" / word).glob("*.flac")).name
 
     def sync_journal(self) -> None:
-        """Let the journal take in all that was said."""
+        """Wait until the journal contains all messages."""
         self.root("journalctl", "--sync")
 
     def close(self) -> None:
@@ -126,8 +126,11 @@ class Unit:
     Parameters
     ----------
     container : Container
+        The container with the unit.
     name : str
+        Name of the unit.
     user : bool
+        Whether the unit belongs to the user's session. Otherwise it is a system unit.
     """
 
     def __init__(self, container: Container, name: str, *, user: bool) -> None:
@@ -139,7 +142,7 @@ class Unit:
         self._drop_in = container.files / folder / f"{name}.d" / "test.conf"
 
     def systemctl(self, command: str, *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """Let the service manager do something with the unit."""
+        """Run a command of systemctl for the unit."""
         return self._run("systemctl", *self._manager, "--no-pager", command, *options, self._name, check=check)
 
     def show(self, property_: str) -> str:
@@ -147,13 +150,13 @@ class Unit:
         return self.systemctl("show", "--value", f"--property={property_}").stdout.strip()
 
     def log(self) -> list[str]:
-        """What the unit and its manager said since it was last forgotten."""
+        """All messages of the unit, and those of systemd about it, from the journal."""
         self._container.sync_journal()
         shown = self._run("journalctl", *self._manager, "--no-pager", "--output=cat", f"--unit={self._name}")
         return shown.stdout.splitlines()
 
     def exposure(self) -> float:
-        """What ``systemd-analyze security`` makes of the unit, from 0 (safe) to 10."""
+        """The exposure of the unit from ``systemd-analyze security``: 0 (safe) to 10."""
         analyzed = self._run("systemd-analyze", *self._manager, "security", "--no-pager", self._name).stdout
         return float(re.findall(r"Overall exposure level for \S+: ([0-9.]+) ", analyzed)[0])
 
@@ -164,14 +167,15 @@ class Unit:
         self._run("systemctl", *self._manager, "daemon-reload")
 
 
-class Ear:
+class EventReader:
     """Hears what a daemon in the container publishes, across its restarts.
 
     Parameters
     ----------
     container : Container
+        The container with the daemon.
     socket_path : str
-        Inside the container.
+        Path of the event socket in the container.
     """
 
     def __init__(self, container: Container, socket_path: str) -> None:
@@ -184,7 +188,7 @@ class Ear:
         self._subscription.close()
 
     def status(self, state: str, *, after_run: str = "") -> StatusEvent:
-        """The next status with a state, of a process other than that of an earlier status."""
+        """The next status with a state, from another run of the daemon than an earlier status."""
         while True:
             event = self._receive()
             if isinstance(event, StatusEvent) and event.state == state and event.run != after_run:
@@ -198,7 +202,7 @@ class Ear:
                 return event.keyword
 
     def _receive(self) -> events.Event:
-        # Longer than the watchdog takes to find a daemon that hangs, and to end it.
+        # Longer than the watchdog needs to detect and end a daemon that hangs.
         message = self._subscription.receive(timeout_s=90)
         assert message
         return events.decode_event(message.body)
@@ -206,7 +210,7 @@ class Ear:
 
 @contextmanager
 def booted() -> Iterator[Container]:
-    """A container that lives as long as the context, with the wheel of this tree."""
+    """A container with the wheel of this source tree. The end of the context removes it."""
     [wheel] = (TREE / "build" / "dist").glob("kwsd-*.whl")
     with tempfile.TemporaryDirectory(prefix="kwsd-") as folder:
         container = Container(wheel, Path(folder) / "notify")
@@ -218,7 +222,7 @@ def booted() -> Iterator[Container]:
 
 @contextmanager
 def user_service(container: Container) -> Iterator[Unit]:
-    """The service in the user's session, installed as the documentation says, and removed at the end."""
+    """The service in the user's session, installed as documented. The end of the context removes it."""
     unit = Unit(container, "kwsd.service", user=True)
     home = f"/home/{USER}/.config/kwsd", f"/home/{USER}/.config/systemd/user/kwsd.service.d"
     container.anna("kwsd", "service", "install")

@@ -1,4 +1,4 @@
-"""``kwsd service``: the unit that it installs, and what it says where there is no systemd to run it."""
+"""``kwsd service``: the unit that it installs, and its error messages without systemd."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""The unit files, read by systemd itself."""
+"""The unit files, checked by systemd itself."""
 
 import os
 import shutil

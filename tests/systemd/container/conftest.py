@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from helpers.booted import RUNTIME, Container, Ear, Unit, booted, user_service
+from helpers.booted import RUNTIME, Container, EventReader, Unit, booted, user_service
 
 
 @pytest.fixture(scope="session")
@@ -21,15 +21,15 @@ def service(container: Container) -> Iterator[Unit]:
 
 
 @pytest.fixture
-def ear(container: Container, service: Unit) -> Iterator[Ear]:  # noqa: ARG001  the service is what it hears
-    """Hears what the service publishes."""
-    with Ear(container, f"{RUNTIME}/kwsd/events.sock") as listening:
+def reader(container: Container, service: Unit) -> Iterator[EventReader]:  # noqa: ARG001  the service must run
+    """A subscriber to the events of the service."""
+    with EventReader(container, f"{RUNTIME}/kwsd/events.sock") as listening:
         yield listening
 
 
 @pytest.fixture
 def system_service(container: Container) -> Iterator[Unit]:
-    """The system unit, installed as its comment says but not started."""
+    """The system unit, installed as its comment describes, but not started."""
     container.root("cp", str(container.units / "kwsd-system.service"), "/etc/systemd/system/")
     container.root("systemctl", "daemon-reload")
     unit = Unit(container, "kwsd-system.service", user=False)

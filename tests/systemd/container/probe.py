@@ -1,4 +1,4 @@
-"""Tries what the service must not do, and prints what was refused. It runs in the unit, in place of the daemon."""
+"""Tries operations that the unit must forbid, and prints the refused ones. It replaces the daemon in the unit."""
 
 import ctypes
 import mmap
@@ -15,25 +15,25 @@ PER_LINUX32 = 0x0008
 
 
 def succeed(result: int) -> None:
-    """Turn the result of a function of the C library into an exception, if it is an error."""
+    """Raise an exception if a function of the C library returned an error."""
     if result == -1:
         raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
 
 
 def write_home() -> None:
-    """Make a file in the home folder."""
+    """Create a file in the home folder."""
     path = Path.home() / "probe"
     path.touch()
     path.unlink()
 
 
 def own_file(use: Callable[[Path], None]) -> None:
-    """Do something with a file of one's own."""
+    """Call a function with a new file of this user."""
     with tempfile.NamedTemporaryFile() as file:
         use(Path(file.name))
 
 
-# In a child process each, because some cannot be taken back.
+# Each runs in a child process, because some cannot be undone.
 ATTEMPTS: dict[str, Callable[[], object]] = {
     "RestrictAddressFamilies": lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM).close(),
     "MemoryDenyWriteExecute": lambda: mmap.mmap(-1, 4096, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC),
@@ -46,7 +46,7 @@ ATTEMPTS: dict[str, Callable[[], object]] = {
 
 
 def refused(attempt: Callable[[], object]) -> bool:
-    """Whether an attempt fails in a process of its own."""
+    """Whether an attempt fails in a separate process."""
     child = os.fork()
     if child:
         return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0

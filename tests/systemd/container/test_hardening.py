@@ -1,7 +1,7 @@
-"""What the units forbid, tried inside them."""
+"""The restrictions of the units, tested inside the units."""
 
 import pytest
-from helpers.booted import PROBE, Container, Ear, Unit
+from helpers.booted import PROBE, Container, EventReader, Unit
 
 pytestmark = pytest.mark.container
 
@@ -24,11 +24,11 @@ SECCOMP = [
 
 
 def probe(unit: Unit, *lines: str) -> set[str]:
-    """Findings of the probe, when it runs in a unit with some lines added."""
+    """The findings of the probe in a unit with some additional lines."""
     unit.change(*IN_PLACE_OF_THE_DAEMON, *lines)
-    said = len(unit.log())
+    line_count = len(unit.log())
     unit.systemctl("restart")
-    return set(unit.log()[said:])
+    return set(unit.log()[line_count:])
 
 
 def test_outside_the_unit_all_of_it_is_allowed(container: Container) -> None:
@@ -44,20 +44,20 @@ def test_in_the_units_what_needs_no_privileges_is_refused(service: Unit, system_
 
 
 def test_with_a_user_namespace_the_home_is_read_only_and_the_daemon_listens(
-    container: Container, service: Unit, ear: Ear
+    container: Container, service: Unit, reader: EventReader
 ) -> None:
     assert "ProtectHome allowed" in probe(service)
     assert "ProtectHome refused" in probe(service, "PrivateUsers=yes")
     service.change("[Service]", "PrivateUsers=yes")
     service.systemctl("restart")
-    ear.status("listening")
+    reader.status("listening")
     container.play("stop")
-    assert ear.keyword() == "stop"
+    assert reader.keyword() == "stop"
 
 
-# docs/tuning.md says so.
+# docs/tuning.md describes this drop-in.
 def test_a_drop_in_opens_the_folder_of_clips_where_the_home_is_read_only(
-    container: Container, service: Unit, ear: Ear
+    container: Container, service: Unit, reader: EventReader
 ) -> None:
     folder = "/home/anna/.local/share/kwsd/clips"
     container.anna("mkdir", "--mode=700", "--parents", folder)
@@ -71,14 +71,14 @@ def test_a_drop_in_opens_the_folder_of_clips_where_the_home_is_read_only(
 
     service.change("[Service]", "PrivateUsers=yes", "ReadWritePaths=%h/.local/share/kwsd/clips")
     service.systemctl("restart")
-    ear.status("listening")
+    reader.status("listening")
     container.play("stop")
-    assert ear.keyword() == "stop"
+    assert reader.keyword() == "stop"
     service.systemctl("stop")
     assert "_stop_" in container.anna("ls", folder).stdout
 
 
-# docs/security.md has these figures.
+# docs/security.md contains these values.
 def test_the_exposure_of_the_units_is_as_documented(service: Unit, system_service: Unit) -> None:
     assert service.exposure() == 5.6
     assert system_service.exposure() == 0.9

@@ -1,4 +1,4 @@
-"""The system unit, on a sound card that ALSA's file plugin plays: what is written to a pipe is what it hears."""
+"""The system unit with a simulated sound card: ALSA's file plugin reads the audio from a pipe."""
 
 import os
 from collections.abc import Iterator
@@ -6,11 +6,11 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 import soundfile
-from helpers.booted import Container, Ear, Unit
+from helpers.booted import Container, EventReader, Unit
 
 pytestmark = pytest.mark.container
 
-# PortAudio gets what kwsd asks for: float32, 16 kHz, mono. Without audio in the pipe a read waits, as on a real card.
+# The format that kwsd requests: float32, 16 kHz, mono. A read from an empty pipe waits, as on a real sound card.
 ASOUND_CONF = """\
 pcm.default { type file file /dev/null infile /run/microphone format raw slave.pcm { type null } }
 ctl.default { type hw card 0 }
@@ -19,11 +19,11 @@ ctl.default { type hw card 0 }
 
 @pytest.fixture
 def microphone(container: Container, system_service: Unit) -> Iterator[int]:
-    """A pipe to be spoken into, as raw float32."""
+    """A pipe that accepts audio as raw float32 samples."""
     (container.files / "etc" / "kwsd-asound.conf").write_text(ASOUND_CONF)
     system_service.change("[Service]", "Environment=ALSA_CONFIG_PATH=/etc/kwsd-asound.conf")
     container.root("mkfifo", "--mode=644", "/run/microphone")
-    # For reading too: the pipe lasts while nobody listens.
+    # Opened for reading too, so that the pipe stays open without another reader.
     pipe = os.open(container.files / "run" / "microphone", os.O_RDWR)
     try:
         yield pipe
@@ -37,15 +37,15 @@ def test_the_system_service_becomes_active_and_publishes_keywords_from_the_sound
 ) -> None:
     system_service.systemctl("start")
     assert system_service.show("ActiveState") == "active"
-    with Ear(container, "/run/kwsd/events.sock") as ear:
+    with EventReader(container, "/run/kwsd/events.sock") as reader:
         os.write(microphone, np.zeros(1280, np.float32).tobytes())
-        ear.status("listening")
+        reader.status("listening")
         assert system_service.show("StatusText") == "listening on default"
         clip = container.clip("stop")
         samples, _ = soundfile.read(container.files / clip.relative_to("/"), dtype="float32")
-        # Less than the daemon's queue holds: it comes at once.
+        # The pipe delivers the audio at once, so it must fit into the daemon's queue.
         os.write(microphone, np.concatenate([samples, np.zeros(9600, np.float32)]).tobytes())
-        assert ear.keyword() == "stop"
+        assert reader.keyword() == "stop"
 
 
 @pytest.mark.usefixtures("microphone")

@@ -1,11 +1,11 @@
-"""The service of a user's session, under a real systemd and with the sound server of the same session."""
+"""The user service with a real systemd and the sound server of the same session."""
 
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from helpers.booted import USER, Container, Ear, Unit
+from helpers.booted import USER, Container, EventReader, Unit
 from helpers.pipes import stderr_of, stdout_of
 
 pytestmark = pytest.mark.container
@@ -28,13 +28,13 @@ def no_sound_server(container: Container) -> Iterator[None]:
 
 
 def test_a_started_service_is_active_and_a_spoken_word_arrives_at_a_subscriber(
-    container: Container, service: Unit, ear: Ear
+    container: Container, service: Unit, reader: EventReader
 ) -> None:
     service.systemctl("stop")
     service.systemctl("start")
     assert service.show("ActiveState") == "active"
-    ear.status("listening")
-    # Prints the next keyword: `kwsd listen` says on standard error when it is connected.
+    reader.status("listening")
+    # kwsd listen reports on standard error that it is connected, and then prints the next keyword.
     listener = container.start("kwsd", "listen", "--json", "--count", "1")
     with listener:
         while not stderr_of(listener).readline().startswith("kwsd is listening"):
@@ -43,24 +43,24 @@ def test_a_started_service_is_active_and_a_spoken_word_arrives_at_a_subscriber(
         assert json.loads(stdout_of(listener).read())["keyword"] == "stop"
 
 
-def test_a_killed_daemon_is_started_again_and_listens(container: Container, service: Unit, ear: Ear) -> None:
-    first = ear.status("listening")
+def test_a_killed_daemon_is_started_again_and_listens(container: Container, service: Unit, reader: EventReader) -> None:
+    first = reader.status("listening")
     service.systemctl("kill", "--signal=KILL")
-    ear.status("listening", after_run=first.run)
+    reader.status("listening", after_run=first.run)
     assert service.show("NRestarts") == "1"
     container.play("stop")
-    assert ear.keyword() == "stop"
+    assert reader.keyword() == "stop"
 
 
 def test_a_daemon_that_hangs_is_restarted_by_the_watchdog_and_listens(
-    container: Container, service: Unit, ear: Ear
+    container: Container, service: Unit, reader: EventReader
 ) -> None:
-    first = ear.status("listening")
+    first = reader.status("listening")
     service.systemctl("kill", "--signal=STOP")
-    ear.status("listening", after_run=first.run)
+    reader.status("listening", after_run=first.run)
     assert any("Watchdog timeout" in line for line in service.log())
     container.play("stop")
-    assert ear.keyword() == "stop"
+    assert reader.keyword() == "stop"
 
 
 def test_a_bad_configuration_ends_the_service_for_good_and_the_status_says_why(
@@ -68,7 +68,7 @@ def test_a_bad_configuration_ends_the_service_for_good_and_the_status_says_why(
 ) -> None:
     configure(container, "devices = 3\n")
     assert service.systemctl("restart", check=False).returncode == 1
-    # A service that is about to be started again is "activating".
+    # A service that waits for its restart is "activating".
     assert (service.show("ActiveState"), service.show("NRestarts")) == ("failed", "0")
     assert service.show("ExecMainStatus") == "78"
     container.sync_journal()
@@ -81,20 +81,20 @@ def test_a_bad_configuration_ends_the_service_for_good_and_the_status_says_why(
 
 @pytest.mark.parametrize("command", [["reload"], ["kill", "--signal=HUP"]])
 def test_a_reload_takes_a_good_configuration_and_refuses_a_bad_one(
-    container: Container, service: Unit, ear: Ear, command: list[str]
+    container: Container, service: Unit, reader: EventReader, command: list[str]
 ) -> None:
-    first = ear.status("listening")
-    said = len(service.log())
+    first = reader.status("listening")
+    line_count = len(service.log())
     configure(container, "thresholds.stop = 1.0\n")
     service.systemctl(*command)
-    ear.status("listening")
-    assert "reloaded: model default" in service.log()[said:]
+    reader.status("listening")
+    assert "reloaded: model default" in service.log()[line_count:]
 
-    said = len(service.log())
+    line_count = len(service.log())
     configure(container, "thresholds.stop = 2\n")
     service.systemctl(*command, check=False)
-    assert ear.status("listening").run == first.run
-    assert any(line.startswith("the new configuration is refused") for line in service.log()[said:])
+    assert reader.status("listening").run == first.run
+    assert any(line.startswith("the new configuration is refused") for line in service.log()[line_count:])
     assert service.show("ActiveState") == "active"
 
 
@@ -104,12 +104,12 @@ def test_a_refused_reload_is_an_error_of_systemctl(container: Container, service
     assert service.show("ActiveState") == "active"
 
 
-def test_a_stop_is_clean_within_two_seconds(service: Unit, ear: Ear) -> None:
-    # After this time systemd kills, and the result is another.
+def test_a_stop_is_clean_within_two_seconds(service: Unit, reader: EventReader) -> None:
+    # After this time systemd would kill the daemon, and the result would not be "success".
     service.change("[Service]", "TimeoutStopSec=2s")
-    ear.status("listening")
+    reader.status("listening")
     service.systemctl("stop")
-    ear.status("stopping")
+    reader.status("stopping")
     assert (service.show("Result"), service.show("ExecMainStatus")) == ("success", "0")
     assert service.log()[-2].startswith("stopped after ")
 
@@ -127,45 +127,47 @@ def test_a_service_that_fails_is_restarted_without_limit(container: Container, s
 
 
 def test_a_service_without_a_sound_server_listens_as_soon_as_there_is_one(
-    container: Container, service: Unit, ear: Ear
+    container: Container, service: Unit, reader: EventReader
 ) -> None:
-    first = ear.status("listening")
-    said = len(service.log())
+    first = reader.status("listening")
+    line_count = len(service.log())
     with no_sound_server(container):
         service.systemctl("restart", check=False)
-        assert any("there is no input device" in line for line in service.log()[said:])
+        assert any("there is no input device" in line for line in service.log()[line_count:])
         assert service.show("ActiveState") != "failed"
-    ear.status("listening", after_run=first.run)
+    reader.status("listening", after_run=first.run)
     container.play("stop")
-    assert ear.keyword() == "stop"
+    assert reader.keyword() == "stop"
 
 
 def test_the_status_shows_whether_the_daemon_listens_is_muted_or_lost_and_why(
-    container: Container, service: Unit, ear: Ear
+    container: Container, service: Unit, reader: EventReader
 ) -> None:
-    ear.status("listening")
+    reader.status("listening")
     assert service.show("StatusText") == "listening on default"
     container.anna("kwsd", "mute")
     assert service.show("StatusText") == "muted"
     container.anna("kwsd", "unmute")
     assert service.show("StatusText") == "listening on default"
     with no_sound_server(container):
-        reason = ear.status("lost").reason
+        reason = reader.status("lost").reason
         shown = service.systemctl("status").stdout
         assert f'Status: "lost: {reason}"' in shown
-    ear.status("listening")
+    reader.status("listening")
     assert service.show("StatusText") == "listening on default"
 
 
-def test_the_service_starts_with_the_session(container: Container, service: Unit, ear: Ear) -> None:
-    first = ear.status("listening")
+def test_the_service_starts_with_the_session(container: Container, service: Unit, reader: EventReader) -> None:
+    first = reader.status("listening")
     container.root("systemctl", "restart", "user@1000.service")
-    ear.status("listening", after_run=first.run)
+    reader.status("listening", after_run=first.run)
     assert service.show("ActiveState") == "active"
 
 
-def test_status_and_logs_show_what_systemd_and_the_journal_know(container: Container, service: Unit, ear: Ear) -> None:
-    ear.status("listening")
+def test_status_and_logs_show_what_systemd_and_the_journal_know(
+    container: Container, service: Unit, reader: EventReader
+) -> None:
+    reader.status("listening")
     container.sync_journal()
     shown = container.anna("kwsd", "service", "status")
     assert "Active: active (running)" in shown.stdout
@@ -174,11 +176,11 @@ def test_status_and_logs_show_what_systemd_and_the_journal_know(container: Conta
     assert container.anna("kwsd", "service", "status", check=False).returncode == 3
 
 
-def test_installing_again_restarts_the_daemon(container: Container, service: Unit, ear: Ear) -> None:
-    first = ear.status("listening")
-    said = container.anna("kwsd", "service", "install").stderr
-    assert said == f"kwsd runs as the service /home/{USER}/.config/systemd/user/kwsd.service\n"
-    ear.status("listening", after_run=first.run)
+def test_installing_again_restarts_the_daemon(container: Container, service: Unit, reader: EventReader) -> None:
+    first = reader.status("listening")
+    message = container.anna("kwsd", "service", "install").stderr
+    assert message == f"kwsd runs as the service /home/{USER}/.config/systemd/user/kwsd.service\n"
+    reader.status("listening", after_run=first.run)
     assert service.show("NRestarts") == "0"
 
 
@@ -201,9 +203,9 @@ def test_an_uninstalled_service_leaves_nothing(container: Container, service: Un
 
 
 def test_the_unit_installed_by_hand_starts_the_kwsd_in_the_users_own_folder(
-    container: Container, service: Unit, ear: Ear
+    container: Container, service: Unit, reader: EventReader
 ) -> None:
-    first = ear.status("listening")
+    first = reader.status("listening")
     container.anna("mkdir", "--parents", f"/home/{USER}/.local/bin")
     for program in ("kwsd", "kwsd-daemon"):
         container.anna("ln", "--symbolic", "--force", f"/usr/local/bin/{program}", f"/home/{USER}/.local/bin/{program}")
@@ -211,4 +213,4 @@ def test_the_unit_installed_by_hand_starts_the_kwsd_in_the_users_own_folder(
     container.anna("systemctl", "--user", "daemon-reload")
     service.systemctl("restart")
     assert f"/home/{USER}/.local/bin/kwsd-daemon" in service.show("ExecStart")
-    ear.status("listening", after_run=first.run)
+    reader.status("listening", after_run=first.run)
