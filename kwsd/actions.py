@@ -92,7 +92,7 @@ class ActionRunner:
     Parameters
     ----------
     actions : mapping
-        Keyword, or `kwsd.config.schema.ANY_KEYWORD`, to action.
+        Actions by keyword. The key `kwsd.config.schema.ANY_KEYWORD` applies to all other keywords.
 
     Raises
     ------

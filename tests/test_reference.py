@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 import typer
 from helpers.command import Command
-from manpage import commands, parameters
-from reference import ROOT, exit_codes, pages
+from manpage import list_commands, list_parameters
+from reference import ROOT, generate_pages, list_exit_codes
 
 import kwsd_train.cli
 from kwsd import errors
@@ -22,7 +22,7 @@ from kwsd.cli.commands import app as kwsd_app
 from kwsd.config.load import load_config
 from kwsd.config.show import list_settings
 
-PAGES = pages()
+PAGES = generate_pages()
 SHARE = ROOT / "share"
 MAN_PAGES = sorted(SHARE.glob("man/man1/*.1"))
 DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md"))]
@@ -32,7 +32,7 @@ def command_lines() -> Iterator[tuple[str, Any, typer.Context]]:
     """Each command of both programs: its path, the command and its context."""
     for app in (kwsd_app, kwsd_train.cli.app):
         root = typer.main.get_command(app)
-        for command, context in commands(root, typer.Context(root, info_name=app.info.name)):
+        for command, context in list_commands(root, typer.Context(root, info_name=app.info.name)):
             yield context.command_path, command, context
 
 
@@ -77,7 +77,7 @@ def test_mandoc_finds_no_error_in_a_man_page(page: Path) -> None:
 def test_every_command_and_option_has_a_description(path: str) -> None:
     command, context = COMMANDS[path]
     assert command.help
-    assert [term for term, meaning in parameters(command, context) if not re.search("[a-z]{3}", meaning)] == []
+    assert [term for term, meaning in list_parameters(command, context) if not re.search("[a-z]{3}", meaning)] == []
     # A terminal does not show text in square brackets, because rich takes it for markup.
     assert not any("[" in (text or "") for text in (command.help, *(each.help for each in command.params)))
 
@@ -103,7 +103,7 @@ def test_every_exit_code_is_in_the_tree_of_errors_with_its_meaning() -> None:
     tree = errors.__doc__
     for kind in errors.KwsdError.__subclasses__():
         assert re.search(rf"── {kind.__name__} +{kind.exit_code}  ", tree)
-    assert {kind.exit_code for kind in errors.KwsdError.__subclasses__()} < dict(exit_codes()).keys()
+    assert {kind.exit_code for kind in errors.KwsdError.__subclasses__()} < dict(list_exit_codes()).keys()
 
 
 # The documentation is correct
@@ -124,7 +124,9 @@ def test_every_command_and_option_in_a_document_exists(document: Path) -> None:
             group = f"{found[1]} {words[0]}"
             assert path or any(known.startswith(f"{group} ") for known in COMMANDS), line
             if path:
-                known = {option for term, _ in parameters(*COMMANDS[path]) for option in re.findall("--[a-z-]+", term)}
+                known = {
+                    option for term, _ in list_parameters(*COMMANDS[path]) for option in re.findall("--[a-z-]+", term)
+                }
                 assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", found[2])) <= known | {"--help"}, line
 
 

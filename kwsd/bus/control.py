@@ -136,7 +136,7 @@ def send_request_all_streams(
     address : str, optional
         Control address of the daemon. Without it, the default address.
     thresholds : mapping, optional
-        Keyword to threshold, in (0, 1], for the command ``thresholds``.
+        Thresholds by keyword, in (0, 1], for the command ``thresholds``.
 
     Returns
     -------

@@ -118,7 +118,7 @@ class StatusEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", t
         msgspec.Meta(description="Processing time of a window in milliseconds, over the latest 750 windows."),
     ] = None
     thresholds: Annotated[
-        dict[str, Fraction], msgspec.Meta(description="Keyword to the threshold of its smoothed score.")
+        dict[str, Fraction], msgspec.Meta(description="For each keyword, the threshold of its smoothed score.")
     ] = {}
     cpu_s: Annotated[float, msgspec.Meta(ge=0, description="CPU time that the daemon has used, in seconds.")] = 0.0
     clips_folder: Annotated[
@@ -146,7 +146,7 @@ class MonitorEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", 
     peak_db: Annotated[
         float, msgspec.Meta(le=0, description="Peak level since the previous monitor event, in dB below full scale.")
     ]
-    scores: Annotated[dict[str, Fraction], msgspec.Meta(description="Keyword to its smoothed score.")]
+    scores: Annotated[dict[str, Fraction], msgspec.Meta(description="For each keyword, its smoothed score.")]
     bands_db: Annotated[
         list[int],
         msgspec.Meta(

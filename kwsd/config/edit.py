@@ -19,7 +19,7 @@ def write_thresholds(thresholds: Mapping[str, float], file: Path | None, environ
     Parameters
     ----------
     thresholds : mapping
-        Keyword to threshold, in (0, 1].
+        Thresholds by keyword, in (0, 1].
     file : Path, optional
         The file that the command line names.
     environment : mapping

@@ -131,7 +131,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     thresholds: Annotated[
         dict[str, Threshold],
         msgspec.Meta(
-            description="Keyword to threshold, in (0, 1]. Overrides the thresholds of the model.",
+            description="For each keyword, its threshold in (0, 1]. Overrides the threshold of the model.",
             examples=[{"go": 0.95}],
         ),
     ] = {}
@@ -161,8 +161,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     actions: Annotated[
         dict[str, Text | ActionConfig],
         msgspec.Meta(
-            description='Keyword to the command that kwsd act runs when the keyword is detected. "*" is every keyword'
-            " that has no other command. See docs/actions.md.",
+            description="For each keyword, the command that kwsd act runs when the keyword is detected. The key"
+            ' "*" applies to all other keywords. See docs/actions.md.',
             examples=[
                 {
                     "left": "xdotool key Prior",

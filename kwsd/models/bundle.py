@@ -134,7 +134,7 @@ def write_manifest(bundle: Bundle, folder: Path) -> None:
     (folder / MANIFEST).write_bytes(encoded + b"\n")
 
 
-def record(path: Path) -> FileRecord:
+def describe_file(path: Path) -> FileRecord:
     """Size and SHA-256 of a file."""
     data = path.read_bytes()
     return FileRecord(len(data), hashlib.sha256(data).hexdigest())
@@ -166,7 +166,7 @@ def _check_file(folder: Path, path: str, expected: FileRecord) -> None:
         raise ModelError(f"{folder}: bundle.json names {path!r}, which is outside the bundle")
     try:
         # The size first: a device file never ends, but its size is 0.
-        same = (folder / path).stat().st_size == expected.size and record(folder / path) == expected
+        same = (folder / path).stat().st_size == expected.size and describe_file(folder / path) == expected
     except OSError as error:
         raise ModelError(f"cannot read {folder / path}: {error.strerror}") from None
     if not same:

@@ -11,7 +11,7 @@ import pytest
 
 from kwsd import load_model
 from kwsd.errors import ModelError
-from kwsd.models.bundle import MANIFEST, read_bundle, record
+from kwsd.models.bundle import MANIFEST, describe_file, read_bundle
 from kwsd.models.find import find_model, installed_models
 
 
@@ -78,7 +78,7 @@ def test_a_missing_network_is_refused(folder: Path) -> None:
 
 def test_a_file_that_is_not_a_network_is_refused_although_its_hash_is_right(folder: Path) -> None:
     (folder / "model.tflite").write_bytes(b"no network at all")
-    found = msgspec.to_builtins(record(folder / "model.tflite"))
+    found = msgspec.to_builtins(describe_file(folder / "model.tflite"))
     change(folder, lambda manifest: manifest["files"].update({"model.tflite": found}))
     with pytest.raises(ModelError, match="not a network that LiteRT can run"):
         load_model(folder)

@@ -56,7 +56,7 @@ def write_card_and_manifest(description: Bundle, folder: Path) -> None:
     card = folder / bundle.MODEL_CARD
     try:
         card.write_text(format_model_card(description), encoding="utf-8")
-        files = description.files | {bundle.MODEL_CARD: bundle.record(card)}
+        files = description.files | {bundle.MODEL_CARD: bundle.describe_file(card)}
         bundle.write_manifest(msgspec.structs.replace(description, files=files), folder)
     except OSError as error:
         raise OutputError(f"cannot write {folder}: {error.strerror}") from None
