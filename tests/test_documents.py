@@ -12,6 +12,7 @@ PAGES = [
     ROOT / "examples" / "README.md",
     ROOT / "benchmarks" / "README.md",
 ]
+ALL_TESTS = "".join(path.read_text("utf-8") for path in sorted(ROOT.glob("tests/**/test_*.py")))
 CODE_BLOCK = re.compile(r"^ *```.*?^ *```", re.MULTILINE | re.DOTALL)
 
 
@@ -42,6 +43,8 @@ def test_every_test_and_module_that_a_page_names_exists(page: Path) -> None:
         assert (ROOT / path).exists(), path
     for path, name in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", text):
         assert f"def {name}(" in (ROOT / path).read_text("utf-8"), name
+    for name in re.findall(r"`(test_\w+)`", text):
+        assert f"def {name}(" in ALL_TESTS, name
 
 
 @pytest.mark.parametrize("folder", [ROOT / "docs", ROOT / "docs" / "decisions"], ids=page_id)
