@@ -9,7 +9,7 @@ import numpy as np
 
 from kwsd.errors import ModelError
 from kwsd.frontend import WINDOW_SAMPLES, Float32, spectrogram
-from kwsd.models.bundle import RESERVED_LABELS, DetectorSettings
+from kwsd.models.bundle import DetectorSettings, keywords_among
 
 
 class Window(NamedTuple):
@@ -56,7 +56,7 @@ class Model:
     @property
     def keywords(self) -> tuple[str, ...]:
         """Labels that become events."""
-        return tuple(label for label in self.labels if label not in RESERVED_LABELS)
+        return tuple(keywords_among(self.labels))
 
     def scores(self, window: Window) -> Float32:
         """Return the probability of each label: shape (labels,), float32."""

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kwsd.frontend import SAMPLE_RATE, WINDOW_SAMPLES, Float32
-from kwsd.models.bundle import RESERVED_LABELS, DetectorSettings
+from kwsd.models.bundle import DetectorSettings, keywords_among
 
 MIN_SHARE = np.float32(0.2)
 """Share of its threshold that a keyword must score in each of the newest windows. A spoken word shows in all of them.
@@ -66,7 +66,7 @@ class Verdict(NamedTuple):
 
 def keyword_columns(labels: tuple[str, ...]) -> NDArray[np.intp]:
     """Return the places of the keywords among the labels."""
-    return np.array([index for index, label in enumerate(labels) if label not in RESERVED_LABELS], np.intp)
+    return np.array([labels.index(word) for word in keywords_among(labels)], np.intp)
 
 
 def evidence(scores: Float32, columns: NDArray[np.intp]) -> Float32:
