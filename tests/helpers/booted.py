@@ -33,16 +33,16 @@ class Container:
     Parameters
     ----------
     wheel : Path
-        Is installed in it.
+        The wheel of kwsd to install in the container.
     notify : Path
-        A socket to be made, on which the container says that it is up.
+        Path for a new socket on which the container reports that it has booted.
 
     Attributes
     ----------
     files : Path
-        Its root, as the machine around it sees it.
+        The root folder of the container, as a path of the host.
     units : Path
-        The installed units, inside the container.
+        Folder of the installed units, as a path in the container.
     """
 
     def __init__(self, wheel: Path, notify: Path) -> None:
@@ -121,7 +121,7 @@ class Container:
 
 
 class Unit:
-    """A unit of the container's, in the user's session or in the system.
+    """A systemd unit in the container: a user unit or a system unit.
 
     Parameters
     ----------
@@ -161,14 +161,14 @@ class Unit:
         return float(re.findall(r"Overall exposure level for \S+: ([0-9.]+) ", analyzed)[0])
 
     def change(self, *lines: str) -> None:
-        """Replace the lines that this test adds to the unit."""
+        """Set the lines that this test adds to the unit. They replace the lines of an earlier call."""
         self._drop_in.parent.mkdir(parents=True, exist_ok=True)
         self._drop_in.write_text("".join(f"{line}\n" for line in lines))
         self._run("systemctl", *self._manager, "daemon-reload")
 
 
 class EventReader:
-    """Hears what a daemon in the container publishes, across its restarts.
+    """A subscriber to the events of a daemon in the container. It also receives those of a restarted daemon.
 
     Parameters
     ----------
