@@ -17,10 +17,10 @@ from hypothesis import settings
 from kwsd import Spotter, load_model
 from kwsd.cli.demo import FOLDER
 
-# A shell that runs a job in the background lets it ignore Ctrl+C, which the programs under test would inherit.
+# A job in the background of a shell ignores Ctrl+C, and the programs under test would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
-# A slow machine is no defect: no example has to be done in time.
+# A test must not fail on a slow machine, so examples have no time limit.
 settings.register_profile("kwsd", deadline=None)
 settings.load_profile("kwsd")
 
@@ -65,7 +65,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def program() -> str:
-    """The command as it is installed beside the Python that runs the tests."""
+    """Path of the installed command, beside the Python that runs the tests."""
     return str(Path(sys.executable).with_name("kwsd"))
 
 
@@ -77,7 +77,7 @@ def clips() -> Path:
 
 @pytest.fixture(scope="session")
 def two_words(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The beginning of the bundled recording, until just after the second detection of the shipped model."""
+    """The bundled recording until half a second after its second detection."""
     samples, rate = soundfile.read(FOLDER / "demo.flac", dtype="float32")
     second = Spotter(load_model()).feed(samples)[1]
     path = tmp_path_factory.mktemp("recordings") / "two_words.wav"
@@ -87,14 +87,14 @@ def two_words(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def runtime() -> Iterator[Path]:
-    """A runtime folder; short, because a socket's path may have 107 bytes only."""
+    """A runtime folder with a short path, because the path of a socket has at most 107 bytes."""
     with tempfile.TemporaryDirectory(prefix="kwsd-") as folder:
         yield Path(folder)
 
 
 @pytest.fixture
 def kwsd(program: str, runtime: Path) -> Iterator[Command]:
-    """The command, with `runtime` as its user's folders; what a test leaves running is killed."""
+    """The command, with `runtime` as home folder. Its processes are killed after the test."""
     command = Command(program, runtime)
     yield command
     for process in command.started:
@@ -111,7 +111,7 @@ def pulse() -> Iterator[PulseAudio]:
 
 @pytest.fixture(scope="session")
 def noise(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A recording of quiet noise, longer than the daemon's queue and than it takes to notice a fault."""
+    """A recording of quiet noise. It is longer than the daemon's queue, and than the time to notice a fault."""
     path = tmp_path_factory.mktemp("noise") / "noise.wav"
     soundfile.write(path, np.random.default_rng(0).normal(0, 1e-3, NOISE_S * 16_000), 16_000)
     return path

@@ -1,4 +1,4 @@
-"""The command ``kwsd`` as the tests run it."""
+"""Runs the command ``kwsd`` in an environment of the test."""
 
 import os
 import subprocess
@@ -6,13 +6,21 @@ from pathlib import Path
 
 
 class Command:
-    """The command ``kwsd``, in an environment that holds nothing of the user's own.
+    """The command ``kwsd`` in an environment without the user's settings.
 
     Parameters
     ----------
     program : str
+        Path of the installed command.
     home : Path
-        Its home, runtime and configuration folder.
+        The home, runtime and configuration folder of the command.
+
+    Attributes
+    ----------
+    environment : dict
+        The environment of every run. A test may change it.
+    started : list of Popen
+        Processes to kill after the test.
     """
 
     def __init__(self, program: str, home: Path) -> None:
@@ -25,7 +33,7 @@ class Command:
         self.started: list[subprocess.Popen[str]] = []
 
     def run(self, *arguments: str | Path, stdin: bytes = b"", **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run a command to its end."""
+        """Run a command, and wait for its end."""
         done = subprocess.run(
             [self.program, *arguments],
             input=stdin,
@@ -36,7 +44,7 @@ class Command:
         return subprocess.CompletedProcess(done.args, done.returncode, done.stdout.decode(), done.stderr.decode())
 
     def start(self, *arguments: str | Path, **environment: str) -> subprocess.Popen[str]:
-        """Start a command that runs on, with pipes to and from it."""
+        """Start a command in the background, with pipes to and from it."""
         process = subprocess.Popen(
             [self.program, *arguments],
             env=self.environment | environment,

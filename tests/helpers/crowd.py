@@ -1,4 +1,7 @@
-"""Many subscribers in one process; also a program of its own, so that all of them can vanish at once."""
+"""Many subscribers in one process, so that a test can kill them all at once.
+
+This module is also the program that runs in that process.
+"""
 
 import os
 import resource
@@ -15,14 +18,12 @@ READ, STUCK = "read", "stuck"
 
 @contextmanager
 def crowd(address: str, count: int, does: str) -> Iterator[subprocess.Popen[str]]:
-    """So many subscribers to everything in a process of their own, killed with the context at the latest.
+    """Run `count` subscribers to all topics in another process, which the end of the context kills.
 
     Parameters
     ----------
-    address : str
-    count : int
     does : str
-        `READ`, all that comes, or be `STUCK`: take nothing at all.
+        `READ`: the subscribers receive everything. `STUCK`: they receive nothing.
     """
     command = [sys.executable, __file__, address, str(count), does]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
@@ -38,7 +39,7 @@ def crowd(address: str, count: int, does: str) -> Iterator[subprocess.Popen[str]
 def subscribers(
     context: zmq.Context[zmq.Socket[bytes]], address: str, count: int, does: str
 ) -> list[zmq.Socket[bytes]]:
-    """Subscribers for each of which the first event, the status that answers it, has arrived."""
+    """Return connected subscribers. Each has received its first event, the status that answers a subscription."""
     sockets = [context.socket(zmq.SUB) for _ in range(count)]
     for socket in sockets:
         socket.rcvhwm = 1 if does == STUCK else 0
@@ -50,7 +51,7 @@ def subscribers(
 
 
 def main(address: str, count: str, does: str) -> None:
-    """Subscribe, say so in a line on standard output, and read or not until killed."""
+    """Subscribe, print an empty line, and then read or do nothing until the process is killed."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     with zmq.Context() as context:

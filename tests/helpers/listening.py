@@ -1,4 +1,4 @@
-"""A daemon that listens to the tests' microphone."""
+"""Runs a daemon that listens to the microphone of the tests."""
 
 import os
 import subprocess
@@ -13,18 +13,20 @@ from kwsd.bus.events import KeywordEvent, StatusEvent
 
 
 class Listening:
-    """A daemon on a sound server, and a subscription to it.
+    """A daemon on a sound server, and a subscription to the daemon's events.
 
     Parameters
     ----------
     pulse : PulseAudio
+        The sound server. Its folder holds the daemon's sockets and log.
     program : str
+        Path of the installed command.
     options : str
-        More of its command line.
+        Further options of ``kwsd run``.
     managed : bool
-        Whether it believes that a service manager has started it.
+        Whether the daemon runs as under a service manager.
     environment : str
-        More of its environment.
+        Further environment variables.
     """
 
     def __init__(
@@ -42,31 +44,31 @@ class Listening:
             )
 
     def receive(self) -> events.Event:
-        """The next event."""
+        """Wait for the next event."""
         message = self.subscription.receive(timeout_s=60)
         assert message, self._log.read_text()
         return events.decode_event(message.body)
 
     def status(self, wanted: Callable[[StatusEvent], bool]) -> StatusEvent:
-        """The next status that is as wanted."""
+        """Wait for a status that `wanted` accepts."""
         while True:
             event = self.receive()
             if isinstance(event, StatusEvent) and wanted(event):
                 return event
 
     def wait_for(self, state: str) -> StatusEvent:
-        """The next status with a state."""
+        """Wait for a status with a state."""
         return self.status(lambda status: status.state == state)
 
     def keyword(self) -> KeywordEvent:
-        """The next keyword event."""
+        """Wait for a keyword event."""
         while True:
             event = self.receive()
             if isinstance(event, KeywordEvent):
                 return event
 
     def log(self, part: str) -> list[str]:
-        """Lines of the log so far with a part in them."""
+        """Return the lines of the log that contain a text."""
         return [line for line in self._log.read_text().splitlines() if part in line]
 
     def signal(self, number: int) -> None:
@@ -74,7 +76,7 @@ class Listening:
         os.kill(self.process.pid, number)
 
     def close(self) -> None:
-        """End the daemon and the subscription to it."""
+        """Terminate the daemon, and close the subscription."""
         self.process.terminate()
         self.process.wait()
         self.subscription.close()

@@ -1,4 +1,4 @@
-"""Machines that lack something, for tests of what is said there."""
+"""Imitates machines without PortAudio, or with other ALSA devices."""
 
 import subprocess
 from pathlib import Path
@@ -7,8 +7,8 @@ import pytest
 
 
 def without_portaudio() -> list[str]:
-    """What to put before a command, so that it runs where no library is installed; skips the test where that fails."""
-    # A mount namespace whose linker knows of no library.
+    """Return the prefix of a command line that hides all shared libraries, or skip the test if that is not allowed."""
+    # In this mount namespace the cache of the dynamic linker is empty.
     hide = 'mount --bind /dev/null /etc/ld.so.cache && "$@"'
     hidden = ["unshare", "--map-root-user", "--mount", "sh", "-c", hide, "-"]
     if subprocess.run([*hidden, "true"], check=False, capture_output=True).returncode:
@@ -17,9 +17,9 @@ def without_portaudio() -> list[str]:
 
 
 def alsa(folder: Path, *names: str) -> str:
-    """An ALSA configuration whose devices are these, each of them an input of silence."""
+    """Write an ALSA configuration with these devices, which deliver silence, and return its path."""
     path = folder / "asound.conf"
     devices = [f"pcm.{name} {{ type null }}" for name in names]
-    # PortAudio aborts where ALSA knows no device at all, so one is always there, of a card that is not.
+    # PortAudio aborts if ALSA has no device at all, so the list has one of a card that does not exist.
     path.write_text("\n".join([*devices, "pcm.absent { type hw card 31 }"]))
     return str(path)

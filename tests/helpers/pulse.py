@@ -1,4 +1,4 @@
-"""A microphone without hardware: a PulseAudio server of the tests' own, whose default source hears what is played."""
+"""A microphone without hardware: a PulseAudio server whose default source records what the test plays."""
 
 import os
 import socket
@@ -20,7 +20,7 @@ COMMAND = [
     "--load=module-null-sink sink_name=speaker rate=48000 channels=1",
 ]
 
-# In place of all configuration of ALSA, so that sound cards and files like /etc/asound.conf play no part.
+# Replaces the whole configuration of ALSA, so that sound cards and files such as /etc/asound.conf have no effect.
 ASOUND_CONF = """\
 pcm.default { type pulse }
 ctl.default { type pulse }
@@ -28,17 +28,17 @@ ctl.default { type pulse }
 
 
 class PulseAudio:
-    """A sound server with one speaker, whose monitor is the microphone.
+    """A sound server with one speaker. The monitor of the speaker is the microphone.
 
     Parameters
     ----------
     folder : Path
-        Its runtime folder; short, because a socket's path may have 107 bytes only.
+        The runtime folder. Its path must be short, because the path of a socket has at most 107 bytes.
 
     Attributes
     ----------
     environment : dict
-        For programs that are to use this server, as if the folder were the user's runtime folder.
+        Environment of programs that use this server. The folder is their runtime folder.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -56,7 +56,7 @@ class PulseAudio:
         self.start()
 
     def start(self) -> None:
-        """Start the server and wait until it says that it is ready, as it would to systemd."""
+        """Start the server, and wait until it reports that it is ready, as it does to systemd."""
         path = self.folder / "notify"
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
             notify.bind(str(path))
@@ -66,7 +66,7 @@ class PulseAudio:
         path.unlink()
 
     def kill(self) -> None:
-        """End the server as a crash would."""
+        """Kill the server, as in a crash."""
         self._process.kill()
         self._process.wait()
 
@@ -75,44 +75,44 @@ class PulseAudio:
         self._process.send_signal(number)
 
     def control(self, *command: str) -> str:
-        """Let the server do something, as its user would with ``pactl``; what it prints."""
+        """Run ``pactl`` on this server, and return its output."""
         done = subprocess.run(["pactl", *command], env=self.environment, stdout=subprocess.PIPE, text=True, check=True)
         return done.stdout.strip()
 
     def add_speaker(self, name: str) -> str:
-        """A second speaker, whose monitor is a microphone too; the index of its module."""
+        """Add a speaker, whose monitor is another microphone, and return the index of its module."""
         return self.control("load-module", "module-null-sink", f"sink_name={name}", "rate=44100", "channels=2")
 
     def add_device(self, name: str) -> None:
-        """A device of ALSA's own, without a sound server, with the first index."""
+        """Add an ALSA device that does not use the sound server, with index 0."""
         self._asound.write_text(f"pcm.{name} {{ type null }}\n{ASOUND_CONF}")
 
     def add_devices(self, devices: dict[str, str]) -> None:
-        """Devices of ALSA that lead to a sound server: name to what its plugin is to be told."""
+        """Add ALSA devices that use a sound server: each name with the options of ALSA's PulseAudio plugin."""
         lines = (f"pcm.{name} {{ type pulse {told} }}\n" for name, told in devices.items())
         self._asound.write_text("".join(lines) + ASOUND_CONF)
 
     def remove_speakers(self) -> None:
-        """Take all speakers away, so that there is no microphone."""
+        """Remove all speakers, and with them all microphones."""
         for line in self.control("list", "short", "modules").splitlines():
             index, module, *_ = line.split("\t")
             if module == "module-null-sink":
                 self.control("unload-module", index)
 
     def play(self, recording: Path, speaker: str = "speaker") -> None:
-        """Play a sound file to its end into a microphone."""
+        """Play a whole sound file into a microphone."""
         subprocess.run(["paplay", f"--device={speaker}", recording], env=self.environment, check=True)
 
     @contextmanager
     def noise(self, speaker: str = "speaker") -> Iterator[None]:
-        """Quiet noise without end, as every microphone hears it: a thousandth of full scale."""
+        """Play endless quiet noise, as every real microphone delivers, at a thousandth of full scale."""
         form = ["--rate=16000", "--channels=1", "--format=u8", "--volume=6554"]
         with self.client("pacat", f"--device={speaker}", *form, "/dev/urandom"):
             yield
 
     @contextmanager
     def client(self, *command: str | Path) -> Iterator[subprocess.Popen[str]]:
-        """A program that uses this server, ended with the context at the latest."""
+        """Run a program that uses this server. The end of the context kills it."""
         pipe = subprocess.PIPE
         with subprocess.Popen(command, env=self.environment, stdout=pipe, stderr=pipe, text=True) as process:
             try:
@@ -123,7 +123,7 @@ class PulseAudio:
 
 @contextmanager
 def running_pulse() -> Iterator[PulseAudio]:
-    """A server that lives as long as the context."""
+    """Run a server until the end of the context."""
     with tempfile.TemporaryDirectory(prefix="kwsd-") as folder:
         server = PulseAudio(Path(folder))
         try:

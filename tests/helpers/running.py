@@ -1,4 +1,4 @@
-"""A daemon whose microphone is the test."""
+"""Runs a daemon that reads its audio from the test."""
 
 import os
 import socket
@@ -15,21 +15,22 @@ from kwsd.bus.events import KeywordEvent, StatusEvent
 
 
 class Running:
-    """A daemon that reads raw samples from this test.
+    """A daemon that reads raw samples on its standard input, and a subscription to its events.
 
     Parameters
     ----------
     program : str
+        Path of the installed command.
     folder : Path
-        For its sockets.
+        For the daemon's sockets and log.
     options : str
-        More of its command line.
+        Further options of ``kwsd run``.
     address : str
-        For its events, if not in the folder.
+        The event address, if it is not a socket in `folder`.
     keys : ClientKeys, optional
-        For a daemon with CURVE.
+        Keys of the subscription, for a daemon that uses CURVE.
     environment : str
-        More of its environment.
+        Further environment variables.
     """
 
     def __init__(
@@ -43,7 +44,7 @@ class Running:
     ) -> None:
         address = address or f"ipc://{folder}/events.sock"
         self.control = f"ipc://{folder}/control.sock"
-        # Every interface is one to listen on, not one to connect to.
+        # A client cannot connect to the address of all interfaces.
         self.subscription = Subscription(address.replace("0.0.0.0", "127.0.0.1"), keys=keys)  # noqa: S104
         command = [program, "run", "--device", "-", "--address", address, "--control", self.control, *options]
         self._log = folder / "log"
@@ -53,25 +54,25 @@ class Running:
         self.wait_for("listening")
 
     def speak(self, samples: np.ndarray) -> None:
-        """Let the daemon hear samples in [-1, 1]."""
+        """Send samples in [-1, 1] to the daemon."""
         stdin_of(self.process).write((samples * 32767).astype("<i2").tobytes())
         stdin_of(self.process).flush()
 
     def receive(self) -> events.Event:
-        """The next event."""
+        """Wait for the next event."""
         message = self.subscription.receive(timeout_s=30)
         assert message
         return events.decode_event(message.body)
 
     def wait_for(self, state: str) -> StatusEvent:
-        """The next status with a state."""
+        """Wait for a status with a state."""
         while True:
             event = self.receive()
             if isinstance(event, StatusEvent) and event.state == state:
                 return event
 
     def heard(self) -> list[str]:
-        """Keywords until the daemon says that it stops, at the end of its input."""
+        """End the daemon's input, and return all keywords until the daemon stops."""
         stdin_of(self.process).close()
         found: list[str] = []
         while True:
@@ -82,22 +83,22 @@ class Running:
                 return found
 
     def log(self) -> list[str]:
-        """End the daemon if it has not ended by itself, and give the lines of its log."""
+        """Terminate the daemon if it still runs, and return the lines of its log."""
         self.process.terminate()
         self.process.wait()
         return self._log.read_text().splitlines()
 
     def close(self) -> None:
-        """End the daemon and the subscription to it."""
+        """Terminate the daemon, and close the subscription."""
         self.log()
         stdin_of(self.process).close()
         self.subscription.close()
 
 
 def messages(manager: socket.socket) -> list[str]:
-    """What a service manager is told, until the daemon is about to go.
+    """Return the daemon's messages to the service manager, until the daemon is stopping.
 
-    To be read while the daemon runs: few messages fit into the socket, and then the daemon waits.
+    Call it while the daemon runs. The socket holds only a few messages, and then the daemon waits.
     """
     said: list[str] = []
     while "STATUS=stopping" not in said:

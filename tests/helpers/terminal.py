@@ -1,4 +1,4 @@
-"""A terminal for programs that want one: what they draw can be read, and keys be pressed."""
+"""A pseudo-terminal: the test reads what a program draws, and presses keys."""
 
 import fcntl
 import os
@@ -20,14 +20,13 @@ class Terminal:
 
     Parameters
     ----------
-    command : sequence of str
-    environment : mapping
     columns, rows : int
+        Size of the terminal in characters.
 
     Attributes
     ----------
     drawn : bytes
-        All that the program has sent so far.
+        Everything that the program has written so far.
     """
 
     def __init__(
@@ -48,10 +47,10 @@ class Terminal:
         self.drawn = b""
 
     def wait_for(self, shown: Callable[[str], bool]) -> str:
-        """Read until a whole screen is as it should be, and give it."""
+        """Read until `shown` accepts a screen, and return that screen."""
         while True:
             self.drawn += os.read(self._master, 65536)
-            # The last piece may not be whole yet.
+            # The last piece may be incomplete.
             for screen in self.drawn.split(HOME)[-3:-1]:
                 if shown(text := plain(screen)):
                     return text
@@ -66,7 +65,7 @@ class Terminal:
             os.write(self._master, key.encode())
 
     def ended(self) -> tuple[int, str]:
-        """Exit code of the program, which ends by itself, and all that it has drawn."""
+        """Wait for the end of the program, and return its exit code and all that it has drawn."""
         os.set_blocking(self._master, False)
         end = os.pidfd_open(self.process.pid)
         while end not in select.select([self._master, end], [], [])[0]:
@@ -76,7 +75,7 @@ class Terminal:
         return self.process.wait(), plain(self.drawn)
 
     def is_as_before(self) -> bool:
-        """Whether the terminal's settings are those from before the program, and it shows its ordinary screen."""
+        """Return whether the terminal has its first settings again, and shows its ordinary screen."""
         left, entered = self.drawn.rfind(b"\x1b[?1049l"), self.drawn.rfind(b"\x1b[?1049h")
         return termios.tcgetattr(self._slave) == self._before and left >= entered
 
@@ -95,5 +94,5 @@ class Terminal:
 
 
 def plain(drawn: bytes) -> str:
-    """What was drawn, without colours and movements of the cursor."""
+    """Return the text of drawn bytes without colours and cursor movements."""
     return CONTROL.sub(b"", drawn).decode(errors="replace").replace("\r", "")
