@@ -28,10 +28,10 @@ quick-without-training:
 test: lint wheel-venv
 	.venv/bin/coverage erase
 	.venv/bin/coverage run -m pytest
-	.venv/bin/coverage combine --quiet
-	.venv/bin/coverage report
 	@echo "The same tests on the installed wheel, without the train extra:"
 	build/venv/bin/pytest --ignore=tests/train
+	.venv/bin/coverage combine --quiet
+	.venv/bin/coverage report
 
 # The quick tests with the lowest versions that pyproject.toml allows of the libraries it names. Needs uv.
 test-lowest:
@@ -58,7 +58,7 @@ lock:
 
 clean:
 	test ! -e build/container || $(AS_ROOT) rm -rf --one-file-system build/container build/container.made
-	rm -rf .venv build dist tests/node/node_modules .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	rm -rf .venv build dist tests/node/node_modules .coverage .coverage.* .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 
 .venv/demo: requirements/run.txt requirements/build.txt pyproject.toml
 	scripts/system-packages demo
@@ -87,7 +87,7 @@ dist: .venv/test
 deb: .venv/demo
 	scripts/build-deb
 
-# Needs root, debootstrap and systemd-nspawn, and some minutes.
+# Needs root, debootstrap and systemd-nspawn. Takes some minutes.
 test-deb: .venv/test deb
 	.venv/bin/pytest tests/deb/check_package.py
 
