@@ -130,7 +130,7 @@ def test_a_daemon_whose_clips_find_no_room_says_so_once_and_goes_on(
     options = ["--device", f"file:{two_words}", "--address", f"ipc://{runtime}/events.sock"]
     code, lines = run(kwsd, on_full_disk(disk, 5, kwsd.program, "run", *options, "--save-clips", disk))
     assert [line.partition(" WARNING ")[2] for line in lines if "WARNING" in line] == [
-        f"a clip could not be kept in {disk}: No space left on device; the status counts those that follow"
+        f"cannot save a clip in {disk}: No space left on device; further lost clips are only counted in the status"
     ]
     assert [line.split()[3] for line in lines if "(score" in line] == ["go", "stop"]
     # Neither clip is there, whole or in part.
