@@ -23,14 +23,20 @@ def detections(blocks: list[np.ndarray]) -> list[Detection]:
     return [found for block in blocks for found in spotter.feed(block)] + spotter.flush()
 
 
+BEGINNING = SAMPLES[: 8 * 16_000]
+WHOLE = detections([BEGINNING])
+"""Detections in the first words of the recording, which arrive as one block."""
+
+
 def test_words_of_the_recording_are_heard() -> None:
     assert len(detections([SAMPLES])) >= 5
 
 
-@settings(max_examples=10, deadline=None)
-@given(cuts=st.lists(st.integers(0, len(SAMPLES)), max_size=60))
+@settings(max_examples=10)
+@given(cuts=st.lists(st.integers(0, len(BEGINNING)), max_size=60))
 def test_any_split_into_blocks_gives_exactly_the_same_detections(cuts: list[int]) -> None:
-    assert detections(np.split(SAMPLES, sorted(cuts))) == detections([SAMPLES])
+    found = detections(np.split(BEGINNING, sorted(cuts)))
+    assert found == WHOLE != []
 
 
 def test_a_threshold_that_is_set_in_mid_word_holds_and_nothing_is_forgotten() -> None:
