@@ -9,6 +9,9 @@ from kwsd.frontend import HANN, Float32
 FLOOR_DB = -120.0
 """Level of digital silence. It is about 30 dB below the lowest bit of 16-bit audio."""
 
+QUIET_ROOM_DB = -80.0
+"""Level of a quiet room; lower end of the level displays."""
+
 BAND_COUNT = 32
 """Number of bands. Each covers 250 Hz (four bins), which is enough to recognise speech on a display."""
 

@@ -16,8 +16,8 @@ from kwsd.bus.client import Subscription
 from kwsd.bus.events import decode_event
 from kwsd.cli.demo import FOLDER
 from kwsd.daemon.child import run_child_daemon
-from kwsd.monitor.screen import draw
-from kwsd.monitor.view import View
+from kwsd.monitor.screen import draw_screen
+from kwsd.monitor.view import MonitorView
 
 PICTURE = Path(__file__).parent.parent / "docs" / "monitor.svg"
 WIDTH, HEIGHT = 100, 30
@@ -28,26 +28,26 @@ KEYWORDS = 8
 FORMAT = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
 
 
-def fill_view(view: View) -> None:
+def fill_view(view: MonitorView) -> None:
     """Run a daemon on the recording until it has detected enough keywords."""
     os.chdir(FOLDER)  # so that the picture does not contain a path of this machine
     with (
         run_child_daemon("file:demo.flac", configured=True) as daemon,
         Subscription(daemon.address, monitor=True) as events,
     ):
-        while len(view.keywords) < KEYWORDS and (message := events.receive(timeout_s=30)):
-            view.take(decode_event(message.body), time.monotonic())
+        while len(view.keyword_events) < KEYWORDS and (message := events.receive(timeout_s=30)):
+            view.update(decode_event(message.body), time.monotonic())
 
 
 def main() -> None:
     """Draw the picture."""
-    view = View()
+    view = MonitorView()
     fill_view(view)
-    view.selected = view.words.index(view.keywords[0].keyword)
+    view.selected_index = view.keywords.index(view.keyword_events[0].keyword)
     console = Console(
         record=True, width=WIDTH, height=HEIGHT, file=StringIO(), force_terminal=True, color_system="truecolor"
     )
-    console.print(draw(view, time.monotonic()))
+    console.print(draw_screen(view, time.monotonic()))
     console.save_svg(str(PICTURE), title="kwsd monitor", code_format=FORMAT)
 
 

@@ -1,4 +1,4 @@
-"""The bus: whether events can be published, and whether a daemon does."""
+"""Checks whether events can be published, or whether a running daemon publishes them."""
 
 import shutil
 from contextlib import closing
@@ -15,11 +15,11 @@ from kwsd.config.schema import Config
 from kwsd.errors import AddressError, AudioLostError, ConfigError, ControlError, EventError, NoEventError
 
 ANSWER_S = 5.0
-"""Longest wait for the status that answers a subscription."""
+"""Longest wait, in seconds, for the status event that a daemon sends to each new subscriber."""
 
 
-def bus(config: Config) -> tuple[list[Finding], StatusEvent | None]:
-    """Findings, and the status of a daemon that is running."""
+def check_bus(config: Config) -> tuple[list[Finding], StatusEvent | None]:
+    """Check the event address and the daemon. Also return the status of a running daemon."""
     try:
         address = config.address or default_address()
         control = config.control or control_address(address)
@@ -31,12 +31,12 @@ def bus(config: Config) -> tuple[list[Finding], StatusEvent | None]:
     except AddressError as error:
         return [failed("events", error, "kwsd config")], None
     except ControlError:
-        return [_free(config, address, control), skipped("daemon", "none is running")], None
-    return [_published(config, address), _daemon(status)], status
+        return [_check_free_address(config, address, control), skipped("daemon", "not running")], None
+    return [_check_published_events(config, address), _check_daemon(status)], status
 
 
-def _free(config: Config, address: str, control: str) -> Finding:
-    """Whether a daemon could publish there: for a moment, one does."""
+def _check_free_address(config: Config, address: str, control: str) -> Finding:
+    """Check that a daemon could bind the addresses, by binding them for a moment."""
     try:
         with (
             Publisher(address, read_server_keys(config.curve) if config.curve else None),
@@ -47,21 +47,21 @@ def _free(config: Config, address: str, control: str) -> Finding:
         return failed("events", error, "kwsd config")
 
 
-def _published(config: Config, address: str) -> Finding:
+def _check_published_events(config: Config, address: str) -> Finding:
     if config.curve:
-        return skipped("events", f"{address}: only clients with a key can tell")
+        return skipped("events", f"{address}: not checked, because only clients with a key receive events")
     try:
         with Subscription(address) as subscription:
             message = subscription.receive(ANSWER_S)
     except EventError as error:
         return failed("events", error, "kwsd config")
     if message is None:
-        silence = NoEventError(f"nothing comes from {address} within {ANSWER_S:g} s, though a kwsd is running")
-        return failed("events", silence, "kwsd config")
-    return ok("events", f"come from {address}")
+        no_event = NoEventError(f"no event from {address} within {ANSWER_S:g} s, although a daemon is running")
+        return failed("events", no_event, "kwsd config")
+    return ok("events", f"received from {address}")
 
 
-def _daemon(status: StatusEvent) -> Finding:
+def _check_daemon(status: StatusEvent) -> Finding:
     text = f"{status.state} on {status.source} for {timedelta(seconds=int(status.uptime_s))}, {status.events} events"
     if status.state == "lost":
         return failed("daemon", AudioLostError(f"lost: {status.reason}"), "kwsd devices")

@@ -1,4 +1,4 @@
-"""Clips: whether the daemon is told to keep any, and can."""
+"""Checks whether the daemon can save clips, if the configuration enables them."""
 
 import shlex
 from collections.abc import Iterator
@@ -11,8 +11,8 @@ from kwsd.config.schema import ClipsConfig
 from kwsd.errors import ConfigError
 
 
-def clips(wanted: ClipsConfig) -> Iterator[Finding]:
-    """A finding, where clips are wanted."""
+def check_clips(wanted: ClipsConfig) -> Iterator[Finding]:
+    """Check the folder for clips; without such a folder, yield no finding."""
     if not wanted.folder:
         return
     folder = Path(wanted.folder).expanduser()
@@ -22,4 +22,4 @@ def clips(wanted: ClipsConfig) -> Iterator[Finding]:
         yield failed("clips", error, f"chmod 700 {shlex.quote(str(folder))}" if folder.is_dir() else "kwsd config")
     else:
         kept = len(list_clips(folder)) if folder.is_dir() else 0
-        yield ok("clips", f"detections and near misses are recorded: {kept} of at most {wanted.keep} in {folder}")
+        yield ok("clips", f"saving detections and near misses in {folder}: {kept} of at most {wanted.keep} clips")

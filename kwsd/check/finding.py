@@ -1,4 +1,4 @@
-"""What a check finds."""
+"""The result of one check."""
 
 import os
 from typing import Literal
@@ -9,20 +9,21 @@ from kwsd.errors import KwsdError
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """One thing that was looked at.
+    """The result of one check.
 
     Parameters
     ----------
     check : str
-        What it is.
+        What was checked, for example "model".
     state : str
-        A warning does not keep kwsd from hearing; what is skipped cannot be looked at, or need not be there.
+        "ok"; "warning": kwsd works, but perhaps not as intended; "failed": kwsd does not work; "skipped": the check
+        was impossible or unnecessary.
     text : str
-        What was found, in one line.
+        The result in one line.
     cure : str
-        What to type against it.
+        The command that may help; empty if there is none.
     exit_code : int
-        Of the class of the fault; 0 unless it failed.
+        Exit code of the error; 0 unless the check failed.
     """
 
     check: str
@@ -33,25 +34,25 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 def ok(check: str, text: str) -> Finding:
-    """All is well."""
+    """A check without a fault."""
     return Finding(check, "ok", text)
 
 
 def warning(check: str, text: str, cure: str = "") -> Finding:
-    """Something is odd."""
+    """A check that found something unusual, with which kwsd still works."""
     return Finding(check, "warning", text, cure)
 
 
 def skipped(check: str, text: str) -> Finding:
-    """Nothing to look at."""
+    """A check that was impossible or unnecessary."""
     return Finding(check, "skipped", text)
 
 
 def failed(check: str, error: KwsdError, cure: str) -> Finding:
-    """Something keeps kwsd from hearing, for which it would give up with this error."""
+    """A check that found a fault; ``kwsd run`` would end with this error."""
     return Finding(check, "failed", str(error), cure, error.exit_code)
 
 
 def as_root(command: str) -> str:
-    """What to type for a command that only root may run."""
+    """The command line for a command that only root may run."""
     return command if os.geteuid() == 0 else f"sudo {command}"

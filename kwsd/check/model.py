@@ -1,4 +1,4 @@
-"""The model: whether it loads, scores, and is fast enough for this machine."""
+"""Checks whether the model loads, returns valid scores, and is fast enough on this machine."""
 
 import time
 
@@ -13,29 +13,27 @@ from kwsd.models.model import Model
 from kwsd.pipeline.spotter import Spotter
 
 
-def model(config: Config) -> tuple[Finding, Model | None]:
-    """A finding, and the model if it can be used."""
+def check_model(config: Config) -> tuple[Finding, Model | None]:
+    """Check the model, and return it if it can be used."""
     try:
         loaded = configured_model(config)
-        window_ms = _window_ms(loaded)
+        window_ms = _measure_window_ms(loaded)
     except ModelError as error:
         return failed("model", error, "kwsd models"), None
     hop_ms = 1000 * loaded.hop_samples / SAMPLE_RATE
-    text = (
-        f"{loaded.name}: {' '.join(loaded.keywords)}; {window_ms:.1f} ms for a window, one comes every {hop_ms:.0f} ms"
-    )
+    text = f"{loaded.name}: {' '.join(loaded.keywords)}; {window_ms:.1f} ms per window, a window every {hop_ms:.0f} ms"
     if window_ms > hop_ms:
-        return warning("model", f"{text}: this machine is too slow for it", "kwsd models"), loaded
+        return warning("model", f"{text}: this machine is too slow for this model", "kwsd models"), loaded
     return ok("model", text), loaded
 
 
-def _window_ms(loaded: Model) -> float:
-    """Time to process a window, over two seconds of noise.
+def _measure_window_ms(loaded: Model) -> float:
+    """Mean time in milliseconds to process a window, measured on two seconds of noise.
 
     Raises
     ------
     ModelError
-        The scores are no probabilities.
+        The scores are not probabilities.
     """
     spotter = Spotter(loaded, attentive=True)
     noise = np.random.default_rng(0).normal(0, 0.01, 2 * SAMPLE_RATE).astype(np.float32)
@@ -43,5 +41,5 @@ def _window_ms(loaded: Model) -> float:
     spotter.feed(noise)
     window_ms = 1000 * (time.perf_counter() - started_s) / spotter.windows
     if not all(0 <= score <= 1 for score in spotter.scores.values()):
-        raise ModelError(f"model {loaded.name} gives scores that are no probabilities")
+        raise ModelError(f"model {loaded.name} returns scores that are not probabilities")
     return window_ms

@@ -1,4 +1,4 @@
-"""Sound: the library, the server, the cards, the device, and three seconds of what it hears."""
+"""Checks PortAudio, the sound server, the sound cards, the device, and the level of a three-second recording."""
 
 import os
 import shutil
@@ -16,10 +16,10 @@ from kwsd.audio.recording import take_audio
 from kwsd.audio.silence import ONLY_ZEROS
 from kwsd.audio.source import Source
 from kwsd.check.finding import Finding, as_root, failed, ok, skipped, warning
-from kwsd.check.server import Server, find_server, start_command
+from kwsd.check.sound_server import SoundServer, find_sound_server, sound_server_command
 from kwsd.errors import AudioLostError, AudioUnavailableError, KwsdError
 from kwsd.frontend import SAMPLE_RATE, Float32
-from kwsd.levels import peak_db, rms_db
+from kwsd.levels import QUIET_ROOM_DB, peak_db, rms_db
 from kwsd.models.model import Model
 from kwsd.pipeline.spotter import Spotter
 
@@ -28,132 +28,134 @@ CARDS = Path("/dev/snd")
 RECORD_S = 3
 
 CLIPPED, CLIPPED_SHARE = 0.999, 0.001
-"""A sample of at least so much of full scale has hit the end, and so many of all are no accident."""
+"""A sample at this share of full scale is clipped; more clipped samples than this share of all give a warning."""
 
 QUIET_DB = -55.0
-"""Peak below which nobody has spoken near the microphone, or its gain is far too low."""
+"""A recording with a lower peak gets a warning: either nobody spoke near the microphone, or its gain is too low."""
 
-LEVEL_DB = -80.0
-STEPS = "▁▂▃▄▅▆▇█"
-STEP_S = 0.1
+BARS = "▁▂▃▄▅▆▇█"
+BAR_S = 0.1
+"""Seconds of audio in each bar of the level curve."""
 
 
-def sound(wanted: str, model: Model | None, *, taken: bool) -> Iterator[Finding]:
-    """Findings for a device.
+def check_sound(device: str, model: Model | None, *, may_be_taken: bool) -> Iterator[Finding]:
+    """Check a device and everything that it needs, and record three seconds.
 
     Parameters
     ----------
-    wanted : str
+    device : str
         As `kwsd.audio.opening.open_source` takes it.
     model : Model, optional
-        Listens to what is recorded.
-    taken : bool
-        Whether a daemon that is running may have the device for itself.
+        Looks for keywords in the recording.
+    may_be_taken : bool
+        Whether a running daemon may use the device exclusively.
     """
-    if wanted == "-":
-        yield skipped("device", "standard input: there is nothing to look at before kwsd runs")
-    elif wanted.startswith("file:"):
-        yield from _device_and_level(wanted, model, None, taken=taken)
+    if device == "-":
+        yield skipped("device", "standard input cannot be checked before kwsd runs")
+    elif device.startswith("file:"):
+        yield from _check_device_and_level(device, model, None, may_be_taken=may_be_taken)
     else:
-        yield from _sound_system(wanted, model, taken=taken)
+        yield from _check_sound_system(device, model, may_be_taken=may_be_taken)
 
 
-def _sound_system(wanted: str, model: Model | None, *, taken: bool) -> Iterator[Finding]:
+def _check_sound_system(device: str, model: Model | None, *, may_be_taken: bool) -> Iterator[Finding]:
     try:
-        server = find_server()
+        server = find_sound_server()
     except AudioUnavailableError as error:
-        yield failed("sound server", error, start_command("restart"))
-        # PortAudio looks for devices as it is loaded, and would wait for a frozen server for ever.
-        yield skipped("device", "cannot be looked for while the sound server does not answer")
+        yield failed("sound server", error, sound_server_command("restart"))
+        # PortAudio looks for devices when it is loaded, and would wait forever for a frozen server.
+        yield skipped("device", "not checked, because the sound server does not answer")
         return
-    yield _server(server)
-    yield cards(CARDS, server)
-    installed = _library()
-    yield installed
-    if installed.state == "failed":
-        yield skipped("device", "cannot be looked for without PortAudio")
+    yield _check_server(server)
+    yield check_sound_cards(CARDS, server)
+    library = _check_portaudio()
+    yield library
+    if library.state == "failed":
+        yield skipped("device", "not checked, because PortAudio is missing")
     else:
-        yield from _device_and_level(wanted, model, server, taken=taken)
+        yield from _check_device_and_level(device, model, server, may_be_taken=may_be_taken)
 
 
-def _library() -> Finding:
+def _check_portaudio() -> Finding:
     try:
         version = portaudio().get_portaudio_version()[1]
     except AudioUnavailableError:
-        missing = AudioUnavailableError("the library is missing, or cannot be loaded")
+        missing = AudioUnavailableError("the library is missing or cannot be loaded")
         return failed("PortAudio", missing, as_root("apt install libportaudio2"))
     return ok("PortAudio", version.split(",")[0].removeprefix("PortAudio "))
 
 
-def _server(server: Server | None) -> Finding:
+def _check_server(server: SoundServer | None) -> Finding:
     if server is None:
         return warning(
-            "sound server", "none is running in this session: only sound cards can be opened", start_command("start")
+            "sound server", "not running in this session: kwsd can only open sound cards", sound_server_command("start")
         )
     if server.monitor:
-        text = f"{server.name}; its default source {server.source} is what is played, and no microphone"
-        return warning("sound server", text, _choose(server))
+        text = f"{server.name}; the default source {server.source} records what the computer plays, not a microphone"
+        return warning("sound server", text, _fix_source_command(server))
     return ok("sound server", f"{server.name}{server.source and f', default source {server.source}'}")
 
 
-def cards(folder: Path, server: Server | None) -> Finding:
-    """Whether this user may open the sound cards' inputs in a folder, which a server makes unnecessary."""
+def check_sound_cards(folder: Path, server: SoundServer | None) -> Finding:
+    """Check whether this user may open the inputs of the sound cards, or whether a sound server opens them."""
     inputs = sorted(folder.glob("pcmC*c"))
     closed = [path for path in inputs if not os.access(path, os.R_OK | os.W_OK, effective_ids=True)]
     if not inputs:
-        return skipped("sound cards", "there is none with an input")
+        return skipped("sound cards", "no card has an input")
     if closed and server is None:
         error = AudioUnavailableError(f"you may not open {closed[0]}: only members of the group audio may")
-        return failed("sound cards", error, as_root("usermod -aG audio $USER") + "  # then log in anew")
+        return failed("sound cards", error, as_root("usermod -aG audio $USER") + "  # then log in again")
     through = " through the sound server" if closed else ""
     return ok("sound cards", f"{len(inputs)} with an input can be opened{through}")
 
 
-def _device_and_level(wanted: str, model: Model | None, server: Server | None, *, taken: bool) -> Iterator[Finding]:
+def _check_device_and_level(
+    device: str, model: Model | None, server: SoundServer | None, *, may_be_taken: bool
+) -> Iterator[Finding]:
     try:
-        source = open_source(wanted)
+        source = open_source(device)
     except AudioUnavailableError as error:
-        if taken:
-            yield skipped("device", f"{error}; the kwsd that is running may have it for itself")
+        if may_be_taken:
+            yield skipped("device", f"{error}; perhaps the running daemon uses the device exclusively")
         else:
-            yield failed("device", error, _device_cure(server))
+            yield failed("device", error, _find_device_command(server))
         return
     except KwsdError as error:
         yield failed("device", error, "kwsd devices")
         return
-    yield ok("device", _opened(source))
+    yield ok("device", _describe_source(source))
     try:
         samples = _record(source)
     except KwsdError as error:
-        yield failed("level", error, start_command("restart") if server else "kwsd devices")
+        yield failed("level", error, sound_server_command("restart") if server else "kwsd devices")
     else:
-        yield _level(samples, model, server)
+        yield _check_level(samples, model, server)
 
 
-def _device_cure(server: Server | None) -> str:
+def _find_device_command(server: SoundServer | None) -> str:
     try:
         input_devices()
     except AudioUnavailableError:
         if server is None:
-            return start_command("start") or "kwsd check  # again, when a microphone is connected"
+            return sound_server_command("start") or "kwsd check  # again, when a microphone is connected"
         return as_root(f"apt install {'pipewire-alsa' if 'PipeWire' in server.name else 'libasound2-plugins'}")
     return "kwsd devices"
 
 
-def _opened(source: Source) -> str:
+def _describe_source(source: Source) -> str:
     if not isinstance(source, Microphone):
         return f"{source.name} opens"
-    converted = "" if source.rate == SAMPLE_RATE else f", which becomes {SAMPLE_RATE} Hz"
-    return f"{source.name} opens at {source.rate} Hz, {source.channels} in{converted}"
+    converted = "" if source.rate == SAMPLE_RATE else f", converted to {SAMPLE_RATE} Hz"
+    return f"{source.name} opens at {source.rate} Hz, channels: {source.channels}{converted}"
 
 
 def _record(source: Source) -> Float32:
-    """Three seconds, or what there is of a shorter file.
+    """Record three seconds, or all of a shorter file.
 
     Raises
     ------
     AudioLostError
-        Nothing comes, or no more.
+        The device delivers no audio, or was lost.
     AudioDataError
         The file is damaged.
     """
@@ -169,39 +171,43 @@ def _record(source: Source) -> Float32:
     return np.concatenate(blocks)
 
 
-def _level(samples: Float32, model: Model | None, server: Server | None) -> Finding:
+def _check_level(samples: Float32, model: Model | None, server: SoundServer | None) -> Finding:
     if not samples.any():
-        return failed("level", AudioUnavailableError(ONLY_ZEROS), _choose(server))
+        return failed("level", AudioUnavailableError(ONLY_ZEROS), _fix_source_command(server))
     peak = peak_db(samples)
-    text = f"{_curve(samples)} {rms_db(samples):.0f} dB, peak {peak:.0f} dB{_heard(samples, model)}"
+    text = f"{_draw_levels(samples)} {rms_db(samples):.0f} dB, peak {peak:.0f} dB{_name_keywords(samples, model)}"
     clipped = float(np.mean(np.abs(samples) >= CLIPPED))
     if clipped >= CLIPPED_SHARE:
         return warning(
-            "level", f"{text}; {clipped:.1%} of it is at full scale: turn the input down", _louder(server, "-")
+            "level",
+            f"{text}; {clipped:.1%} of the samples are at full scale: turn the input down",
+            _volume_command(server, "-"),
         )
     if peak < QUIET_DB:
-        return warning("level", f"{text}; that is very quiet: come closer, or turn the input up", _louder(server, "+"))
+        return warning(
+            "level", f"{text}; this is very quiet: come closer or turn the input up", _volume_command(server, "+")
+        )
     return ok("level", text)
 
 
-def _curve(samples: Float32) -> str:
-    """Levels as a line of bars, a tenth of a second each."""
-    levels = [rms_db(part) for part in np.array_split(samples, max(1, round(len(samples) / SAMPLE_RATE / STEP_S)))]
-    heights = np.interp(levels, [LEVEL_DB, 0], [0, len(STEPS) - 1]).round()
-    return "".join(STEPS[int(height)] for height in heights)
+def _draw_levels(samples: Float32) -> str:
+    """Levels over time as a line of bars."""
+    levels = [rms_db(part) for part in np.array_split(samples, max(1, round(len(samples) / SAMPLE_RATE / BAR_S)))]
+    heights = np.interp(levels, [QUIET_ROOM_DB, 0], [0, len(BARS) - 1]).round()
+    return "".join(BARS[int(height)] for height in heights)
 
 
-def _heard(samples: Float32, model: Model | None) -> str:
-    """The keywords in it, if any."""
+def _name_keywords(samples: Float32, model: Model | None) -> str:
+    """The detected keywords, as the end of a sentence; empty if there are none."""
     if model is None:
         return ""
     spotter = Spotter(model)
     words = [detection.keyword for detection in spotter.feed(samples) + spotter.flush()]
-    return f", heard: {' '.join(words)}" if words else ""
+    return f", detected: {' '.join(words)}" if words else ""
 
 
-def _choose(server: Server | None) -> str:
-    """What to type where the default source hears nothing."""
+def _fix_source_command(server: SoundServer | None) -> str:
+    """Return the command line that may help if the default source delivers only zeros."""
     if server and server.muted:
         return "pactl set-source-mute @DEFAULT_SOURCE@ 0"
     if server and server.monitor and server.microphones:
@@ -211,5 +217,5 @@ def _choose(server: Server | None) -> str:
     return "wpctl set-mute @DEFAULT_AUDIO_SOURCE@ 0" if shutil.which("wpctl") else "alsamixer"
 
 
-def _louder(server: Server | None, sign: str) -> str:
+def _volume_command(server: SoundServer | None, sign: str) -> str:
     return f"pactl set-source-volume @DEFAULT_SOURCE@ {sign}10%" if server and server.source else "alsamixer"

@@ -35,11 +35,11 @@ def check(
     """
     from rich.console import Console
 
-    from kwsd.check import findings
+    from kwsd.check import check_all
 
     console = Console(highlight=False, soft_wrap=True)
     found = []
-    for finding in findings(device, config):
+    for finding in check_all(device, config):
         found.append(finding)
         if not json:
             console.print(_line(finding))

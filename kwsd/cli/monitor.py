@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from kwsd.monitor.view import View
+    from kwsd.monitor.view import MonitorView
 
 
 def monitor(
@@ -37,19 +37,19 @@ def monitor(
         raise UsageError("kwsd monitor cannot listen to standard input: its keys come from there")
     else:
         view = _run_own(device)
-    if view.thresholds:
+    if view.changed_thresholds:
         print("# These lines in config.toml keep the thresholds:\n[thresholds]")
-        for word, threshold in view.thresholds.items():
+        for word, threshold in view.changed_thresholds.items():
             print(f'"{word}" = {threshold:g}')
 
 
-def _attach(connect: str | None, wanted: str | None) -> "View":
+def _attach(connect: str | None, wanted: str | None) -> "MonitorView":
     from kwsd.bus.address import IPC, check_subscribe_address, control_address, default_address
     from kwsd.bus.control import send_request_all_streams
     from kwsd.config.load import load_config
     from kwsd.errors import ControlError, UsageError
-    from kwsd.monitor.view import View
-    from kwsd.monitor.watch import watch
+    from kwsd.monitor.view import MonitorView
+    from kwsd.monitor.watch import watch_daemon
 
     config = load_config().config
     address = connect or config.address or default_address()
@@ -61,10 +61,10 @@ def _attach(connect: str | None, wanted: str | None) -> "View":
         found = send_request_all_streams("status", control)
     except ControlError as error:
         raise ControlError(f"{error}; to run one for this alone:  kwsd monitor --device default") from None
-    view = View(_stream({status.stream: status.state for status in found}, wanted))
+    view = MonitorView(_stream({status.stream: status.state for status in found}, wanted))
     for status in found:
-        view.take(status, time.monotonic())
-    watch(view, address, control, lambda: True)
+        view.update(status, time.monotonic())
+    watch_daemon(view, address, control, lambda: True)
     return view
 
 
@@ -80,14 +80,14 @@ def _stream(states: dict[str, str], wanted: str | None) -> str:
     return wanted
 
 
-def _run_own(device: str) -> "View":
+def _run_own(device: str) -> "MonitorView":
     from kwsd.daemon.child import run_child_daemon
-    from kwsd.monitor.view import View
-    from kwsd.monitor.watch import watch
+    from kwsd.monitor.view import MonitorView
+    from kwsd.monitor.watch import watch_daemon
 
-    view = View()
+    view = MonitorView()
     with run_child_daemon(device, configured=True) as daemon:
-        watch(view, daemon.address, daemon.control, daemon.is_running)
+        watch_daemon(view, daemon.address, daemon.control, daemon.is_running)
         ended = not daemon.is_running()
         exit_code = daemon.terminate()
         if ended:

@@ -1,1 +1,1 @@
-"""The live view of ``kwsd monitor``: what the daemon's events say, how it is drawn, and the keys that steer it."""
+"""The screen of ``kwsd monitor``: collects the daemon's events, draws them, and sends requests for pressed keys."""

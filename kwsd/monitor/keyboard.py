@@ -1,4 +1,4 @@
-"""The keyboard: single keys of a terminal, without waiting for them."""
+"""Reads single keys from a terminal without waiting for them."""
 
 import os
 import re
@@ -10,13 +10,13 @@ from types import TracebackType
 from typing import Self
 
 NAMES = {"\x1b[A": "up", "\x1bOA": "up", "\x1b[B": "down", "\x1bOB": "down"}
-"""Cursor keys of an ECMA-48 terminal, in its normal and its application mode."""
+"""Escape sequences of the cursor keys, in the normal and the application mode of an ECMA-48 terminal."""
 
 KEY = re.compile(r"\x1b[\[O].|.", re.DOTALL)
 
 
 class Keyboard:
-    """Gives keys as they are pressed, without echo, for as long as the context lasts; Ctrl+C still interrupts."""
+    """A context in which the terminal delivers each key at once and without echo. Ctrl+C still interrupts."""
 
     def __init__(self) -> None:
         self._terminal = sys.stdin.fileno()
@@ -31,8 +31,8 @@ class Keyboard:
     ) -> None:
         termios.tcsetattr(self._terminal, termios.TCSADRAIN, self._before)
 
-    def pressed(self) -> list[str]:
-        """Keys pressed since the last call: characters, ``up`` and ``down``; ``q`` when the terminal is gone."""
+    def read_keys(self) -> list[str]:
+        """Return the keys pressed since the last call: characters, ``up`` or ``down``; ``q`` for a closed terminal."""
         if not select.select([self._terminal], [], [], 0)[0]:
             return []
         data = os.read(self._terminal, 1024)

@@ -1,4 +1,4 @@
-"""The screen: a view, drawn with rich."""
+"""Draws the screen of ``kwsd monitor`` with rich."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -18,84 +18,87 @@ from rich.text import Text
 
 from kwsd.bus.events import StatusEvent
 from kwsd.frontend import Float32
-from kwsd.levels import BAND_COUNT
-from kwsd.monitor.view import View
+from kwsd.levels import BAND_COUNT, QUIET_ROOM_DB
+from kwsd.monitor.view import MonitorView
 
 MIN_WIDTH, MIN_HEIGHT = 80, 24
 
-LEVEL_DB = -80.0
-"""Left end of the level meter: a quiet room."""
-
 DARK_DB, BRIGHT_DB = -85.0, -20.0
-"""Ends of the spectrogram's colours: the noise of a good microphone, and loud speech."""
+"""Levels of the darkest and the brightest colour: the noise of a good microphone, and loud speech."""
 
 SHADES = " ░▒▓█"
-"""In place of colours."""
+"""Characters from dark to bright, for terminals without colours."""
 
 COLOURS = np.array([(0, 0, 4), (66, 10, 104), (147, 38, 103), (221, 81, 58), (252, 165, 10), (252, 255, 164)])
-"""From dark to bright: every fifth of matplotlib's "inferno"."""
+"""RGB colours from dark to bright: six points of matplotlib's colour map "inferno"."""
 
-STEPS = 48
-"""Colours that are told apart."""
+COLOUR_STEPS = 48
+"""Number of different colours in the spectrogram."""
 
 
-def draw(view: View, now_s: float) -> RenderableType:
-    """The whole screen, which fills a terminal of at least `MIN_WIDTH` by `MIN_HEIGHT` characters."""
+def draw_screen(view: MonitorView, now_s: float) -> RenderableType:
+    """Return the whole screen, for a terminal of at least `MIN_WIDTH` by `MIN_HEIGHT` characters."""
     screen = Layout()
     middle, bottom = Layout(ratio=1), Layout(size=8)
     screen.split_column(
-        Layout(_head(view, now_s), size=1), Layout(_level(view), size=3), middle, bottom, Layout(_foot(view), size=1)
+        Layout(_draw_head(view, now_s), size=1),
+        Layout(_draw_level(view), size=3),
+        middle,
+        bottom,
+        Layout(_draw_foot(view), size=1),
     )
     middle.split_row(
-        Layout(Panel(_Words(view), title="words"), size=40),
+        Layout(Panel(_Keywords(view), title="keywords"), size=40),
         Layout(Panel(_Spectrogram(view.columns), title="spectrogram, 0 to 8 kHz"), ratio=1),
     )
     bottom.split_row(
-        Layout(Panel(_events(view), title="events"), size=40), Layout(Panel(_health(view), title="health"), ratio=1)
+        Layout(Panel(_draw_events(view), title="events"), size=40),
+        Layout(Panel(_draw_health(view), title="health"), ratio=1),
     )
     return screen
 
 
-def too_small(console: Console) -> str:
-    """What to say where the screen does not fit; empty where it does."""
+def describe_small_terminal(console: Console) -> str:
+    """Return what is wrong with the size of the terminal; empty if the screen fits."""
     width, height = console.size
     if width >= MIN_WIDTH and height >= MIN_HEIGHT:
         return ""
     return f"kwsd monitor needs a terminal of {MIN_WIDTH} x {MIN_HEIGHT} characters: this one has {width} x {height}"
 
 
-def _head(view: View, now_s: float) -> Text:
+def _draw_head(view: MonitorView, now_s: float) -> Text:
     status = view.status
     if status is None:
         return Text(" kwsd  waiting", "bold")
-    state = "gone" if view.gone(now_s) else status.state
+    state = "gone" if view.is_gone(now_s) else status.state
     style = {"listening": "bold green", "muted": "bold yellow"}.get(state, "bold red")
     on = f" on {status.stream}" if status.stream else ""
-    said = f"{on}  {status.reason or f'{status.source}, model {status.model}'}"
-    return Text.assemble((" kwsd ", "bold"), (state, style), said, overflow="ellipsis", no_wrap=True)
+    text = f"{on}  {status.reason or f'{status.source}, model {status.model}'}"
+    return Text.assemble((" kwsd ", "bold"), (state, style), text, overflow="ellipsis", no_wrap=True)
 
 
-def _level(view: View) -> Panel:
-    heard = view.heard
-    if heard is None:
-        return Panel(Text("nothing is heard", "dim"), title="level")
-    share, peak = (1 - db / LEVEL_DB for db in (heard.level_db, heard.peak_db))
-    style = "red" if heard.peak_db > -0.1 else "green"  # noqa: PLR2004  dB: the converter's last steps
+def _draw_level(view: MonitorView) -> Panel:
+    latest = view.latest
+    if latest is None:
+        return Panel(Text("no audio", "dim"), title="level")
+    share, peak = (1 - db / QUIET_ROOM_DB for db in (latest.level_db, latest.peak_db))
+    style = "red" if latest.peak_db > -0.1 else "green"  # noqa: PLR2004  dB: the converter clips
     line = Table.grid(expand=True, padding=(0, 1))
     line.add_column(ratio=1)
     line.add_column(justify="right", width=22)
-    line.add_row(_Meter(share, peak, style), f"{heard.level_db:4.0f} dB, peak {heard.peak_db:4.0f} dB")
+    line.add_row(_Meter(share, peak, style), f"{latest.level_db:4.0f} dB, peak {latest.peak_db:4.0f} dB")
     return Panel(line, title="level")
 
 
 class _Meter:
-    """A bar with a mark, as wide as there is room.
+    """A horizontal bar with a mark, as wide as the available space.
 
     Parameters
     ----------
     share, mark : float
-        Length of the bar and place of the mark; what is outside of [0, 1] is drawn at its end.
+        Length of the bar and position of the mark, both in [0, 1]. Other values are clipped.
     style : str
+        Colour of the bar.
     """
 
     def __init__(self, share: float, mark: float, style: str) -> None:
@@ -110,23 +113,23 @@ class _Meter:
         yield Text.assemble(bar[:mark], ("┃", "bold"), bar[mark + 1 :])
 
 
-class _Words:
-    """A line for each keyword: name, score against threshold; those around the selected one where not all fit."""
+class _Keywords:
+    """A line for each keyword with its score and threshold. If not all fit, the lines around the selected one."""
 
-    def __init__(self, view: View) -> None:
+    def __init__(self, view: MonitorView) -> None:
         self._view = view
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        view, height = self._view, options.height or len(self._view.words)
-        first = max(0, min(view.selected - height // 2, len(view.words) - height))
+        view, height = self._view, options.height or len(self._view.keywords)
+        first = max(0, min(view.selected_index - height // 2, len(view.keywords) - height))
         lines = Table.grid(expand=True, padding=(0, 1))
         lines.add_column(width=10, no_wrap=True, overflow="ellipsis")
         lines.add_column(ratio=1)
         lines.add_column(width=10)
-        for number, word in list(enumerate(view.words))[first : first + height]:
+        for number, word in list(enumerate(view.keywords))[first : first + height]:
             score, threshold = self._values(word)
             over = score >= threshold
-            chosen = number == view.selected
+            chosen = number == view.selected_index
             lines.add_row(
                 Text(("▸ " if chosen else "  ") + word, "bold" if chosen else ""),
                 _Meter(score, threshold, "green" if over else "cyan"),
@@ -135,12 +138,12 @@ class _Words:
         yield lines
 
     def _values(self, word: str) -> tuple[float, float]:
-        heard, status = self._view.heard, self._view.status
-        return (heard.scores.get(word, 0.0) if heard else 0.0), (status.thresholds.get(word, 1.0) if status else 1.0)
+        latest, status = self._view.latest, self._view.status
+        return (latest.scores.get(word, 0.0) if latest else 0.0), (status.thresholds.get(word, 1.0) if status else 1.0)
 
 
 class _Spectrogram:
-    """Columns of levels, the newest at the right, high frequencies on top."""
+    """The spectrogram: the newest column at the right, high frequencies at the top."""
 
     def __init__(self, columns: deque[list[int]]) -> None:
         self._columns = columns
@@ -148,31 +151,31 @@ class _Spectrogram:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         width, height = options.max_width, options.height or MIN_HEIGHT
         coloured = console.color_system is not None and not console.no_color
-        # Half a character has a colour of its own, but no shade.
+        # Each half of a character can have its own colour, but not its own shade.
         rows = 2 * height if coloured else height
-        picture = _picture(self._columns, width, rows)
+        brightness = _brightness(self._columns, width, rows)
         for row in range(height):
             if coloured:
-                yield from _halves(picture[2 * row], picture[2 * row + 1])
+                yield from _draw_half_blocks(brightness[2 * row], brightness[2 * row + 1])
             else:
-                yield Segment("".join(SHADES[round(value * (len(SHADES) - 1))] for value in picture[row]))
+                yield Segment("".join(SHADES[round(value * (len(SHADES) - 1))] for value in brightness[row]))
             yield Segment.line()
 
 
-def _picture(columns: deque[list[int]], width: int, rows: int) -> Float32:
-    """Brightness in [0, 1] of each cell: shape (rows, width), float32."""
+def _brightness(columns: deque[list[int]], width: int, rows: int) -> Float32:
+    """Return the brightness of each cell in [0, 1]: shape (rows, width), float32."""
     newest = np.full((width, BAND_COUNT), DARK_DB, np.float32)
     recent = np.array(list(columns)[-width:], np.float32).reshape(-1, BAND_COUNT)
     newest[width - len(recent) :] = recent
-    # Where there are fewer rows than bands each shows the loudest of its own, where there are more, some are alike.
+    # With fewer rows than bands, a row shows its loudest band. With more rows than bands, several rows show one band.
     pooled = np.maximum.reduceat(newest, np.arange(rows) * BAND_COUNT // rows, axis=1)
     brightness: Float32 = ((pooled - DARK_DB) / (BRIGHT_DB - DARK_DB)).clip(0, 1)
     return brightness.T[::-1]
 
 
-def _halves(upper: Float32, lower: Float32) -> Iterator[Segment]:
-    """A line of characters whose upper and lower halves have the colours of two rows."""
-    steps = (np.array([upper, lower]) * (STEPS - 1)).round().astype(int).T.tolist()
+def _draw_half_blocks(upper: Float32, lower: Float32) -> Iterator[Segment]:
+    """Return a line of characters whose upper and lower halves show two rows."""
+    steps = (np.array([upper, lower]) * (COLOUR_STEPS - 1)).round().astype(int).T.tolist()
     for (above, below), cells in groupby(steps):
         yield Segment("▀" * len(list(cells)), _style(above, below))
 
@@ -184,23 +187,23 @@ def _style(above: int, below: int) -> Style:
 
 @cache
 def _colour(step: int) -> Color:
-    places = np.linspace(0, STEPS - 1, len(COLOURS))
+    places = np.linspace(0, COLOUR_STEPS - 1, len(COLOURS))
     return Color.from_rgb(*(np.interp(step, places, channel) for channel in COLOURS.T))
 
 
-def _events(view: View) -> Text:
+def _draw_events(view: MonitorView) -> Text:
     lines = Text(no_wrap=True, overflow="ellipsis")
-    for event in view.keywords:
+    for event in view.keyword_events:
         lines.append(f"{event.time.astimezone():%H:%M:%S}  ", "dim")
         lines.append(f"{event.keyword:<16} ", "bold")
         lines.append(f"{event.score:.2f}\n")
-    return lines if view.keywords else Text("no keyword yet", "dim")
+    return lines if view.keyword_events else Text("no keyword yet", "dim")
 
 
-def _health(view: View) -> RenderableType:
+def _draw_health(view: MonitorView) -> RenderableType:
     status = view.status
     if status is None:
-        return Text("no kwsd has answered yet", "dim")
+        return Text("no daemon has answered yet", "dim")
     table = Table.grid(padding=(0, 1))
     table.add_column(style="dim", no_wrap=True)
     table.add_column(no_wrap=True, overflow="ellipsis")
@@ -217,12 +220,12 @@ def _facts(status: StatusEvent, cpu_percent: float | None) -> dict[str, str]:
         "window": f"{times.p50:.1f} ms (99 %: {times.p99:.1f} ms)" if times else "…",
         "gaps": f"{status.gaps}, {status.dropped_blocks} blocks dropped",
         "reconnects": f"{status.reconnects}",
-        "heard": f"{status.events} keywords in {status.windows} windows",
+        "detected": f"{status.events} keywords in {status.windows} windows",
     }
 
 
-def _foot(view: View) -> Text:
+def _draw_foot(view: MonitorView) -> Text:
     if view.notice:
         return Text(f" {view.notice}", "red", no_wrap=True, overflow="ellipsis")
-    keys = {"m": "mute", "↑ ↓": "select a word", "+ -": "raise, lower its threshold", "q": "quit"}
+    keys = {"m": "mute", "↑ ↓": "select a keyword", "+ -": "raise, lower its threshold", "q": "quit"}
     return Text.assemble(*(part for key, does in keys.items() for part in ((f"  {key}", "bold"), (f" {does}", "dim"))))

@@ -1,101 +1,101 @@
-"""The view: what is worth seeing of the events so far."""
+"""Collects what the screen shows from the events of a daemon."""
 
 from collections import deque
 
 from kwsd.bus.events import Event, KeywordEvent, MonitorEvent, StatusEvent
 
-COLUMNS = 400
-"""Columns of the spectrogram that are kept, one a monitor event: wider than any terminal."""
+MAX_COLUMNS = 400
+"""Spectrogram columns to keep, one for each monitor event: more than fit into any terminal."""
 
-KEYWORDS = 50
-"""Keyword events that are kept: more than any terminal is high."""
+MAX_KEYWORD_EVENTS = 50
+"""Keyword events to keep: more than fit into any terminal."""
 
-SILENT_S = 15.0
-"""Seconds without a status after which a daemon counts as gone: three times what it keeps to."""
+GONE_AFTER_S = 15.0
+"""If no status event arrives for this many seconds, the daemon counts as gone. The daemon sends one every 5 seconds."""
 
 
-class View:
-    """Takes events of one daemon, also of one that is restarted, and keeps what is drawn of them.
+class MonitorView:
+    """The data on the screen, collected from the events of one daemon, which may be restarted.
 
     Parameters
     ----------
     stream : str
-        Which of several streams; empty where the daemon has but one.
+        Name of the stream to show; empty if the daemon has only one.
 
     Attributes
     ----------
     status : StatusEvent or None
-        The latest.
-    heard : MonitorEvent or None
-        The latest, if the daemon listens.
+        The latest status.
+    latest : MonitorEvent or None
+        The latest levels and scores; None while the daemon does not listen.
     columns : deque of list of int
-        `MonitorEvent.bands_db`, oldest first.
-    keywords : deque of KeywordEvent
+        `MonitorEvent.bands_db` of the latest events, oldest first.
+    keyword_events : deque of KeywordEvent
         Newest first.
-    selected : int
-        Number of the keyword whose threshold the keys change.
+    selected_index : int
+        Index of the keyword whose threshold the keys change.
     cpu_percent : float or None
-        Of one core, between the latest two statuses.
-    thresholds : dict
-        Those that were changed here, with their latest values.
+        CPU time between the latest two statuses, in percent of one core.
+    changed_thresholds : dict
+        Keyword to threshold, for the thresholds that the user changed.
     notice : str
-        The latest thing that a key could not do.
+        Why the latest key had no effect; empty if it had one.
     """
 
     def __init__(self, stream: str = "") -> None:
         self.stream = stream
         self.status: StatusEvent | None = None
-        self.heard: MonitorEvent | None = None
-        self.columns: deque[list[int]] = deque(maxlen=COLUMNS)
-        self.keywords: deque[KeywordEvent] = deque(maxlen=KEYWORDS)
-        self.selected = 0
+        self.latest: MonitorEvent | None = None
+        self.columns: deque[list[int]] = deque(maxlen=MAX_COLUMNS)
+        self.keyword_events: deque[KeywordEvent] = deque(maxlen=MAX_KEYWORD_EVENTS)
+        self.selected_index = 0
         self.cpu_percent: float | None = None
-        self.thresholds: dict[str, float] = {}
+        self.changed_thresholds: dict[str, float] = {}
         self.notice = ""
         self._status_at_s = 0.0
 
-    def take(self, event: Event, now_s: float) -> None:
-        """Take the next event, received at the moment `now_s` of any clock."""
+    def update(self, event: Event, now_s: float) -> None:
+        """Take the next event, which was received at `now_s` on a monotonic clock."""
         if event.stream != self.stream:
             return
         if isinstance(event, MonitorEvent):
-            self.heard = event
+            self.latest = event
             self.columns.append(event.bands_db)
         elif isinstance(event, KeywordEvent):
-            self.keywords.appendleft(event)
+            self.keyword_events.appendleft(event)
         else:
-            self._take_status(event)
+            self._update_status(event)
             self._status_at_s = now_s
 
-    def gone(self, now_s: float) -> bool:
-        """Whether the daemon has stopped, or has said nothing for too long."""
-        return self.status is None or self.status.state == "stopping" or now_s - self._status_at_s > SILENT_S
+    def is_gone(self, now_s: float) -> bool:
+        """Whether the daemon has stopped, or has sent no status for `GONE_AFTER_S`."""
+        return self.status is None or self.status.state == "stopping" or now_s - self._status_at_s > GONE_AFTER_S
 
     @property
-    def words(self) -> list[str]:
+    def keywords(self) -> list[str]:
         """The daemon's keywords."""
         return self.status.keywords if self.status else []
 
     @property
-    def word(self) -> str | None:
-        """The selected one."""
-        return self.words[self.selected] if self.selected < len(self.words) else None
+    def selected_keyword(self) -> str | None:
+        """The selected keyword; None if the daemon has no keywords."""
+        return self.keywords[self.selected_index] if self.selected_index < len(self.keywords) else None
 
     def select(self, step: int) -> None:
-        """Select another keyword, `step` further down."""
-        if self.words:
-            self.selected = (self.selected + step) % len(self.words)
+        """Move the selection down by `step` keywords."""
+        if self.keywords:
+            self.selected_index = (self.selected_index + step) % len(self.keywords)
 
-    def _take_status(self, status: StatusEvent) -> None:
+    def _update_status(self, status: StatusEvent) -> None:
         before = self.status
         if before and before.run == status.run:
             elapsed_s = status.uptime_s - before.uptime_s
-            # Two statuses in one moment, as when a key was pressed, tell nothing of the time between them.
+            # A pressed key causes an additional status. The time since the last one is then too short to measure.
             if elapsed_s >= 1:
                 self.cpu_percent = 100 * (status.cpu_s - before.cpu_s) / elapsed_s
         else:
             self.cpu_percent = None
         if status.state != "listening":
-            self.heard = None
+            self.latest = None
         self.status = status
-        self.selected = min(self.selected, max(0, len(status.keywords) - 1))
+        self.selected_index = min(self.selected_index, max(0, len(status.keywords) - 1))

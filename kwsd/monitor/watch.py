@@ -1,4 +1,4 @@
-"""Watching: events in, a screen a few times a second out, keys turned into requests."""
+"""Shows a daemon on the terminal: receives its events, draws the screen, and sends requests for pressed keys."""
 
 import signal
 import sys
@@ -14,94 +14,98 @@ from kwsd.bus.control import Command, send_request_all_streams
 from kwsd.bus.events import decode_event
 from kwsd.errors import KwsdError, UsageError
 from kwsd.monitor.keyboard import Keyboard
-from kwsd.monitor.screen import draw, too_small
-from kwsd.monitor.view import View
+from kwsd.monitor.screen import describe_small_terminal, draw_screen
+from kwsd.monitor.view import MonitorView
 
 FRAME_S = 0.08
-"""Seconds from one screen to the next: a hop of the bundled models."""
+"""Seconds between two screens: one hop of the bundled models."""
 
-STEP = 0.005
-"""By how much a key changes a threshold."""
+THRESHOLD_STEP = 0.005
+"""Change of a threshold by one key."""
 
 
-def watch(view: View, address: str, control: str, running: Callable[[], bool]) -> None:
-    """Show a daemon until the key ``q``, or until it has ended.
+def watch_daemon(view: MonitorView, address: str, control: str, is_running: Callable[[], bool]) -> None:
+    """Show a daemon until the user presses ``q`` or the daemon ends.
 
     Parameters
     ----------
-    view : View
-        Is shown, and takes what the daemon says.
+    view : MonitorView
+        Updated with the daemon's events.
     address, control : str
-        Of the daemon; both ipc.
-    running : callable
-        Whether it is worth going on.
+        Event address and control address of the daemon, both on ipc.
+    is_running : callable
+        Asked before each screen; if it returns False, the function returns.
 
     Raises
     ------
     UsageError
-        There is no terminal, or it is too small.
+        Standard input or output is not a terminal, or the terminal is too small.
     """
-    console = _terminal()
+    console = _open_console()
     for number in (signal.SIGTERM, signal.SIGHUP):
-        # As Ctrl+C, so that the terminal is left as it was.
+        # Handled like Ctrl+C, so that the terminal is restored.
         signal.signal(number, signal.default_int_handler)
     with (
         Subscription(address, monitor=True) as subscription,
         Keyboard() as keyboard,
         Live(console=console, screen=True, auto_refresh=False) as live,
     ):
-        while running():
-            _receive(subscription, view)
-            if not all(_obey(key, view, control) for key in keyboard.pressed()):
+        while is_running():
+            _receive_events(subscription, view)
+            if not all(_handle_key(key, view, control) for key in keyboard.read_keys()):
                 break
-            live.update(_picture(console, view), refresh=True)
+            live.update(_render(console, view), refresh=True)
 
 
-def _terminal() -> Console:
+def _open_console() -> Console:
     console = Console()
     if not sys.stdin.isatty() or not console.is_terminal or console.is_dumb_terminal:
-        raise UsageError("kwsd monitor needs a terminal; for programs there is kwsd listen --json")
-    if problem := too_small(console):
+        raise UsageError("kwsd monitor needs a terminal; programs can use kwsd listen --json")
+    if problem := describe_small_terminal(console):
         raise UsageError(problem)
     return console
 
 
-def _picture(console: Console, view: View) -> RenderableType:
-    # A terminal can also become too small while it is watched.
-    return Text(too_small(console)) if too_small(console) else draw(view, time.monotonic())
+def _render(console: Console, view: MonitorView) -> RenderableType:
+    # The user can also make the terminal smaller while it shows the daemon.
+    return (
+        Text(describe_small_terminal(console))
+        if describe_small_terminal(console)
+        else draw_screen(view, time.monotonic())
+    )
 
 
-def _receive(subscription: Subscription, view: View) -> None:
+def _receive_events(subscription: Subscription, view: MonitorView) -> None:
     end_s = time.monotonic() + FRAME_S
     while message := subscription.receive(end_s - time.monotonic()):
-        view.take(decode_event(message.body), time.monotonic())
+        view.update(decode_event(message.body), time.monotonic())
 
 
-def _obey(key: str, view: View, control: str) -> bool:
-    """Do what a key says; False for the one that ends the monitor."""
+def _handle_key(key: str, view: MonitorView, control: str) -> bool:
+    """Do what a key stands for, and return whether the monitor continues."""
     view.notice = ""
     if key in {"up", "down"}:
         view.select(1 if key == "down" else -1)
     elif key in {"+", "=", "-", "_"}:
-        _change_threshold(view, STEP if key in {"+", "="} else -STEP, control)
+        _change_threshold(view, THRESHOLD_STEP if key in {"+", "="} else -THRESHOLD_STEP, control)
     elif key == "m" and view.status:
-        _ask("unmute" if view.status.state == "muted" else "mute", view, control)
+        _send("unmute" if view.status.state == "muted" else "mute", view, control)
     return key != "q"
 
 
-def _change_threshold(view: View, step: float, control: str) -> None:
-    if view.status is None or view.word is None:
+def _change_threshold(view: MonitorView, step: float, control: str) -> None:
+    if view.status is None or view.selected_keyword is None:
         return
-    threshold = round(view.status.thresholds[view.word] + step, 3)
-    if 0 < threshold <= 1 and _ask("thresholds", view, control, {view.word: threshold}):
-        view.thresholds[view.word] = threshold
+    threshold = round(view.status.thresholds[view.selected_keyword] + step, 3)
+    if 0 < threshold <= 1 and _send("thresholds", view, control, {view.selected_keyword: threshold}):
+        view.changed_thresholds[view.selected_keyword] = threshold
 
 
-def _ask(command: Command, view: View, control: str, thresholds: dict[str, float] | None = None) -> bool:
-    """Send a request; a daemon that refuses is no reason to end, but to say so."""
+def _send(command: Command, view: MonitorView, control: str, thresholds: dict[str, float] | None = None) -> bool:
+    """Send a request, and return whether the daemon accepted it. A refusal is shown on the screen."""
     try:
         for status in send_request_all_streams(command, control, thresholds=thresholds):
-            view.take(status, time.monotonic())
+            view.update(status, time.monotonic())
     except KwsdError as error:
         view.notice = str(error)
         return False

@@ -1,4 +1,4 @@
-"""``kwsd check`` on machines without a working microphone: what it finds, and what it says to type next."""
+"""``kwsd check`` on machines without a working microphone: what it finds, and the command that it suggests."""
 
 import json
 import os
@@ -16,8 +16,8 @@ from helpers.running import Running
 
 from kwsd.bus.client import Subscription
 from kwsd.bus.control import send_request
-from kwsd.check.server import Server
-from kwsd.check.sound import cards
+from kwsd.check.sound import check_sound_cards
+from kwsd.check.sound_server import SoundServer
 from kwsd.cli.demo import FOLDER
 from kwsd.service import UNIT_NAME
 
@@ -49,7 +49,7 @@ def test_a_recording_is_checked_as_a_microphone_would_be(kwsd: Command) -> None:
         "level",
     ]
     assert lines[-1].startswith("ok    level")
-    assert lines[-1].endswith(", heard: go")
+    assert lines[-1].endswith(", detected: go")
 
 
 def test_its_answer_for_programs_is_one_object(kwsd: Command) -> None:
@@ -59,7 +59,7 @@ def test_its_answer_for_programs_is_one_object(kwsd: Command) -> None:
     assert found["level"]["exit_code"] == 0
 
 
-def test_nothing_but_its_lock_is_left_where_events_would_be(kwsd: Command, runtime: Path) -> None:
+def test_a_check_leaves_only_lock_files_beside_the_addresses(kwsd: Command, runtime: Path) -> None:
     checked(kwsd, "--device", "-", code=0)
     assert {path.name for path in (runtime / "kwsd").iterdir()} == {"events.sock.lock", "control.sock.lock"}
 
@@ -68,8 +68,8 @@ def test_without_portaudio_it_says_what_to_install(kwsd: Command) -> None:
     command = [*without_portaudio(), kwsd.program, "check"]
     done = subprocess.run(command, env=kwsd.environment, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (69, "")
-    assert "FAIL  PortAudio     the library is missing, or cannot be loaded" in done.stdout
-    assert "-     device        cannot be looked for without PortAudio" in done.stdout
+    assert "FAIL  PortAudio     the library is missing or cannot be loaded" in done.stdout
+    assert "-     device        not checked, because PortAudio is missing" in done.stdout
     assert done.stdout.splitlines()[-1] == "next: apt install libportaudio2"
 
 
@@ -115,7 +115,7 @@ def test_a_user_without_a_runtime_folder_is_told_how_to_get_one(kwsd: Command) -
     assert json.loads(done.stdout)["next"] == "export KWSD_ADDRESS=ipc://$HOME/.kwsd/events.sock"
 
 
-def test_an_address_that_is_none_is_named(kwsd: Command) -> None:
+def test_an_address_that_is_open_to_the_network_is_a_fault(kwsd: Command) -> None:
     found = checked(kwsd, "--device", "-", code=73, KWSD_ADDRESS="tcp://0.0.0.0:5555")
     assert "whole network could read the events" in found["events"]["text"]
 
@@ -125,14 +125,14 @@ def test_a_daemon_that_runs_is_no_fault(kwsd: Command, runtime: Path) -> None:
     (runtime / "kwsd").mkdir()
     with closing(Running(kwsd.program, runtime / "kwsd")) as daemon:
         found = checked(kwsd, "--device", "-", code=0)
-        assert found["events"]["text"] == f"come from {address}"
+        assert found["events"]["text"] == f"received from {address}"
         assert found["daemon"]["text"].startswith("listening on stdin for 0:00:0")
         send_request("mute", daemon.control)
         found = checked(kwsd, "--device", "-", code=0)
         assert (found["daemon"]["state"], found["daemon"]["cure"]) == ("warning", "kwsd unmute")
 
 
-def test_a_device_that_a_running_daemon_may_have_for_itself_is_no_fault(
+def test_a_device_that_a_running_daemon_may_use_exclusively_is_no_fault(
     kwsd: Command, runtime: Path, tmp_path: Path
 ) -> None:
     (runtime / "kwsd").mkdir()
@@ -140,7 +140,7 @@ def test_a_device_that_a_running_daemon_may_have_for_itself_is_no_fault(
         missing = {"ALSA_CONFIG_PATH": alsa(tmp_path, "webcam"), "KWSD_DEVICE": "headset"}
         device = checked(kwsd, code=0, **missing)["device"]
         assert device["state"] == "skipped"
-        assert device["text"].endswith("; the kwsd that is running may have it for itself")
+        assert device["text"].endswith("; perhaps the running daemon uses the device exclusively")
         assert checked(kwsd, "--device", "headset", code=69, **missing)["next"] == "kwsd devices"
 
 
@@ -184,12 +184,12 @@ ALL = ["LoadState", "UnitFileState", "ActiveState", "SubState", "ExecMainStatus"
         (
             {"ActiveState": "inactive", "SubState": "dead", "LoadState": "not-found"},
             "skipped",
-            "kwsd.service is not installed; kwsd service install does it",
+            "kwsd.service is not installed; to install it:  kwsd service install",
         ),
     ],
     ids=["running", "disabled", "stopped", "not installed"],
 )
-def test_what_systemd_knows_of_the_unit_is_told(
+def test_the_state_of_the_unit_is_reported(
     kwsd: Command, tmp_path: Path, properties: dict[str, str], state: str, text: str
 ) -> None:
     found = checked(kwsd, "--device", "-", code=0, PATH=manager(tmp_path, **properties))["service"]
@@ -227,25 +227,25 @@ def test_without_any_device_it_says_how_to_get_one(kwsd: Command, tmp_path: Path
     assert found["next"] == (found["sound server"]["cure"] or "kwsd check")
 
 
-def test_a_device_that_is_not_there_is_named_with_those_that_are(kwsd: Command, tmp_path: Path) -> None:
+def test_an_unknown_device_is_named_with_the_known_ones(kwsd: Command, tmp_path: Path) -> None:
     found = checked(kwsd, code=69, ALSA_CONFIG_PATH=alsa(tmp_path, "webcam"), KWSD_DEVICE="headset")
     assert found["device"]["text"] == "there is no input device 'headset': there are 0 (webcam)"
     assert found["next"] == "kwsd devices"
 
 
-def test_cards_without_an_input_are_none(tmp_path: Path) -> None:
+def test_cards_without_an_input_are_skipped(tmp_path: Path) -> None:
     (tmp_path / "pcmC0D0p").touch()
-    assert cards(tmp_path, None).state == "skipped"
+    assert check_sound_cards(tmp_path, None).state == "skipped"
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can look with the eyes of another user")
 def test_cards_that_only_the_group_may_open_are_a_fault_where_no_server_opens_them(runtime: Path) -> None:
     runtime.chmod(0o755)
     (runtime / "pcmC0D0c").touch(mode=0o600)
-    assert cards(runtime, None).text == "1 with an input can be opened"
+    assert check_sound_cards(runtime, None).text == "1 with an input can be opened"
     os.seteuid(54321)
     try:
-        closed, through = cards(runtime, None), cards(runtime, Server("PipeWire"))
+        closed, through = check_sound_cards(runtime, None), check_sound_cards(runtime, SoundServer("PipeWire"))
     finally:
         os.seteuid(0)
     assert (closed.state, closed.exit_code) == ("failed", 69)
@@ -253,13 +253,13 @@ def test_cards_that_only_the_group_may_open_are_a_fault_where_no_server_opens_th
     assert through.text == "1 with an input can be opened through the sound server"
 
 
-def test_a_daemon_that_is_to_record_is_said_and_a_folder_that_is_open_a_fault(kwsd: Command, tmp_path: Path) -> None:
+def test_saving_clips_is_reported_and_a_folder_that_others_can_open_is_a_fault(kwsd: Command, tmp_path: Path) -> None:
     config = tmp_path / "config.toml"
     config.write_text(f'[clips]\nfolder = "{tmp_path}/clips"\n')
     (tmp_path / "clips").mkdir(0o700)
     found = checked(kwsd, "--config", str(config), "--device", "-", code=0)
-    said = f"detections and near misses are recorded: 0 of at most 1000 in {tmp_path}/clips"
-    assert (found["clips"]["state"], found["clips"]["text"]) == ("ok", said)
+    text = f"saving detections and near misses in {tmp_path}/clips: 0 of at most 1000 clips"
+    assert (found["clips"]["state"], found["clips"]["text"]) == ("ok", text)
     (tmp_path / "clips").chmod(0o755)
     found = checked(kwsd, "--config", str(config), "--device", "-", code=78)
     assert found["next"] == f"chmod 700 {tmp_path}/clips"

@@ -1,4 +1,4 @@
-"""``kwsd check`` with a real sound server: in order, muted, playing into nowhere, too loud, and frozen."""
+"""``kwsd check`` with a real sound server: working, muted, silent, too loud, and frozen."""
 
 import json
 import signal
@@ -29,7 +29,7 @@ def pactl(pulse: PulseAudio, *command: str) -> None:
 
 
 def microphone(pulse: PulseAudio) -> None:
-    """Let the default source be one that is no monitor, and hears what is played all the same."""
+    """Make a source the default that is not a monitor but records what is played."""
     pactl(pulse, "load-module", "module-remap-source", "master=speaker.monitor", "source_name=microphone")
     pactl(pulse, "set-default-source", "microphone")
 
@@ -51,7 +51,7 @@ def hiss(folder: Path, amplitude: float) -> Path:
     return folder / "hiss.wav"
 
 
-def test_all_is_well_with_a_server_and_a_microphone(pulse: PulseAudio, tmp_path: Path) -> None:
+def test_nothing_is_wrong_with_a_server_and_a_microphone(pulse: PulseAudio, tmp_path: Path) -> None:
     microphone(pulse)
     with pulse.client("paplay", "--device=speaker", hiss(tmp_path, 0.01)):
         done = subprocess.run([KWSD, "check"], env=pulse.environment, capture_output=True, text=True, check=False)
@@ -60,12 +60,12 @@ def test_all_is_well_with_a_server_and_a_microphone(pulse: PulseAudio, tmp_path:
     assert lines[-1] == "ready"
     assert "ok    sound server  pulseaudio " in done.stdout
     assert ", default source microphone\n" in done.stdout
-    assert "ok    device        default opens at 16000 Hz, 1 in" in done.stdout
+    assert "ok    device        default opens at 16000 Hz, channels: 1" in done.stdout
     assert lines[-2].startswith("ok    level         ")
     assert not any(line.startswith(("FAIL", "warn")) for line in lines)
 
 
-def test_a_microphone_that_is_muted_is_a_fault_with_its_cure(pulse: PulseAudio, tmp_path: Path) -> None:
+def test_a_muted_microphone_is_a_fault_with_a_command_that_helps(pulse: PulseAudio, tmp_path: Path) -> None:
     microphone(pulse)
     pactl(pulse, "set-source-mute", "microphone", "1")
     with pulse.client("paplay", "--device=speaker", hiss(tmp_path, 0.01)):
@@ -76,10 +76,10 @@ def test_a_microphone_that_is_muted_is_a_fault_with_its_cure(pulse: PulseAudio, 
         assert checked(pulse, 0)["level"]["state"] == "ok"
 
 
-def test_a_default_source_that_is_what_is_played_is_said_and_its_silence_a_fault(pulse: PulseAudio) -> None:
+def test_a_default_source_that_records_what_is_played_is_a_warning_and_its_silence_a_fault(pulse: PulseAudio) -> None:
     found = checked(pulse, 69)
     assert found["sound server"]["state"] == "warning"
-    assert found["sound server"]["text"].endswith("speaker.monitor is what is played, and no microphone")
+    assert found["sound server"]["text"].endswith("speaker.monitor records what the computer plays, not a microphone")
     assert found["level"]["text"] == MUTED
     microphone(pulse)
     pactl(pulse, "set-default-source", "speaker.monitor")

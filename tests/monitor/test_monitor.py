@@ -1,4 +1,4 @@
-"""The live view: what the daemon tells while somebody watches, what is drawn of it, and what the keys do."""
+"""``kwsd monitor``: the events that it needs, the screen, and the keys."""
 
 import io
 import itertools
@@ -29,9 +29,9 @@ from kwsd.bus.client import Subscription
 from kwsd.bus.control import send_request
 from kwsd.bus.events import MonitorEvent
 from kwsd.bus.publisher import Publisher
-from kwsd.monitor.screen import draw
-from kwsd.monitor.view import View
-from kwsd.monitor.watch import STEP
+from kwsd.monitor.screen import draw_screen
+from kwsd.monitor.view import MonitorView
+from kwsd.monitor.watch import THRESHOLD_STEP
 
 SCHEMA = json.loads((Path(__file__).parents[2] / "docs" / "events.schema.json").read_text("utf-8"))
 SECOND = np.random.default_rng(0).normal(0, 0.01, 16_000)
@@ -66,7 +66,7 @@ def watching(running: Running) -> Subscription:
 # What is published
 
 
-def test_whoever_watches_is_told_level_scores_and_an_outline_of_every_window(running: Running) -> None:
+def test_a_subscriber_to_monitor_events_receives_level_scores_and_bands_of_every_window(running: Running) -> None:
     with watching(running) as subscription:
         running.speak(SECOND)
         found = monitor_events(subscription, 12)
@@ -95,7 +95,7 @@ def test_a_subscriber_to_everything_does_not_count_as_watching(running: Running)
     assert topics == {b"kwsd.status"}
 
 
-def test_while_muted_nothing_is_told(running: Running) -> None:
+def test_while_muted_no_monitor_events_are_published(running: Running) -> None:
     with watching(running) as subscription:
         running.speak(SECOND)
         before = monitor_events(subscription, 12)[-1]
@@ -124,7 +124,7 @@ def test_the_publisher_knows_when_the_last_watcher_has_gone(runtime: Path) -> No
             publisher.has_new_subscribers()
 
 
-def test_on_tcp_nobody_can_watch() -> None:
+def test_monitor_events_are_not_published_on_tcp() -> None:
     with zmq.Context() as context, closing(context.socket(zmq.REP)) as probe:
         port = probe.bind_to_random_port("tcp://127.0.0.1")
     address = f"tcp://127.0.0.1:{port}"
@@ -159,22 +159,24 @@ HEARD = MonitorEvent(
 KEYWORD = msgspec.structs.replace(keyword_event("stop"), score=0.75, source="USB microphone")
 
 
-def view(*taken: events.Event, now_s: float = 0, stream: str = "") -> View:
-    made = View(stream)
+def view(*taken: events.Event, now_s: float = 0, stream: str = "") -> MonitorView:
+    made = MonitorView(stream)
     for event in taken:
-        made.take(event, now_s)
+        made.update(event, now_s)
     return made
 
 
 Colours = Literal["standard", "256", "truecolor"] | None
 
 
-def drawn(shown: View, now_s: float = 0, *, width: int = 80, height: int = 24, colours: Colours = None) -> list[str]:
+def drawn(
+    shown: MonitorView, now_s: float = 0, *, width: int = 80, height: int = 24, colours: Colours = None
+) -> list[str]:
     screen = io.StringIO()
     console = Console(
         file=screen, width=width, height=height, force_terminal=True, color_system=colours, no_color=not colours
     )
-    console.print(draw(shown, now_s))
+    console.print(draw_screen(shown, now_s))
     lines = plain(screen.getvalue().encode()).splitlines()[:height]
     assert [cell_len(line) for line in lines] == [width] * height
     return lines
@@ -200,7 +202,7 @@ def test_the_newest_column_of_the_spectrogram_is_on_the_right_with_low_frequenci
     assert all(line[:-1].strip() == "" for line in picture)
 
 
-def test_level_events_and_health_are_told() -> None:
+def test_level_events_and_health_are_shown() -> None:
     lines = drawn(view(STATUS, HEARD, KEYWORD))
     assert line_with(lines, "-40 dB, peak  -20 dB")
     assert line_with(lines, f"{'stop':<16} 0.75")
@@ -213,7 +215,7 @@ def test_level_events_and_health_are_told() -> None:
 @pytest.mark.parametrize(
     "shown",
     [
-        View(),
+        MonitorView(),
         view(STATUS, HEARD, KEYWORD),
         view(msgspec.structs.replace(STATUS, state="lost", reason="the input device is gone " * 9), HEARD),
         view(msgspec.structs.replace(STATUS, keywords=[f"{n} is a long word" for n in range(99)]), KEYWORD, HEARD),
@@ -222,8 +224,8 @@ def test_level_events_and_health_are_told() -> None:
     ],
     ids=["nothing", "usual", "lost", "many words", "no words", "long"],
 )
-def test_whatever_there_is_to_show_fills_the_terminal_exactly(
-    shown: View, size: tuple[int, int], colours: Colours
+def test_the_screen_always_fills_the_terminal_exactly(
+    shown: MonitorView, size: tuple[int, int], colours: Colours
 ) -> None:
     drawn(shown, width=size[0], height=size[1], colours=colours)
 
@@ -234,21 +236,21 @@ def test_a_selected_word_is_shown_however_many_there_are() -> None:
     for selected in range(99):
         assert line_with(drawn(shown), "▸").split()[2] == words[selected]
         shown.select(1)
-    assert shown.word == "word0"
+    assert shown.selected_keyword == "word0"
 
 
 def test_the_cpu_time_is_that_between_two_statuses_of_one_run() -> None:
     shown = view(STATUS)
     assert shown.cpu_percent is None
-    shown.take(msgspec.structs.replace(STATUS, uptime_s=15, cpu_s=1.1), 5)
+    shown.update(msgspec.structs.replace(STATUS, uptime_s=15, cpu_s=1.1), 5)
     assert shown.cpu_percent == pytest.approx(2)
-    shown.take(msgspec.structs.replace(STATUS, uptime_s=15.1, cpu_s=1.2), 5)
+    shown.update(msgspec.structs.replace(STATUS, uptime_s=15.1, cpu_s=1.2), 5)
     assert shown.cpu_percent == pytest.approx(2)
-    shown.take(msgspec.structs.replace(STATUS, run="another", uptime_s=1, cpu_s=0.2), 6)
+    shown.update(msgspec.structs.replace(STATUS, run="another", uptime_s=1, cpu_s=0.2), 6)
     assert shown.cpu_percent is None
 
 
-def test_a_daemon_that_says_nothing_for_three_intervals_is_gone() -> None:
+def test_a_daemon_without_a_status_for_three_intervals_is_gone() -> None:
     assert " kwsd listening" in drawn(view(STATUS, now_s=100), 115)[0]
     assert " kwsd gone" in drawn(view(STATUS, now_s=100), 115.1)[0]
 
@@ -256,17 +258,17 @@ def test_a_daemon_that_says_nothing_for_three_intervals_is_gone() -> None:
 def test_while_the_device_is_lost_no_old_level_is_shown() -> None:
     lines = drawn(view(STATUS, HEARD, msgspec.structs.replace(STATUS, state="lost", reason="unplugged")))
     assert "lost  unplugged" in lines[0]
-    assert line_with(lines, "nothing is heard")
+    assert line_with(lines, "no audio")
 
 
-def test_of_several_streams_one_is_shown_and_named() -> None:
+def test_of_several_streams_one_is_shown_with_its_name() -> None:
     desk, door = (
         msgspec.structs.replace(STATUS, stream=name, source=f"{name} microphone") for name in ("desk", "door")
     )
     heard = msgspec.structs.replace(HEARD, stream="desk")
     lines = drawn(view(desk, door, heard, msgspec.structs.replace(KEYWORD, stream="desk"), stream="door"))
     assert "kwsd listening on door  door microphone" in lines[0]
-    assert line_with(lines, "nothing is heard")
+    assert line_with(lines, "no audio")
     assert line_with(lines, "no keyword yet")
 
 
@@ -287,16 +289,14 @@ def test_the_monitor_shows_what_the_daemon_hears(terminal: Terminal, running: Ru
     terminal.wait_for(lambda screen: "-40 dB" in screen)
 
 
-def test_its_keys_mute_select_and_set_thresholds_and_at_its_end_those_are_told(
-    terminal: Terminal, running: Running
-) -> None:
+def test_keys_mute_select_and_set_thresholds_which_are_printed_at_the_end(terminal: Terminal, running: Running) -> None:
     before = send_request("status", running.control).thresholds
     terminal.wait_for(lambda screen: "kwsd listening" in screen)
     terminal.press("m")
     terminal.wait_for(lambda screen: "kwsd muted" in screen)
     assert send_request("status", running.control).state == "muted"
     terminal.press("m", "\x1b[B", "\x1b[B", "\x1b[A", "-", "-", "-", "+")
-    lower = round(before["go"], 3) - 2 * STEP
+    lower = round(before["go"], 3) - 2 * THRESHOLD_STEP
     terminal.wait_for(lambda screen: "kwsd listening" in screen and "▸ go" in screen and f"/{lower:.3f}" in screen)
     assert send_request("status", running.control).thresholds == before | {"go": pytest.approx(lower, abs=1e-9)}
     terminal.press("q")
@@ -306,7 +306,7 @@ def test_its_keys_mute_select_and_set_thresholds_and_at_its_end_those_are_told(
     assert terminal.is_as_before()
 
 
-def test_a_terminal_that_becomes_too_small_is_told_so_until_it_is_large_again(terminal: Terminal) -> None:
+def test_a_terminal_that_is_too_small_shows_a_message_until_it_is_large_again(terminal: Terminal) -> None:
     terminal.wait_for(lambda screen: "kwsd listening" in screen)
     terminal.resize(79, 24)
     terminal.wait_for(lambda screen: "needs a terminal of 80 x 24 characters: this one has 79 x 24" in screen)
@@ -344,8 +344,8 @@ def test_without_colours_there_are_none(kwsd: Command, running: Running) -> None
         assert not any(colour in terminal.drawn for colour in colours)
 
 
-def test_a_daemon_of_its_own_hears_the_words_and_ends_with_the_recording(kwsd: Command, two_words: Path) -> None:
-    # Files of the user's that have the names of modules are none of its business.
+def test_a_daemon_for_one_device_detects_the_words_and_ends_with_the_recording(kwsd: Command, two_words: Path) -> None:
+    # The daemon must not import modules from the working directory.
     (kwsd.home / "typer.py").write_text("raise SystemExit('not this one')")
     command: list[str | Path] = ["env", "-C", kwsd.home, kwsd.program, "monitor", "--device", f"file:{two_words}"]
     with closing(Terminal(*command, environment=kwsd.environment)) as terminal:
@@ -356,7 +356,7 @@ def test_a_daemon_of_its_own_hears_the_words_and_ends_with_the_recording(kwsd: C
         assert terminal.is_as_before()
 
 
-def test_a_daemon_of_its_own_that_cannot_listen_says_why(kwsd: Command, runtime: Path) -> None:
+def test_a_daemon_for_one_device_that_cannot_listen_reports_why(kwsd: Command, runtime: Path) -> None:
     command = [kwsd.program, "monitor", "--device", f"file:{runtime}/none.wav"]
     with closing(Terminal(*command, environment=kwsd.environment)) as terminal:
         code, said = terminal.ended()
@@ -377,7 +377,7 @@ def test_a_daemon_of_its_own_that_cannot_listen_says_why(kwsd: Command, runtime:
     ],
     ids=["no daemon", "no address", "tcp", "standard input", "both", "stream", "small"],
 )
-def test_what_it_cannot_do_it_says_in_one_sentence(
+def test_what_is_impossible_is_reported_in_one_sentence(
     kwsd: Command, arguments: list[str], columns: int, code: int, sentence: str
 ) -> None:
     with closing(
@@ -388,7 +388,7 @@ def test_what_it_cannot_do_it_says_in_one_sentence(
     assert said.startswith(f"kwsd: {sentence}")
 
 
-def test_without_a_terminal_it_says_so(kwsd: Command, running: Running) -> None:
+def test_without_a_terminal_it_ends_with_a_message(kwsd: Command, running: Running) -> None:
     done = kwsd.run("monitor", "--connect", running.subscription.address)
-    assert done.stderr == "kwsd: kwsd monitor needs a terminal; for programs there is kwsd listen --json\n"
+    assert done.stderr == "kwsd: kwsd monitor needs a terminal; programs can use kwsd listen --json\n"
     assert done.returncode == 2

@@ -1,4 +1,4 @@
-"""The sound server: whether one answers, and what it has to say about its default source."""
+"""Finds the sound server, PulseAudio or PipeWire, and asks it for its default source."""
 
 import json
 import os
@@ -11,22 +11,24 @@ from typing import Any, Literal, NamedTuple
 from kwsd.errors import AudioUnavailableError
 
 ANSWER_S = 5.0
-"""Longest wait for the server: one that is frozen would hold up PortAudio for ever."""
+"""Longest wait, in seconds, for an answer. PortAudio would wait forever for a frozen server."""
 
 
-class Server(NamedTuple):
+class SoundServer(NamedTuple):
     """A sound server that answers.
 
     Parameters
     ----------
     name : str
+        Name and version, or name and socket.
     source : str
-        Name of the default source; empty when it cannot be asked, for want of ``pactl``.
+        Name of the default source; empty if it is unknown because ``pactl`` is not installed.
     muted : bool
+        Whether the default source is muted.
     monitor : bool
-        Whether the source is what is played, and no microphone.
+        Whether the default source is a monitor, which records what the computer plays.
     microphones : tuple of str
-        Other sources that are none.
+        Names of the other sources that are not monitors.
     """
 
     name: str
@@ -36,26 +38,26 @@ class Server(NamedTuple):
     microphones: tuple[str, ...] = ()
 
 
-def find_server() -> Server | None:
-    """The sound server of this user's session, if there is one.
+def find_sound_server() -> SoundServer | None:
+    """Return the sound server of this user's session; None if there is none.
 
     Raises
     ------
     AudioUnavailableError
-        There should be one, but it does not answer.
+        A server has a socket but does not answer.
     """
     answering = [(name, path) for name, path in _sockets().items() if _answers(name, path)]
     if not answering:
         return None
     name, path = answering[0]
     if "PulseAudio" not in dict(answering) or not shutil.which("pactl"):
-        return Server(f"{name} at {path}")
+        return SoundServer(f"{name} at {path}")
     info = _pactl("info")
     sources = {source["name"]: source for source in _pactl("list", "sources")}
-    # PULSE_SOURCE is the client's own choice (pulse-client.conf(5)).
+    # PULSE_SOURCE overrides the default source for one client (pulse-client.conf(5)).
     default = os.environ.get("PULSE_SOURCE") or info["default_source_name"]
     monitors = {name for name in sources if name.endswith(".monitor")}
-    return Server(
+    return SoundServer(
         f"{info['server_name']} {info['server_version']}",
         default,
         muted=sources.get(default, {}).get("mute", False),
@@ -64,8 +66,8 @@ def find_server() -> Server | None:
     )
 
 
-def start_command(verb: Literal["start", "restart"]) -> str:
-    """What to type where no server runs, or one hangs; empty where none is installed."""
+def sound_server_command(verb: Literal["start", "restart"]) -> str:
+    """Return the command line that starts or restarts the sound server; empty if none is installed."""
     if shutil.which("pipewire"):
         return f"systemctl --user {verb} pipewire pipewire-pulse wireplumber"
     if shutil.which("pulseaudio"):
@@ -74,7 +76,7 @@ def start_command(verb: Literal["start", "restart"]) -> str:
 
 
 def _sockets() -> dict[str, Path]:
-    """Where servers listen (pipewire(1), "ENVIRONMENT VARIABLES"; pulseaudio(1), "UNIX DOMAIN SOCKETS")."""
+    """Sockets of the servers (pipewire(1), "ENVIRONMENT VARIABLES"; pulseaudio(1), "UNIX DOMAIN SOCKETS")."""
     environment = os.environ
     runtime = environment.get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}"
     pulse = environment.get("PULSE_RUNTIME_PATH") or f"{runtime}/pulse"
@@ -96,7 +98,7 @@ def _answers(name: str, path: Path) -> bool:
     return True
 
 
-def _pactl(*arguments: str) -> Any:  # noqa: ANN401  whatever JSON holds
+def _pactl(*arguments: str) -> Any:  # noqa: ANN401  decoded JSON
     command = ["pactl", "--format=json", *arguments]
     try:
         done = subprocess.run(command, capture_output=True, timeout=ANSWER_S, check=True)
