@@ -3,6 +3,7 @@
 import io
 import logging
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable
@@ -29,6 +30,12 @@ def run_and_exit(program: Callable[[], object]) -> None:
             sys.stdout.flush()
             os._exit(code)
         raise
+
+
+def treat_as_ctrl_c(*signals: signal.Signals) -> None:
+    """Let these signals raise `KeyboardInterrupt`, as Ctrl+C does, so that a program can clean up before it ends."""
+    for number in signals:
+        signal.signal(number, signal.default_int_handler)
 
 
 def _run_program(program: Callable[[], object]) -> None:

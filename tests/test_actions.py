@@ -148,9 +148,7 @@ def test_running_actions_end_with_the_command_that_started_them(
 def test_without_actions_there_is_nothing_to_do(kwsd: Command) -> None:
     done = kwsd.run("act")
     assert done.returncode == 78
-    assert done.stderr == (
-        "kwsd: there are no actions: write them into the configuration, see  kwsd config --default\n"
-    )
+    assert done.stderr == ("kwsd: the configuration has no actions; for an example:  kwsd config --default\n")
 
 
 def test_a_command_with_an_open_quotation_is_a_usage_error(kwsd: Command) -> None:

@@ -6,46 +6,49 @@ import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from kwsd.cli.follow import Connect, Key, ServerKey, follow, line, subscription
-from kwsd.cli.options import ConfigFile
+from kwsd.cli.follow import ClientKey, ServerKey, follow_events, format_keyword_event, open_subscription
+from kwsd.cli.options import ConfigFile, EventAddress
+from kwsd.ending import treat_as_ctrl_c
+from kwsd.errors import ConfigError
 
 if TYPE_CHECKING:
     from kwsd.actions import ActionRunner
     from kwsd.bus.events import StatusEvent
 
 
-def act(connect: Connect = None, key: Key = None, server_key: ServerKey = None, config: ConfigFile = None) -> None:
-    """Run the actions of the configuration, which are commands, when their keywords are spoken.
+def act(
+    connect: EventAddress = None, key: ClientKey = None, server_key: ServerKey = None, config: ConfigFile = None
+) -> None:
+    """Run the actions of the configuration, which are commands, when their keywords are detected.
 
-    Prints the events that have one. A command that fails, hangs or is not there is said in one line on standard
-    error, and the others run all the same. Stops on SIGTERM and SIGINT (Ctrl+C), and then ends what still runs.
+    kwsd act prints each event that has an action. It reports a command that fails, hangs or is missing in one line on
+    standard error, and continues. SIGTERM and SIGINT (Ctrl+C) stop kwsd act and the commands that still run.
     """
     from kwsd.actions import ActionRunner
     from kwsd.bus.events import KeywordEvent, StatusEvent
     from kwsd.config.load import load_config
-    from kwsd.errors import ConfigError
 
-    chosen = load_config(file=config).config
-    if not chosen.actions:
-        raise ConfigError("there are no actions: write them into the configuration, see  kwsd config --default")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    loaded = load_config(file=config).config
+    if not loaded.actions:
+        raise ConfigError("the configuration has no actions; for an example:  kwsd config --default")
+    treat_as_ctrl_c(signal.SIGTERM)
     with (
         suppress(KeyboardInterrupt),
-        subscription(connect or chosen.address, None, key, server_key) as events,
-        ActionRunner(chosen.actions_by_keyword()) as actions,
+        open_subscription(connect or loaded.address, None, key, server_key) as events,
+        ActionRunner(loaded.actions_by_keyword()) as actions,
     ):
         unknown: set[str] = set()
-        for event, _ in follow(events):
+        for event, _ in follow_events(events):
             if isinstance(event, StatusEvent):
-                unknown = _name_unknown(actions, event, unknown)
+                unknown = _report_unknown(actions, event, unknown)
             if isinstance(event, KeywordEvent) and event.keyword in actions:
-                print(line(event), flush=True)
+                print(format_keyword_event(event), flush=True)
                 actions.run(event, time.monotonic())
 
 
-def _name_unknown(actions: "ActionRunner", status: "StatusEvent", named: set[str]) -> set[str]:
-    """Keywords of actions that the model does not know; those not named before are named."""
+def _report_unknown(actions: "ActionRunner", status: "StatusEvent", reported: set[str]) -> set[str]:
+    """Report the keywords of actions that the model does not know, if they are not yet reported; return all of them."""
     unknown = actions.unknown_keywords(status.keywords)
-    for keyword in sorted(unknown - named):
+    for keyword in sorted(unknown - reported):
         print(f"model {status.model} has no keyword {keyword!r}: its action never runs", file=sys.stderr)
     return unknown

@@ -1,19 +1,19 @@
 """``kwsd check``."""
 
-import json as jsonlib
+import json
 import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kwsd.cli.options import ConfigFile
+from kwsd.cli.options import ConfigFile, Device
 
 if TYPE_CHECKING:
     from rich.text import Text
 
     from kwsd.check import Finding
 
-MARKS = {
+STATE_MARKS = {
     "ok": ("ok  ", "green"),
     "warning": ("warn", "yellow"),
     "failed": ("FAIL", "bold red"),
@@ -22,52 +22,52 @@ MARKS = {
 
 
 def check(
-    json: Annotated[bool, typer.Option("--json", help="One JSON object: ready, next, and the checks.")] = False,
-    device: Annotated[
-        str | None, typer.Option(help="As for `kwsd run`, instead of the one of the configuration.")
-    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object: ready, next, and the checks.")
+    ] = False,
+    device: Device = None,
     config: ConfigFile = None,
 ) -> None:
-    """Look at everything that can be wrong, record three seconds, and say what to type next.
+    """Check everything that kwsd needs, record three seconds, and print the next command to type.
 
-    The last line is "ready", or the command against the first fault, whose exit code is that of the check. Warnings do
-    not keep kwsd from hearing. Nothing is kept of what is recorded.
+    The last line is "ready", or the command for the first failure. The exit code is that of the first failure.
+    Warnings do not stop kwsd from working. The recording is not saved.
     """
     from rich.console import Console
 
     from kwsd.check import check_all
 
     console = Console(highlight=False, soft_wrap=True)
-    found = []
+    findings = []
     for finding in check_all(device, config):
-        found.append(finding)
-        if not json:
-            console.print(_line(finding))
-            _prompt(finding)
-    fault = next((finding for finding in found if finding.state == "failed"), None)
-    if json:
-        print(_object(found, fault))
+        findings.append(finding)
+        if not as_json:
+            console.print(_format_finding(finding))
+            _prompt_to_speak(finding)
+    failure = next((finding for finding in findings if finding.state == "failed"), None)
+    if as_json:
+        print(_format_json(findings, failure))
     else:
-        console.print("ready" if fault is None else f"next: {fault.cure}", style="bold", markup=False)
-    if fault:
-        raise typer.Exit(fault.exit_code)
+        console.print("ready" if failure is None else f"next: {failure.cure}", style="bold", markup=False)
+    if failure:
+        raise typer.Exit(failure.exit_code)
 
 
-def _line(finding: "Finding") -> "Text":
+def _format_finding(finding: "Finding") -> "Text":
     from rich.text import Text
 
     cure = f"; try: {finding.cure}" if finding.cure else ""
-    return Text.assemble(MARKS[finding.state], f"  {finding.check:<14}{finding.text}{cure}")
+    return Text.assemble(STATE_MARKS[finding.state], f"  {finding.check:<14}{finding.text}{cure}")
 
 
-def _prompt(finding: "Finding") -> None:
-    """After the last finding before the level, say that it is time to speak."""
+def _prompt_to_speak(finding: "Finding") -> None:
+    """Ask the user to speak after the last finding before the recording."""
     if finding.check == "device" and finding.state == "ok" and sys.stderr.isatty():
-        print("recording three seconds: say one of the words", file=sys.stderr)
+        print("recording three seconds: say one of the keywords", file=sys.stderr)
 
 
-def _object(found: "list[Finding]", fault: "Finding | None") -> str:
+def _format_json(findings: "list[Finding]", failure: "Finding | None") -> str:
     import msgspec
 
-    checks = [msgspec.to_builtins(finding) for finding in found]
-    return jsonlib.dumps({"ready": fault is None, "next": fault.cure if fault else "", "checks": checks})
+    checks = [msgspec.to_builtins(finding) for finding in findings]
+    return json.dumps({"ready": failure is None, "next": failure.cure if failure else "", "checks": checks})

@@ -1,4 +1,4 @@
-"""All commands of ``kwsd``, as Typer knows them."""
+"""The Typer application with all commands of ``kwsd``."""
 
 from typing import Annotated
 
@@ -9,12 +9,12 @@ from kwsd.cli.check import check
 from kwsd.cli.config import config
 from kwsd.cli.demo import demo
 from kwsd.cli.devices import devices
+from kwsd.cli.help_text import join_help_lines
 from kwsd.cli.keys import keys
 from kwsd.cli.listen import listen
 from kwsd.cli.models import models
 from kwsd.cli.monitor import monitor
 from kwsd.cli.mute import mute
-from kwsd.cli.prose import let_paragraphs_flow
 from kwsd.cli.reload import reload
 from kwsd.cli.review import review
 from kwsd.cli.run import run
@@ -28,7 +28,7 @@ from kwsd.cli.version import print_version
 
 app = typer.Typer(
     name="kwsd",
-    help="Spot keywords in the microphone's audio and publish them as events over ZeroMQ.",
+    help="Detect keywords in the microphone's audio and publish them as events over ZeroMQ.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
@@ -39,7 +39,7 @@ COMMANDS = (
 for command in COMMANDS:
     app.command()(command)
 for group in (app, keys, service):
-    let_paragraphs_flow(group)
+    join_help_lines(group)
 app.add_typer(keys, name="keys")
 app.add_typer(service, name="service")
 
@@ -52,7 +52,7 @@ def options(
             "--version",
             callback=print_version,
             is_eager=True,
-            help="Print the versions of kwsd, of what it runs on, and of the models.",
+            help="Print the versions of kwsd, Python, the libraries and the models.",
         ),
     ] = False,
 ) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
+from kwsd.ending import treat_as_ctrl_c
 from kwsd.errors import KwsdError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def demo() -> None:
     from kwsd.daemon.child import run_child_daemon
 
     # Without this, SIGTERM would end the demo and leave the daemon running.
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    treat_as_ctrl_c(signal.SIGTERM)
     with (
         run_child_daemon(f"file:{FOLDER / 'demo.flac'}", configured=False) as daemon,
         Subscription(daemon.address) as subscription,

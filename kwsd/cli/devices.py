@@ -1,22 +1,22 @@
 """``kwsd devices``."""
 
-import json as jsonlib
+import json
 from typing import Annotated
 
 import typer
 
 
 def devices(
-    json: Annotated[bool, typer.Option("--json", help="One JSON object a device.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per device.")] = False,
 ) -> None:
-    """List the input devices; an asterisk marks the default."""
+    """List the input devices. An asterisk marks the default."""
     from dataclasses import asdict
 
     from kwsd.audio.devices import input_devices
 
     for device in input_devices():
-        if json:
-            print(jsonlib.dumps(asdict(device)))
+        if as_json:
+            print(json.dumps(asdict(device)))
         else:
             mark = "*" if device.default else " "
             print(f"{mark} {device.index:>3}  {device.name}  ({device.channels} in, {device.rate} Hz)")

@@ -1,4 +1,4 @@
-"""A running daemon's events, for the commands that follow them; what its state is goes to standard error."""
+"""Events of a running daemon, for the commands that print them. Changes of its state go to standard error."""
 
 import math
 import sys
@@ -9,66 +9,64 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kwsd.errors import UsageError
+
 if TYPE_CHECKING:
     from kwsd.bus.client import Subscription
     from kwsd.bus.events import Event, KeywordEvent, StatusEvent
 
-Connect = Annotated[
-    str | None,
-    typer.Option("--connect", metavar="ADDRESS", help="The daemon's event address, if not that of the configuration."),
+ClientKey = Annotated[
+    Path | None, typer.Option("--key", metavar="FILE", help="This client's secret key, if the daemon uses CURVE.")
 ]
-Key = Annotated[
-    Path | None, typer.Option("--key", metavar="FILE", help="This client's secret key, for a daemon with CURVE.")
+ServerKey = Annotated[
+    Path | None, typer.Option("--server-key", metavar="FILE", help="The daemon's public key, if the daemon uses CURVE.")
 ]
-ServerKey = Annotated[Path | None, typer.Option("--server-key", metavar="FILE", help="The daemon's public key.")]
 
 
-def subscription(
+def open_subscription(
     address: str, keywords: list[str] | None = None, key: Path | None = None, server_key: Path | None = None
 ) -> "Subscription":
-    """A subscription as the command line asks for it.
+    """Subscribe to a daemon as the options of a command say.
 
     Raises
     ------
     AddressError
-        The address is none.
+        The address is invalid.
     UsageError
-        One key is missing.
+        Only one of the two keys is given.
     ConfigError
         A key cannot be used.
     """
     from kwsd.bus.client import Subscription
     from kwsd.bus.curve import read_client_keys
-    from kwsd.errors import UsageError
 
     if (key is None) != (server_key is None):
-        raise UsageError("--key and --server-key go together")
+        raise UsageError("--key and --server-key must be used together")
     keys = read_client_keys(key, server_key) if key and server_key else None
     return Subscription(address, keywords, keys)
 
 
-def follow(subscription: "Subscription", timeout_s: float | None = None) -> "Iterator[tuple[Event, bytes]]":
-    """Events and their JSON as they come; each change of the daemon's state is said."""
+def follow_events(subscription: "Subscription", timeout_s: float | None = None) -> "Iterator[tuple[Event, bytes]]":
+    """Yield each event and its JSON. Print each change of the daemon's state on standard error."""
     from kwsd.bus.events import StatusEvent, decode_event
 
     print(f"waiting for kwsd at {subscription.address}", file=sys.stderr)
-    said: dict[str, str] = {}
+    printed: dict[str, str] = {}
     end_s = math.inf if timeout_s is None else time.monotonic() + timeout_s
     while message := subscription.receive(end_s - time.monotonic()):
         event = decode_event(message.body)
-        if isinstance(event, StatusEvent) and said.get(event.stream) != _said(event):
-            said[event.stream] = _said(event)
-            print(said[event.stream], file=sys.stderr)
+        if isinstance(event, StatusEvent) and printed.get(event.stream) != _describe_state(event):
+            printed[event.stream] = _describe_state(event)
+            print(printed[event.stream], file=sys.stderr)
         yield event, message.body
 
 
-def line(event: "KeywordEvent") -> str:
-    """A keyword event for people: time, keyword, score, and of several streams which."""
+def format_keyword_event(event: "KeywordEvent") -> str:
+    """One line for people: time, keyword, score, and the name of the stream if the daemon has several."""
     return f"{event.time.astimezone():%H:%M:%S}  {event.keyword:<10} {event.score:.2f}  {event.stream}".rstrip()
 
 
-def _said(status: "StatusEvent") -> str:
-    """A daemon's state in words."""
+def _describe_state(status: "StatusEvent") -> str:
     about = f"{status.source}, model {status.model}: {' '.join(status.keywords)}"
     on = f" on {status.stream}" if status.stream else ""
     return f"kwsd is {status.state}{on} ({status.reason or about})"

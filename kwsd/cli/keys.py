@@ -5,31 +5,32 @@ from typing import Annotated
 
 import typer
 
-keys = typer.Typer(help="Make the keys that events over the network need.", no_args_is_help=True)
+from kwsd.errors import UsageError
+
+keys = typer.Typer(help="Create the keys for encrypted events over the network.", no_args_is_help=True)
 
 
 @keys.callback()
 def group() -> None:
-    """Make the keys that events over the network need."""
+    """Create the keys for encrypted events over the network."""
 
 
 @keys.command()
 def new(
-    folder: Annotated[Path, typer.Argument(help="Where to; it is made if it is not there.")],
-    server: Annotated[bool, typer.Option("--server", help="The daemon's keys.")] = False,
-    client: Annotated[str | None, typer.Option(metavar="NAME", help="A client's keys.")] = None,
+    folder: Annotated[Path, typer.Argument(help="Folder for the keys; created if it does not exist.")],
+    server: Annotated[bool, typer.Option("--server", help="Create the daemon's keys.")] = False,
+    client: Annotated[str | None, typer.Option(metavar="NAME", help="Create the keys of this client.")] = None,
 ) -> None:
-    """Make a pair of keys: NAME.key, to be given away, and NAME.key_secret, to be kept.
+    """Create a pair of keys: the public key NAME.key and the secret key NAME.key_secret.
 
-    The daemon needs server.key_secret and a folder with each client's NAME.key; a client its own NAME.key_secret and
-    server.key.
+    The daemon needs server.key_secret and a folder with the NAME.key of each client. A client needs its own
+    NAME.key_secret and server.key.
     """
     from kwsd.bus.curve import create_key_pair
-    from kwsd.errors import UsageError
 
     if server == (client is not None):
-        raise UsageError("say either --server or --client NAME")
+        raise UsageError("use either --server or --client NAME")
     name = "server" if client is None else client
     if not name or Path(name).name != name:
-        raise UsageError(f"{name!r} is no name for a file")
+        raise UsageError(f"{name!r} cannot be the name of a file")
     print(create_key_pair(folder, name))

@@ -1,17 +1,18 @@
 """``kwsd models``."""
 
-import json as jsonlib
+import json
 from typing import Annotated
 
 import typer
 
+from kwsd.errors import ModelError
+from kwsd.log import print_error
+
 
 def models(
-    json: Annotated[bool, typer.Option("--json", help="One JSON object a model.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per model.")] = False,
 ) -> None:
-    """List the installed models with their keywords; one that must not be used is named on standard error."""
-    from kwsd.errors import ModelError
-    from kwsd.log import print_error
+    """List the installed models with their keywords. A model that cannot be used is reported on standard error."""
     from kwsd.models.bundle import read_bundle
     from kwsd.models.find import installed_models
 
@@ -21,11 +22,8 @@ def models(
         except ModelError as error:
             print_error(str(error))
             continue
-        if json:
-            print(
-                jsonlib.dumps(
-                    {"name": name, "folder": str(folder), "keywords": bundle.keywords, "licence": bundle.licence}
-                )
-            )
+        if as_json:
+            row = {"name": name, "folder": str(folder), "keywords": bundle.keywords, "licence": bundle.licence}
+            print(json.dumps(row))
         else:
             print(f"{name}: {' '.join(bundle.keywords)}  ({folder})")

@@ -2,12 +2,12 @@
 
 import sys
 
-from kwsd.cli.options import Connect, control_in_force
+from kwsd.cli.options import ControlAddress, find_control_address
 
 
-def mute(connect: Connect = None) -> None:
-    """Keep the daemon running and listening, but throw its audio away until `kwsd unmute`."""
+def mute(connect: ControlAddress = None) -> None:
+    """Let the daemon discard its audio until `kwsd unmute`. The daemon continues to run."""
     from kwsd.bus.control import send_request
 
-    send_request("mute", control_in_force(connect))
+    send_request("mute", find_control_address(connect))
     print("kwsd is muted", file=sys.stderr)

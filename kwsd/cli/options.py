@@ -7,11 +7,15 @@ from typing import Annotated
 
 import typer
 
-Connect = Annotated[
+from kwsd.errors import ConfigError
+
+EventAddress = Annotated[
     str | None,
-    typer.Option(
-        "--connect", metavar="ADDRESS", help="The daemon's control address, if not that of the configuration."
-    ),
+    typer.Option("--connect", metavar="ADDRESS", help="Overrides the daemon's event address in the configuration."),
+]
+ControlAddress = Annotated[
+    str | None,
+    typer.Option("--connect", metavar="ADDRESS", help="Overrides the daemon's control address in the configuration."),
 ]
 Device = Annotated[
     str | None,
@@ -19,15 +23,15 @@ Device = Annotated[
 ]
 ModelName = Annotated[
     str | None,
-    typer.Option("--model", help="A bundle folder, an installed model's name, or a SavedModel folder."),
+    typer.Option("--model", help="A bundle folder, the name of an installed model, or a SavedModel folder."),
 ]
 Labels = Annotated[
     str | None,
-    typer.Option("--labels", help="Labels of a SavedModel that does not hold them: a,b,c in order."),
+    typer.Option("--labels", help="Labels of a SavedModel that does not contain them: a,b,c in the model's order."),
 ]
 ConfigFile = Annotated[
     Path | None,
-    # A file that is closed to the user is named by whoever reads it, like one that is not there.
+    # Typer must not check the file: kwsd reports an unreadable file in the same way as a missing one.
     typer.Option("--config", readable=False, help="Configuration file, instead of the usual places."),
 ]
 
@@ -37,15 +41,14 @@ def split_labels(labels: str | None) -> tuple[str, ...] | None:
     return tuple(labels.split(",")) if labels else None
 
 
-def control_in_force(connect: str | None) -> str:
-    """Where a daemon is controlled: where the command line says, or else where the configuration does."""
+def find_control_address(connect: str | None) -> str:
+    """The control address of the daemon: from the command line, else from the configuration, else the default."""
     from kwsd.bus.address import control_address
     from kwsd.config.load import load_config
-    from kwsd.errors import ConfigError
 
     if connect:
         return connect
-    # A file that is being edited must keep nobody from muting; what is wrong with it, `kwsd reload` is told.
+    # `kwsd mute` must work while the user edits the configuration file; `kwsd reload` reports the mistakes in it.
     for file in (None, Path(os.devnull)):
         with suppress(ConfigError):
             config = load_config(file=file).config

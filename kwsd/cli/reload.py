@@ -2,15 +2,15 @@
 
 import sys
 
-from kwsd.cli.options import Connect, control_in_force
+from kwsd.cli.options import ControlAddress, find_control_address
 
 
-def reload(connect: Connect = None) -> None:
-    """Let a running daemon read its configuration, thresholds and model anew, as SIGHUP does.
+def reload(connect: ControlAddress = None) -> None:
+    """Let a running daemon read its configuration and its model again, as SIGHUP does.
 
-    A configuration or model that is bad is refused with exit code 69, and the old one stays.
+    If the configuration or the model is invalid, the daemon keeps the old ones, and the exit code is 69.
     """
     from kwsd.bus.control import send_request
 
-    status = send_request("reload", control_in_force(connect))
+    status = send_request("reload", find_control_address(connect))
     print(f"kwsd has reloaded (model {status.model}: {' '.join(status.keywords)})", file=sys.stderr)

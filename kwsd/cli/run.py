@@ -13,32 +13,38 @@ def run(
     device: Annotated[
         str | None,
         typer.Option(
-            help="'default', an index, a part of a name, 'file:PATH', or '-' for raw 16-bit PCM, 16 kHz mono, on stdin."
+            help="'default', an index, part of a name, 'file:PATH', or '-': raw 16-bit PCM, 16 kHz, mono, on stdin."
         ),
     ] = None,
     model: ModelName = None,
     labels: Labels = None,
-    address: Annotated[str | None, typer.Option(help="Where to publish: ipc:///PATH or tcp://127.0.0.1:PORT.")] = None,
+    address: Annotated[
+        str | None, typer.Option(help="Address for events: ipc:///PATH or tcp://127.0.0.1:PORT.")
+    ] = None,
     control: Annotated[
-        str | None, typer.Option(help="Where to be controlled: ipc:///PATH; beside the events without it.")
+        str | None,
+        typer.Option(help="Address for commands such as `kwsd mute`: ipc:///PATH. Default: beside the event address."),
     ] = None,
     threshold: Annotated[
         list[str] | None,
-        typer.Option(metavar="WORD=NUMBER", help="Over the model's threshold for a keyword. May be repeated."),
+        typer.Option(metavar="WORD=NUMBER", help="Overrides the threshold of a keyword. May be repeated."),
     ] = None,
     save_clips: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Keep the audio of detections and near misses, a second each, in this folder, for `kwsd review`.",
+            help="Save one second of audio for each detection and near miss in this folder, for `kwsd review`.",
         ),
     ] = None,
-    log_level: Annotated[LogLevel | None, typer.Option(help="The least grave messages that are logged.")] = None,
+    log_level: Annotated[LogLevel | None, typer.Option(help="Minimum log level.")] = None,
     config: ConfigFile = None,
 ) -> None:
-    """Listen, and publish an event for each keyword.
+    """Listen, and publish an event for each detected keyword.
 
-    Stops on SIGTERM and SIGINT (Ctrl+C), and at the end of a file or pipe. Reads its configuration anew on SIGHUP.
+    The daemon stops on SIGTERM, on SIGINT (Ctrl+C), and at the end of a file or pipe. On SIGHUP it reads its
+    configuration again.
+
+    Example: kwsd run --device 'USB Audio' --threshold stop=0.9
     """
     from kwsd.config.load import load_config, parse_thresholds
     from kwsd.daemon.loop import run_daemon

@@ -14,7 +14,7 @@ from kwsd.log import print_error
 
 def scan(
     files: Annotated[list[Path], typer.Argument(readable=False, help="Sound files: WAV, FLAC and others, any rate.")],
-    json: Annotated[
+    as_json: Annotated[
         bool, typer.Option("--json", help="Print a JSON object for each detection: file, time_s, keyword, score.")
     ] = False,
     jobs: Annotated[int, typer.Option(min=1, help="Number of files scanned in parallel, each on its own core.")] = 1,
@@ -37,7 +37,7 @@ def scan(
         results = show_progress(results, len(files))
     for file_scan, detections in results:
         for detection in detections:
-            print(format_detection(file_scan.file, detection, as_json=json))
+            print(format_detection(file_scan.file, detection, as_json=as_json))
             found += 1
         if file_scan.error:
             print_error(file_scan.error)

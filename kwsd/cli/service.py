@@ -6,46 +6,46 @@ from typing import Annotated
 
 import typer
 
+from kwsd.errors import ServiceError
+
 service = typer.Typer(help="Run kwsd as a systemd service of your session.", no_args_is_help=True)
 
 
 @service.command()
 def install() -> None:
-    """Install the unit, start it now and at every login."""
-    from kwsd import service
+    """Install the service, start it now and at every login."""
+    from kwsd.service import install_service
 
-    print(f"kwsd runs as the service {service.install_service()}", file=sys.stderr)
+    print(f"kwsd runs as the service {install_service()}", file=sys.stderr)
 
 
 @service.command()
 def uninstall() -> None:
-    """Stop the service and remove its unit."""
-    from kwsd import service
+    """Stop the service and remove it."""
+    from kwsd.service import uninstall_service
 
-    print(f"the service {service.uninstall_service()} is removed", file=sys.stderr)
+    print(f"the service {uninstall_service()} is removed", file=sys.stderr)
 
 
 @service.command()
 def status() -> None:
-    """Print what systemd knows of the service; exit code 3 when it does not run."""
+    """Print what systemd knows about the service. The exit code is 3 if the service is not running."""
     from kwsd.service import UNIT_NAME
 
-    _show("systemctl", "--user", "--no-pager", "status", UNIT_NAME)
+    _run_and_exit("systemctl", "--user", "--no-pager", "status", UNIT_NAME)
 
 
 @service.command()
 def logs(
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new lines as they come.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Continue with new lines until Ctrl+C.")] = False,
 ) -> None:
     """Print the log of the service."""
     from kwsd.service import UNIT_NAME
 
-    _show("journalctl", "--user", "--no-pager", "--unit", UNIT_NAME, *(["--follow"] if follow else []))
+    _run_and_exit("journalctl", "--user", "--no-pager", "--unit", UNIT_NAME, *(["--follow"] if follow else []))
 
 
-def _show(*command: str) -> None:
-    from kwsd.errors import ServiceError
-
+def _run_and_exit(*command: str) -> None:
     try:
         done = subprocess.run(command, check=False)
     except FileNotFoundError:

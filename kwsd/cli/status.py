@@ -5,45 +5,44 @@ from typing import Annotated
 
 import typer
 
-from kwsd.cli.options import Connect, control_in_force
+from kwsd.cli.options import ControlAddress, find_control_address
 
-ENVELOPE = {"type", "v", "run", "seq"}
-"""What says nothing to people."""
+HIDDEN_FIELDS = {"type", "v", "run", "seq"}
+"""Fields of the status event that only programs need."""
 
 
 def status(
-    json: Annotated[bool, typer.Option("--json", help="Print the status event as it was published.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the status event as it was published.")] = False,
     prometheus: Annotated[
-        bool, typer.Option("--prometheus", help="Print counters and gauges in Prometheus' text format.")
+        bool, typer.Option("--prometheus", help="Print counters and gauges in the text format of Prometheus.")
     ] = False,
-    connect: Connect = None,
+    connect: ControlAddress = None,
 ) -> None:
-    """Print how a running daemon is, stream by stream.
+    """Print the state of each stream of a running daemon.
 
-    Exit code 69 when there is none.
+    The exit code is 69 if no daemon is running.
     """
     import msgspec
 
     from kwsd.bus.control import send_request_all_streams
+    from kwsd.bus.metrics import prometheus_text
 
-    found = send_request_all_streams("status", control_in_force(connect))
+    streams = send_request_all_streams("status", find_control_address(connect))
     if prometheus:
-        from kwsd.bus.metrics import prometheus_text
-
-        sys.stdout.write(prometheus_text(*found))
+        sys.stdout.write(prometheus_text(*streams))
         return
-    for number, stream in enumerate(found):
-        if json:
-            sys.stdout.write(msgspec.json.encode(stream).decode() + "\n")
+    for number, stream in enumerate(streams):
+        if as_json:
+            print(msgspec.json.encode(stream).decode())
             continue
         if number:
             print()
         for key, value in msgspec.to_builtins(stream).items():
-            if key not in ENVELOPE and _text(value):
-                print(f"{key:<18} {_text(value)}")
+            if key not in HIDDEN_FIELDS and _format_value(value):
+                print(f"{key:<18} {_format_value(value)}")
 
 
-def _text(value: object) -> str:
+def _format_value(value: object) -> str:
     if isinstance(value, dict):
         return "  ".join(f"{key} {inner}" for key, inner in value.items())
     return " ".join(value) if isinstance(value, list) else str(value)

@@ -2,12 +2,12 @@
 
 import sys
 
-from kwsd.cli.options import Connect, control_in_force
+from kwsd.cli.options import ControlAddress, find_control_address
 
 
-def stop(connect: Connect = None) -> None:
+def stop(connect: ControlAddress = None) -> None:
     """Stop the daemon."""
     from kwsd.bus.control import send_request
 
-    send_request("stop", control_in_force(connect))
+    send_request("stop", find_control_address(connect))
     print("kwsd is stopping", file=sys.stderr)

@@ -39,7 +39,7 @@ def tune(
             help="Write thresholds that stay at or below this rate. The audio must not contain any keyword.",
         ),
     ] = None,
-    json: Annotated[
+    as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object: the table, the chosen thresholds, the file.")
     ] = False,
     model: ModelName = None,
@@ -50,6 +50,8 @@ def tune(
 
     kwsd tune listens until Ctrl+C, or reads recordings, and runs the daemon's pipeline once. With --set alone it
     writes without listening. The rest of the configuration file does not change.
+
+    Example: kwsd tune evening.flac --set stop=0.9
     """
     from kwsd.tuning import choosing, listening, table, thresholds
 
@@ -75,10 +77,10 @@ def tune(
         raise typer.Exit(audio.exit_code or INTERRUPT_EXIT_CODE)
     choice = choosing.choose_thresholds(audio.scores, setup.model.detector, setup.wanted, false_alarms_per_hour, _say)
     counts = thresholds.tabulate_thresholds(audio.scores, setup.model.detector)
-    if not json:
+    if not as_json:
         table.print_threshold_table(counts, choice)
     path = choosing.write_choice(setup.model.detector, choice.thresholds, config, _say) if choice else None
-    if json:
+    if as_json:
         print(table.format_tuning_json(counts, choice, path))
     elif choice is None:
         _say("to choose:  kwsd tune --set WORD=NUMBER")

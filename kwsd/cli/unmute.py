@@ -2,12 +2,12 @@
 
 import sys
 
-from kwsd.cli.options import Connect, control_in_force
+from kwsd.cli.options import ControlAddress, find_control_address
 
 
-def unmute(connect: Connect = None) -> None:
-    """Detect keywords again; what was said while muted is not looked at."""
+def unmute(connect: ControlAddress = None) -> None:
+    """Let the daemon detect keywords again. Audio from the time of muting is not processed."""
     from kwsd.bus.control import send_request
 
-    send_request("unmute", control_in_force(connect))
+    send_request("unmute", find_control_address(connect))
     print("kwsd is listening again", file=sys.stderr)

@@ -5,20 +5,21 @@ from collections.abc import Iterator, Sequence
 import typer
 
 from kwsd import __version__
+from kwsd.errors import ModelError
 
-RUNTIME = ("ai-edge-litert", "numpy", "pyzmq", "sounddevice", "soundfile", "soxr")
-"""Libraries whose versions matter when something goes wrong."""
+RUNTIME_LIBRARIES = ("ai-edge-litert", "numpy", "pyzmq", "sounddevice", "soundfile", "soxr")
+"""Libraries whose versions a bug report must name."""
 
 
 def print_version(wanted: bool) -> None:
-    """Print what a report of a fault needs to name, and end the command."""
+    """Print the versions that a bug report must name, and end the command."""
     if wanted:
-        print("\n".join([*versions("kwsd", RUNTIME), *_models()]))
+        print("\n".join([*format_versions("kwsd", RUNTIME_LIBRARIES), *_format_models()]))
         raise typer.Exit
 
 
-def versions(program: str, libraries: Sequence[str]) -> Iterator[str]:
-    """The program's version first, then those of Python and of the libraries, a line each."""
+def format_versions(program: str, libraries: Sequence[str]) -> Iterator[str]:
+    """Yield a line for the program, a line for Python, and a line for each library."""
     import platform
     from importlib.metadata import PackageNotFoundError, version
 
@@ -31,9 +32,8 @@ def versions(program: str, libraries: Sequence[str]) -> Iterator[str]:
             yield f"{library} is not installed"
 
 
-def _models() -> Iterator[str]:
-    """Each model with the beginning of its network's SHA-256, which changes with every training."""
-    from kwsd.errors import ModelError
+def _format_models() -> Iterator[str]:
+    """Yield a line for each model, with the start of its network's SHA-256, which changes with every training."""
     from kwsd.models.bundle import NETWORK, read_bundle
     from kwsd.models.find import installed_models
 
@@ -41,6 +41,6 @@ def _models() -> Iterator[str]:
         try:
             bundle = read_bundle(folder)
         except ModelError as error:
-            yield f"model {name} must not be used: {error}"
+            yield f"model {name} cannot be used: {error}"
         else:
             yield f"model {name} {bundle.files[NETWORK].sha256[:12]}"

@@ -12,6 +12,7 @@ from rich.text import Text
 from kwsd.bus.client import Subscription
 from kwsd.bus.control import Command, send_request_all_streams
 from kwsd.bus.events import decode_event
+from kwsd.ending import treat_as_ctrl_c
 from kwsd.errors import KwsdError, UsageError
 from kwsd.monitor.keyboard import Keyboard
 from kwsd.monitor.screen import describe_small_terminal, draw_screen
@@ -42,9 +43,8 @@ def watch_daemon(view: MonitorView, address: str, control: str, is_running: Call
         Standard input or output is not a terminal, or the terminal is too small.
     """
     console = _open_console()
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        # Handled like Ctrl+C, so that the terminal is restored.
-        signal.signal(number, signal.default_int_handler)
+    # A signal that ends the program must not leave the terminal as the screen needs it.
+    treat_as_ctrl_c(signal.SIGTERM, signal.SIGHUP)
     with (
         Subscription(address, monitor=True) as subscription,
         Keyboard() as keyboard,

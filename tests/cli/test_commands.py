@@ -1,4 +1,4 @@
-"""The command ``kwsd`` as its user meets it: real processes, with whatever can go wrong around them."""
+"""The command ``kwsd`` in real processes, with everything that can go wrong."""
 
 import json
 import os
@@ -45,7 +45,7 @@ def address(runtime: Path) -> str:
     return f"ipc://{runtime}/kwsd/events.sock"
 
 
-# What it says about itself
+# Version and help
 
 
 def test_the_version_names_the_package_the_libraries_and_the_models(kwsd: Command, runtime: Path) -> None:
@@ -58,7 +58,7 @@ def test_the_version_names_the_package_the_libraries_and_the_models(kwsd: Comman
     assert f"ai-edge-litert {metadata.version('ai-edge-litert')}" in lines
     sha256 = read_bundle(find_model("default")).files["model.tflite"].sha256
     assert f"model default {sha256[:12]}" in lines
-    assert f"model mine must not be used: cannot read {damaged}/model.tflite: No such file or directory" in lines
+    assert f"model mine cannot be used: cannot read {damaged}/model.tflite: No such file or directory" in lines
 
 
 def test_the_version_of_the_installed_package_is_that_in_its_code() -> None:
@@ -80,7 +80,7 @@ def test_every_command_explains_itself(name: str) -> None:
 
 def test_paragraphs_of_the_help_flow_to_the_width_of_the_terminal() -> None:
     shown = CliRunner().invoke(app, ["monitor", "--help"], env={"COLUMNS": "80", "TERMINAL_WIDTH": "80"}).stdout
-    assert "lower its threshold, q quits. The threshold lasts until" in shown
+    assert "q quits. A changed threshold lasts until" in shown
 
 
 def test_installed_models_are_listed_with_their_keywords() -> None:
@@ -101,31 +101,31 @@ def test_devices_are_listed_and_the_default_is_marked(kwsd: Command, tmp_path: P
     assert second.split()[:3] == ["*", "1", "default"]
 
 
-def test_a_machine_without_any_device_is_told_what_may_be_missing(kwsd: Command, tmp_path: Path) -> None:
+def test_without_any_device_the_error_names_what_may_be_missing(kwsd: Command, tmp_path: Path) -> None:
     done = kwsd.run("run", ALSA_CONFIG_PATH=alsa(tmp_path))
     assert sentence(done, 69).startswith("there is no input device: connect a microphone, or start a sound server")
     assert done.stdout == ""
 
 
 @pytest.mark.parametrize("device", ["bluetooth", "7"])
-def test_an_unknown_device_is_refused_with_those_that_there_are(kwsd: Command, tmp_path: Path, device: str) -> None:
+def test_an_unknown_device_is_refused_with_a_list_of_devices(kwsd: Command, tmp_path: Path, device: str) -> None:
     done = kwsd.run("run", "--device", device, ALSA_CONFIG_PATH=alsa(tmp_path, "webcam", "headset"))
     assert sentence(done, 69) == f"there is no input device '{device}': there are 0 (webcam), 1 (headset)"
 
 
-def test_an_ambiguous_device_is_refused_with_those_that_it_could_be(kwsd: Command, tmp_path: Path) -> None:
+def test_an_ambiguous_device_is_refused_with_a_list_of_matches(kwsd: Command, tmp_path: Path) -> None:
     conf = alsa(tmp_path, "usb_mic_left", "usb_mic_right", "webcam")
     done = kwsd.run("run", "--device", "USB", ALSA_CONFIG_PATH=conf)
     assert sentence(done, 69) == "'USB' could mean several input devices: 0 (usb_mic_left), 1 (usb_mic_right)"
 
 
-def test_a_machine_whose_portaudio_cannot_be_loaded_is_told_what_to_install(kwsd: Command, tmp_path: Path) -> None:
+def test_if_portaudio_cannot_be_loaded_the_error_says_what_to_install(kwsd: Command, tmp_path: Path) -> None:
     (tmp_path / "libportaudio.so.2").touch()
     done = kwsd.run("devices", LD_LIBRARY_PATH=str(tmp_path))
     assert sentence(done, 69) == "the PortAudio library is missing: install it with  apt install libportaudio2"
 
 
-def test_a_machine_without_portaudio_is_told_what_to_install(kwsd: Command) -> None:
+def test_without_portaudio_the_error_says_what_to_install(kwsd: Command) -> None:
     command = [*without_portaudio(), kwsd.program, "devices"]
     done = subprocess.run(command, env=kwsd.environment, capture_output=True, text=True, check=False)
     assert sentence(done, 69) == "the PortAudio library is missing: install it with  apt install libportaudio2"
@@ -180,9 +180,7 @@ def test_detections_in_what_is_left_of_a_truncated_file_are_printed(
     assert len(done.stdout.splitlines()) == 2
 
 
-def test_a_bad_file_among_good_ones_keeps_none_of_them_from_being_scanned(
-    kwsd: Command, runtime: Path, two_words: Path
-) -> None:
+def test_a_bad_file_does_not_stop_the_scan_of_the_good_ones(kwsd: Command, runtime: Path, two_words: Path) -> None:
     samples, rate = soundfile.read(two_words)
     loud = 0.9 * samples / np.abs(samples).max()
     soundfile.write(runtime / "u8.wav", loud, rate, "PCM_U8")
@@ -200,7 +198,7 @@ def test_a_bad_file_among_good_ones_keeps_none_of_them_from_being_scanned(
     assert found == {str(path) for path in (files[0], files[2], files[4])}
 
 
-def test_files_scanned_side_by_side_give_the_same_lines_in_the_same_order(
+def test_a_parallel_scan_prints_the_same_lines_in_the_same_order(
     kwsd: Command, clips: Path, two_words: Path, runtime: Path
 ) -> None:
     (runtime / "bad.wav").write_text("no sound")
@@ -216,13 +214,13 @@ def test_files_scanned_side_by_side_give_the_same_lines_in_the_same_order(
     )
 
 
-def test_a_scan_of_several_files_says_its_speed(kwsd: Command, two_words: Path) -> None:
+def test_a_scan_of_several_files_reports_its_speed(kwsd: Command, two_words: Path) -> None:
     done = kwsd.run("scan", two_words, two_words)
     assert re.fullmatch(r"4 detections in \d+ s of audio, \d+ times real time\n", done.stderr)
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
-def test_an_interrupted_scan_ends_at_once_and_without_a_word(
+def test_an_interrupted_scan_ends_at_once_and_silently(
     kwsd: Command, runtime: Path, two_words: Path, jobs: int
 ) -> None:
     path = runtime / "long.wav"
@@ -253,7 +251,7 @@ def test_a_reader_that_has_seen_enough_of_a_scan_gets_no_traceback(kwsd: Command
     assert (done.returncode, done.stderr) == (1, "")
 
 
-def test_a_full_disk_under_the_output_is_said(kwsd: Command, two_words: Path) -> None:
+def test_a_full_disk_under_the_output_is_reported(kwsd: Command, two_words: Path) -> None:
     with Path("/dev/full").open("wb") as full:
         done = subprocess.run(
             [kwsd.program, "scan", two_words],
@@ -266,7 +264,7 @@ def test_a_full_disk_under_the_output_is_said(kwsd: Command, two_words: Path) ->
     assert sentence(done, 74) == "cannot go on: No space left on device"
 
 
-def test_a_fault_of_the_system_without_a_number_is_said_in_its_own_words(kwsd: Command) -> None:
+def test_a_system_error_without_a_number_is_reported_with_its_text(kwsd: Command) -> None:
     program = "from kwsd.ending import run_and_exit\ndef fail(): raise OSError('no pty left')\nrun_and_exit(fail)"
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, env=kwsd.environment, capture_output=True, text=True, check=False)
@@ -355,7 +353,7 @@ def pcm(path: Path) -> bytes:
     return bytes(samples.astype("<i2"))
 
 
-def test_a_daemon_that_is_told_to_stop_delivers_its_last_events_and_says_that_it_stops(
+def test_a_stopped_daemon_delivers_its_last_events_and_a_stopping_status(
     kwsd: Command, address: str, two_words: Path
 ) -> None:
     with Subscription(address) as subscription:
@@ -393,9 +391,7 @@ def test_a_daemon_that_is_interrupted_while_it_starts_ends_quietly(kwsd: Command
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
-def test_a_daemon_that_is_to_read_its_configuration_anew_while_it_starts_does_start(
-    kwsd: Command, address: str, runtime: Path
-) -> None:
+def test_a_reload_signal_does_not_end_a_daemon_that_is_starting(kwsd: Command, address: str, runtime: Path) -> None:
     configuration = runtime / "config.toml"
     os.mkfifo(configuration)
     with Subscription(address) as subscription:
@@ -405,7 +401,7 @@ def test_a_daemon_that_is_to_read_its_configuration_anew_while_it_starts_does_st
         assert subscription.receive(timeout_s=60)
 
 
-def test_the_demo_shows_what_it_hears_while_it_listens(kwsd: Command, runtime: Path) -> None:
+def test_the_demo_prints_detections_while_it_runs(kwsd: Command, runtime: Path) -> None:
     # Files of the user's that have the names of modules are none of its business.
     (runtime / "typer.py").write_text("raise SystemExit('not this one')")
     demo = subprocess.Popen(
@@ -462,7 +458,7 @@ def test_people_see_time_keyword_and_score(kwsd: Command, publisher: Publisher) 
 def test_too_few_events_in_the_time_allowed_are_exit_code_75(kwsd: Command, address: str) -> None:
     done = kwsd.run("listen", "--connect", address, "--count", "2", "--timeout", "0.1")
     assert (done.returncode, done.stdout) == (75, "")
-    assert done.stderr == f"waiting for kwsd at {address}\nkwsd: 0 of 2 events came within 0.1 s\n"
+    assert done.stderr == f"waiting for kwsd at {address}\nkwsd: 0 of 2 events arrived within 0.1 s\n"
 
 
 def test_without_a_count_the_time_allowed_is_just_an_end(kwsd: Command, address: str) -> None:
@@ -500,7 +496,7 @@ def test_a_subscriber_whose_reader_has_gone_ends_quietly(kwsd: Command, publishe
         ("status", "nowhere", "control address 'nowhere' must begin with ipc://: only local programs control a daemon"),
     ],
 )
-def test_an_address_that_is_none_is_refused_with_one_code(
+def test_an_invalid_address_is_refused_with_the_same_code_everywhere(
     kwsd: Command, command: str, address: str, reason: str
 ) -> None:
     (kwsd.home / "config.toml").write_text('actions.go = "true"\n')
@@ -508,7 +504,7 @@ def test_an_address_that_is_none_is_refused_with_one_code(
     assert sentence(done, 73) == reason
 
 
-def test_an_event_of_another_version_is_said_in_one_sentence(kwsd: Command, runtime: Path) -> None:
+def test_an_event_of_another_version_is_reported_in_one_sentence(kwsd: Command, runtime: Path) -> None:
     address = f"ipc://{runtime}/later.sock"
     with zmq.Context() as context, context.socket(zmq.XPUB) as later:
         later.bind(address)

@@ -369,10 +369,10 @@ def test_a_daemon_for_one_device_that_cannot_listen_reports_why(kwsd: Command, r
     [
         ([], 100, 69, "no kwsd is running at ipc://"),
         (["--connect", "nowhere"], 100, 73, "event address 'nowhere' must begin with"),
-        (["--connect", "tcp://127.0.0.1:5555"], 100, 2, "tcp://127.0.0.1:5555 tells no scores or levels"),
+        (["--connect", "tcp://127.0.0.1:5555"], 100, 2, "tcp://127.0.0.1:5555 has no scores and levels"),
         (["--device", "-"], 100, 2, "kwsd monitor cannot listen to standard input"),
-        (["--device", "default", "--connect", "ipc:///x"], 100, 2, "say either --device"),
-        (["--device", "default", "--stream", "desk"], 100, 2, "say either --device"),
+        (["--device", "default", "--connect", "ipc:///x"], 100, 2, "use either --device"),
+        (["--device", "default", "--stream", "desk"], 100, 2, "use either --device"),
         (["--device", f"file:{os.devnull}"], 79, 2, "kwsd monitor needs a terminal of 80 x 24 characters"),
     ],
     ids=["no daemon", "no address", "tcp", "standard input", "both", "stream", "small"],

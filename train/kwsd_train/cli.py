@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from kwsd.cli.prose import let_paragraphs_flow
+from kwsd.cli.help_text import join_help_lines
 from kwsd.errors import KwsdError, UsageError
 from kwsd_train.quiet import import_tensorflow
 
@@ -36,9 +36,9 @@ Strict = Annotated[bool, typer.Option("--strict", help="Stop at the first file t
 
 def _print_version(wanted: bool) -> None:
     if wanted:
-        from kwsd.cli.version import versions
+        from kwsd.cli.version import format_versions
 
-        print("\n".join(versions("kwsd-train", ("tensorflow", "keras", "numpy"))))
+        print("\n".join(format_versions("kwsd-train", ("tensorflow", "keras", "numpy"))))
         raise typer.Exit
 
 
@@ -368,7 +368,7 @@ def export(
     _say(f"wrote {bundle}: {', '.join((MANIFEST, *written.files))}")
 
 
-let_paragraphs_flow(app)
+join_help_lines(app)
 
 
 def _report_skipped(clips: "ClipSet") -> None:
