@@ -32,7 +32,7 @@ from kwsd.audio.convert import Converter
 from kwsd.audio.source import BLOCK_SAMPLES, Block
 from kwsd.bus.control import ControlServer
 from kwsd.bus.publisher import Publisher
-from kwsd.cli.demo import FOLDER
+from kwsd.cli.demo import DEMO_FOLDER
 from kwsd.clips.saver import ClipSaver
 from kwsd.config.schema import ClipsConfig
 from kwsd.daemon.notify import Notifier
@@ -93,7 +93,7 @@ class Clock:
 
 def _pipeline(name: str) -> tuple[dict[str, float], float]:
     """Microseconds per hop in each stage of the spotter, and the share of windows that are scored."""
-    samples, _ = soundfile.read(FOLDER / "demo.flac", dtype="float32")
+    samples, _ = soundfile.read(DEMO_FOLDER / "demo.flac", dtype="float32")
     model = load_model(name)
     whole: Any = Spotter(model)
     clocks = {

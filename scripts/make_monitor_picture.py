@@ -15,7 +15,7 @@ from rich.console import Console
 from kwsd.bus.client import Subscription
 from kwsd.bus.events import decode_event
 from kwsd.child_daemon import run_child_daemon
-from kwsd.cli.demo import FOLDER
+from kwsd.cli.demo import DEMO_FOLDER
 from kwsd.monitor.screen import draw_screen
 from kwsd.monitor.view import MonitorView
 
@@ -30,7 +30,7 @@ FORMAT = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTA
 
 def fill_view(view: MonitorView) -> None:
     """Run a daemon on the recording until it has detected enough keywords."""
-    os.chdir(FOLDER)  # so that the picture does not contain a path of this machine
+    os.chdir(DEMO_FOLDER)  # so that the picture does not contain a path of this machine
     with (
         run_child_daemon("file:demo.flac", configured=True) as daemon,
         Subscription(daemon.address, monitor=True) as events,

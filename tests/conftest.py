@@ -15,7 +15,7 @@ from helpers.pulse import PulseAudio, running_pulse
 from hypothesis import settings
 
 from kwsd import Spotter, load_model
-from kwsd.cli.demo import FOLDER
+from kwsd.cli.demo import DEMO_FOLDER
 
 # A job in the background of a shell ignores Ctrl+C, and the programs under test would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -78,7 +78,7 @@ def clips() -> Path:
 @pytest.fixture(scope="session")
 def two_words(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The bundled recording until half a second after its second detection."""
-    samples, rate = soundfile.read(FOLDER / "demo.flac", dtype="float32")
+    samples, rate = soundfile.read(DEMO_FOLDER / "demo.flac", dtype="float32")
     second = Spotter(load_model()).feed(samples)[1]
     path = tmp_path_factory.mktemp("recordings") / "two_words.wav"
     soundfile.write(path, samples[: second.sample + rate // 2], rate)

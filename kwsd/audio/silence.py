@@ -6,7 +6,7 @@ SILENT_S = 2.0
 """Seconds of zeros after which the status gives a reason. A microphone with a noise gate reaches this in every pause,
 so the log repeats the reason at most once a minute."""
 
-ONLY_ZEROS = "the source delivers nothing but zeros: it is muted, or the wrong one"
+ONLY_ZEROS = "the source delivers only zeros: it is muted or the wrong one"
 """What is probably wrong if all samples are zero."""
 
 

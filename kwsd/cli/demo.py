@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from kwsd.bus.events import KeywordEvent
     from kwsd.child_daemon import ChildDaemon
 
-FOLDER = Path(__file__).parent.parent / "demo"
+DEMO_FOLDER = Path(__file__).parent.parent / "demo"
 
 TOLERANCE_S = 0.75
 """Seconds after the end of a word in which its detection still counts, as in the evaluation of streams."""
@@ -35,7 +35,7 @@ def demo() -> None:
     # Without this, SIGTERM would end the demo and leave the daemon running.
     treat_as_ctrl_c(signal.SIGTERM)
     with (
-        run_child_daemon(f"file:{FOLDER / 'demo.flac'}", configured=False) as daemon,
+        run_child_daemon(f"file:{DEMO_FOLDER / 'demo.flac'}", configured=False) as daemon,
         Subscription(daemon.address) as subscription,
     ):
         right = _print_events(_keyword_events(subscription, daemon))
@@ -51,7 +51,7 @@ def _print_events(events: "Iterator[KeywordEvent]") -> int:
     """Print each event beside the word that was spoken, and return the number of correct detections."""
     from kwsd.frontend import SAMPLE_RATE
 
-    with (FOLDER / "demo.csv").open(newline="") as table:
+    with (DEMO_FOLDER / "demo.csv").open(newline="") as table:
         spoken = list(csv.DictReader(table))
     print(f"A daemon listens to {len(spoken)} words in noise: {' '.join(row['word'] for row in spoken)}", flush=True)
     right = 0

@@ -2,8 +2,9 @@
 
 import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Literal, NamedTuple, TextIO
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -50,15 +51,15 @@ class ClipReview:
         Data folder of ``kwsd-train``; created if it does not exist.
     sound : bool
         Whether clips are played.
-    answers : file, optional
-        Where the answers come from, line by line; standard input without it. Questions go to standard error.
+    answers : iterator of str, optional
+        Lines with the answers; standard input without it. Questions go to standard error.
     """
 
-    def __init__(self, folder: Path, data: Path, *, sound: bool, answers: TextIO | None = None) -> None:
+    def __init__(self, folder: Path, data: Path, *, sound: bool, answers: Iterator[str] | None = None) -> None:
         self._folder = folder
         self._data = data
         self._sound = sound
-        self._answers = answers or sys.stdin
+        self._answers = answers or iter(sys.stdin.readline, "")
 
     def list_clips(self) -> list[Path]:
         """The clips that are left, oldest first."""
@@ -100,8 +101,8 @@ class ClipReview:
         while True:
             sys.stderr.write(question)
             sys.stderr.flush()
-            line = self._answers.readline()
-            if not line:
+            line = next(self._answers, None)
+            if line is None:
                 _print_line("")
                 return Answer("quit")
             answer = parse_answer(line, keyword)

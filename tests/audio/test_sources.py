@@ -17,11 +17,11 @@ from kwsd.audio.convert import Converter
 from kwsd.audio.file import FileSource
 from kwsd.audio.opening import open_source
 from kwsd.audio.pipe import PipeSource
-from kwsd.cli.demo import FOLDER
+from kwsd.cli.demo import DEMO_FOLDER
 from kwsd.errors import AudioDataError
 from kwsd.frontend import Float32
 
-SPEECH, _ = soundfile.read(FOLDER / "demo.flac", dtype="float32", start=16_000, frames=40_000)
+SPEECH, _ = soundfile.read(DEMO_FOLDER / "demo.flac", dtype="float32", start=16_000, frames=40_000)
 SPEECH *= 0.9 / np.abs(SPEECH).max()
 
 

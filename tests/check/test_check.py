@@ -18,10 +18,10 @@ from kwsd.bus.client import Subscription
 from kwsd.bus.control import send_request
 from kwsd.check.sound import check_sound_cards
 from kwsd.check.sound_server import SoundServer
-from kwsd.cli.demo import FOLDER
+from kwsd.cli.demo import DEMO_FOLDER
 from kwsd.service import UNIT_NAME
 
-DEMO = f"file:{FOLDER / 'demo.flac'}"
+DEMO = f"file:{DEMO_FOLDER / 'demo.flac'}"
 
 
 def checked(kwsd: Command, *arguments: str, code: int, **environment: str) -> dict[str, Any]:

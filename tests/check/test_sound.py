@@ -14,7 +14,7 @@ import soundfile
 from helpers.pulse import PulseAudio, running_pulse
 
 KWSD = str(Path(sys.executable).with_name("kwsd"))
-MUTED = "the source delivers nothing but zeros: it is muted, or the wrong one"
+MUTED = "the source delivers only zeros: it is muted or the wrong one"
 
 
 @pytest.fixture

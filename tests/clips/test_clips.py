@@ -1,4 +1,4 @@
-"""The audio of detections and near misses that a daemon keeps when it is asked to."""
+"""Clips of detections and near misses: which audio is selected, how it is named, written and limited."""
 
 import dataclasses
 import datetime
@@ -20,14 +20,14 @@ from hypothesis import strategies as st
 
 from kwsd import Spotter, load_model
 from kwsd.bus.control import send_request
-from kwsd.cli.demo import FOLDER
+from kwsd.cli.demo import DEMO_FOLDER
 from kwsd.clips.clip import Clip, ClipName, list_clips
 from kwsd.clips.selector import NEAR_SHARE, ClipSelector
 from kwsd.clips.writer import WAITING_CLIPS, ClipWriter
 from kwsd.errors import ConfigError
 from kwsd.pipeline.detector import Detection
 
-SAMPLES, _ = soundfile.read(FOLDER / "demo.flac", dtype="float32")
+SAMPLES, _ = soundfile.read(DEMO_FOLDER / "demo.flac", dtype="float32")
 NOISE = np.random.default_rng(0).normal(0, 0.1, 16_000).astype(np.float32)  # a second, and no word
 NOON = datetime.datetime(2026, 3, 4, 12, tzinfo=datetime.UTC)
 SECOND = np.linspace(-1, 1, 16_000, dtype=np.float32)
@@ -53,11 +53,11 @@ def select_clips(samples: np.ndarray, block: int = 1280, hits: int | None = None
     return clips + selector.reset(), detections
 
 
-# What is kept
+# Selection
 
 
 @pytest.mark.parametrize("block", [1280, 1000, 5000])
-def test_a_detection_gives_the_second_that_decided(block: int) -> None:
+def test_the_clip_of_a_detection_is_the_second_that_decided(block: int) -> None:
     clips, detections = select_clips(SAMPLES, block)
     fired = [clip for clip in clips if clip.kind == "fired"]
     assert detections
@@ -67,9 +67,9 @@ def test_a_detection_gives_the_second_that_decided(block: int) -> None:
         assert kept.time == NOON + datetime.timedelta(seconds=found.time_s)
 
 
-def test_a_near_miss_gives_one_clip_where_it_came_nearest() -> None:
+def test_a_near_miss_has_one_clip_of_its_highest_score() -> None:
     samples = SAMPLES[: 3 * 16_000]
-    clips, detections = select_clips(samples, hits=1000)  # which no word lasts for
+    clips, detections = select_clips(samples, hits=1000)  # more than any word has
     assert detections == []
     (near,) = clips
     spotter, scores = Spotter(load_model(), attentive=True), []
@@ -101,7 +101,7 @@ def test_what_overlaps_with_a_detection_is_no_near_miss() -> None:
     assert not [near for near in clips if near.kind == "near" for end in ends if end <= near.time < end + second]
 
 
-def test_silence_and_other_words_far_from_a_threshold_give_nothing() -> None:
+def test_silence_has_no_clips() -> None:
     assert select_clips(np.zeros(48_000, np.float32)) == ([], [])
 
 
@@ -124,7 +124,7 @@ def test_nothing_from_before_a_gap_is_in_a_clip_after_it() -> None:
     assert not kept.samples[:1_000].any()
 
 
-# Its name
+# Names
 
 
 @given(
@@ -132,7 +132,7 @@ def test_nothing_from_before_a_gap_is_in_a_clip_after_it() -> None:
     score=st.floats(0, 1),
     kind=st.sampled_from(["fired", "near"]),
 )
-def test_a_name_says_when_what_and_how(word: str, score: float, kind: str) -> None:
+def test_a_name_holds_time_keyword_score_and_kind(word: str, score: float, kind: str) -> None:
     name = ClipName(NOON.replace(microsecond=123_000), word, score, kind)
     path = Path("clips") / str(name)
     assert path.parent.name == "clips"
@@ -142,7 +142,7 @@ def test_a_name_says_when_what_and_how(word: str, score: float, kind: str) -> No
 @pytest.mark.parametrize(
     "name", ["notes.txt", "a.wav", "20260304T120000.000Z_go_0.97_fired.flac", "20260304T120000.000Z_go_0.97_else.wav"]
 )
-def test_other_files_are_no_clips(name: str) -> None:
+def test_other_files_are_not_clips(name: str) -> None:
     assert ClipName.parse(Path(name)) is None
 
 
@@ -150,7 +150,7 @@ def test_names_are_short_and_sorted_by_time() -> None:
     assert str(ClipName.from_clip(clip())) == "20260304T120000.000Z_go_0.97_fired.wav"
 
 
-# How it is written
+# Files
 
 
 def written(folder: Path, clips: list[Clip], keep: int = 1000) -> ClipWriter:
@@ -172,7 +172,7 @@ def test_a_clip_is_a_sixteen_bit_wav_that_only_its_user_can_read(tmp_path: Path)
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
 
 
-def test_the_newest_are_kept_and_other_files_left_alone(tmp_path: Path) -> None:
+def test_the_newest_clips_are_kept_and_other_files_are_not_touched(tmp_path: Path) -> None:
     folder = tmp_path / "clips"
     folder.mkdir(0o700)
     (folder / "notes.txt").write_text("mine")
@@ -182,7 +182,7 @@ def test_the_newest_are_kept_and_other_files_left_alone(tmp_path: Path) -> None:
     assert len(list(folder.iterdir())) == 5
 
 
-def test_a_disk_that_hangs_holds_up_nobody(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_hanging_disk_blocks_only_the_writer(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = tmp_path / "clips"
     folder.mkdir(0o700)
     # Opening a pipe that nobody reads hangs, like a disk that has gone.
@@ -203,7 +203,7 @@ def test_a_disk_that_hangs_holds_up_nobody(tmp_path: Path, caplog: pytest.LogCap
     assert writer.written + writer.lost == number
 
 
-def test_a_folder_that_is_gone_is_made_again(tmp_path: Path) -> None:
+def test_a_deleted_folder_is_created_again(tmp_path: Path) -> None:
     folder = tmp_path / "clips"
     writer = ClipWriter(folder, 1000)
     folder.rmdir()
@@ -212,7 +212,7 @@ def test_a_folder_that_is_gone_is_made_again(tmp_path: Path) -> None:
     assert len(list_clips(folder)) == writer.written == 1
 
 
-def test_a_clip_that_cannot_be_written_is_counted_and_said_once(
+def test_clips_that_cannot_be_written_are_counted_and_logged_once(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = tmp_path / "clips"
@@ -264,7 +264,7 @@ def test_a_folder_that_is_not_private_is_refused(tmp_path: Path, spoil: Callable
 # The daemon
 
 
-def test_a_daemon_keeps_nothing_unless_it_is_asked_to(program: str, runtime: Path) -> None:
+def test_a_daemon_saves_no_clips_by_default(program: str, runtime: Path) -> None:
     with closing(Running(program, runtime)) as running:
         running.speak(SAMPLES[: 5 * 16_000])
         running.heard()
@@ -272,7 +272,7 @@ def test_a_daemon_keeps_nothing_unless_it_is_asked_to(program: str, runtime: Pat
     assert not list(runtime.rglob("*.wav"))
 
 
-def test_a_daemon_announces_that_it_keeps_clips_and_keeps_them(program: str, runtime: Path) -> None:
+def test_a_daemon_logs_that_it_saves_clips_and_saves_them(program: str, runtime: Path) -> None:
     folder = runtime / "clips"
     with closing(Running(program, runtime, "--save-clips", str(folder))) as running:
         assert send_request("status", running.control).clips_folder == str(folder)
@@ -288,7 +288,7 @@ def test_a_daemon_announces_that_it_keeps_clips_and_keeps_them(program: str, run
     assert all(today - name.time < datetime.timedelta(minutes=5) for name in names)
 
 
-def test_the_last_word_of_a_file_is_kept_too(kwsd: Command, tmp_path: Path) -> None:
+def test_the_last_word_of_a_file_is_saved_too(kwsd: Command, tmp_path: Path) -> None:
     short = SAMPLES[: first_word() - 1280]
     spotter = Spotter(load_model())
     assert spotter.feed(short) == []
@@ -301,13 +301,13 @@ def test_the_last_word_of_a_file_is_kept_too(kwsd: Command, tmp_path: Path) -> N
     np.testing.assert_allclose(soundfile.read(path)[0], expected, atol=1e-4)
 
 
-def test_a_pipe_without_audio_leaves_no_clip(kwsd: Command, tmp_path: Path) -> None:
+def test_a_pipe_without_audio_has_no_clips(kwsd: Command, tmp_path: Path) -> None:
     done = kwsd.run("run", "--device", "-", "--save-clips", tmp_path / "clips")
     assert done.returncode == 65
     assert list_clips(tmp_path / "clips") == []
 
 
-def test_the_status_counts_clips_and_kwsd_status_says_where_they_are(kwsd: Command, runtime: Path) -> None:
+def test_the_status_has_the_number_and_the_folder_of_clips(kwsd: Command, runtime: Path) -> None:
     (runtime / "kwsd").mkdir()
     (runtime / "kwsd" / "config.toml").write_text('[clips]\nfolder = "~/clips"\nkeep = 2\n')
     with closing(Running(kwsd.program, runtime, XDG_CONFIG_HOME=str(runtime), HOME=str(runtime))) as running:
@@ -324,7 +324,7 @@ def test_the_status_counts_clips_and_kwsd_status_says_where_they_are(kwsd: Comma
         assert refused.stderr == "kwsd: clips cannot change while the daemon runs: restart it\n"
 
 
-def test_what_was_said_before_a_mute_is_in_no_clip_after_it(program: str, runtime: Path) -> None:
+def test_audio_from_before_a_mute_is_not_in_a_clip_after_it(program: str, runtime: Path) -> None:
     folder = runtime / "clips"
     first = first_word()
     with closing(Running(program, runtime, "--save-clips", str(folder))) as running:

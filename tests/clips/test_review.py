@@ -1,4 +1,4 @@
-"""``kwsd review``: clips that a daemon kept become training data."""
+"""``kwsd review``: saved clips become training data."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ NAMES = {
 
 @pytest.fixture
 def kept(clips: Path, tmp_path: Path) -> Path:
-    """A folder with three clips, and a file that is none."""
+    """A folder with three clips and another file."""
     folder = tmp_path / "clips"
     folder.mkdir()
     for word, name in NAMES.items():
@@ -37,7 +37,7 @@ def files(folder: Path) -> set[str]:
     return {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
 
 
-def test_each_answer_has_its_place_in_the_data_folder(kwsd: Command, kept: Path, tmp_path: Path) -> None:
+def test_each_answer_moves_the_clip_to_its_folder(kwsd: Command, kept: Path, tmp_path: Path) -> None:
     data = tmp_path / "my data"
     lines = review(kwsd, kept, data, "y\nn\nw house\n")
     assert files(data) == {
@@ -53,7 +53,7 @@ def test_each_answer_has_its_place_in_the_data_folder(kwsd: Command, kept: Path,
     ]
 
 
-def test_each_question_says_when_what_and_how(kwsd: Command, kept: Path, tmp_path: Path) -> None:
+def test_each_question_has_time_keyword_score_and_kind(kwsd: Command, kept: Path, tmp_path: Path) -> None:
     done = kwsd.run("review", "--no-play", kept, "--into", tmp_path / "data", stdin=b"s\nq\n", TZ="UTC")
     assert done.stderr == (
         "3 clips. Was the word said?  y yes, n no keyword, w WORD another word, r play again, s skip, q quit\n"
@@ -62,7 +62,7 @@ def test_each_question_says_when_what_and_how(kwsd: Command, kept: Path, tmp_pat
 
 
 @pytest.mark.parametrize("answers", ["s\nq\n", "s\n", "", "q\n"])
-def test_what_is_skipped_or_comes_after_the_end_stays(kwsd: Command, kept: Path, tmp_path: Path, answers: str) -> None:
+def test_skipped_clips_and_clips_after_the_end_stay(kwsd: Command, kept: Path, tmp_path: Path, answers: str) -> None:
     lines = review(kwsd, kept, tmp_path / "data", answers)
     assert lines == [f"sorted 0 into {tmp_path / 'data'}: 0 as words, 0 as no keyword; 3 left in {kept}"]
     assert files(kept) == {"notes.txt", *NAMES.values()}
@@ -70,19 +70,19 @@ def test_what_is_skipped_or_comes_after_the_end_stays(kwsd: Command, kept: Path,
 
 
 @pytest.mark.parametrize("answer", ["", "yes", "no", "x", "w", "w ../../elsewhere", "w _unknown_", "w mined", "r"])
-def test_an_answer_that_is_none_is_asked_for_again(kwsd: Command, kept: Path, tmp_path: Path, answer: str) -> None:
+def test_an_invalid_answer_is_asked_for_again(kwsd: Command, kept: Path, tmp_path: Path, answer: str) -> None:
     lines = review(kwsd, kept, tmp_path / "data", f"{answer}\ny\nq\n")
     assert lines[0].startswith(f"sorted 1 into {tmp_path / 'data'}: 1 as words")
     assert files(tmp_path / "data") == {f"speech_commands/go/reviewed_nohash_{NAMES['go']}"}
 
 
-def test_words_join_those_that_lie_directly_in_the_data_folder(kwsd: Command, kept: Path, tmp_path: Path) -> None:
+def test_words_go_to_word_folders_directly_in_the_data_folder(kwsd: Command, kept: Path, tmp_path: Path) -> None:
     (tmp_path / "data" / "house").mkdir(parents=True)
     review(kwsd, kept, tmp_path / "data", "y\nn\nq\n")
     assert files(tmp_path / "data") == {f"go/reviewed_nohash_{NAMES['go']}", f"mined/reviewed/{NAMES['up']}"}
 
 
-def test_a_clip_that_is_there_already_is_not_overwritten(kwsd: Command, kept: Path, tmp_path: Path) -> None:
+def test_an_existing_clip_is_not_overwritten(kwsd: Command, kept: Path, tmp_path: Path) -> None:
     there = tmp_path / "data" / "mined" / "reviewed" / NAMES["go"]
     there.parent.mkdir(parents=True)
     there.write_text("before")
@@ -92,7 +92,7 @@ def test_a_clip_that_is_there_already_is_not_overwritten(kwsd: Command, kept: Pa
     assert there.read_text() == "before"
 
 
-def test_a_data_folder_that_cannot_be_made_loses_no_clip(kwsd: Command, kept: Path, tmp_path: Path) -> None:
+def test_if_the_data_folder_cannot_be_created_no_clip_is_lost(kwsd: Command, kept: Path, tmp_path: Path) -> None:
     (tmp_path / "data").write_text("in the way")
     done = kwsd.run("review", "--no-play", kept, "--into", tmp_path / "data", stdin=b"y\n")
     assert done.returncode == 74
@@ -116,7 +116,7 @@ def test_the_end_of_the_answers_ends_the_line_of_the_question(kwsd: Command, kep
     assert done.stderr.endswith("? \n")
 
 
-def test_without_clips_it_says_where_they_come_from(kwsd: Command, tmp_path: Path) -> None:
+def test_without_clips_it_prints_how_to_save_some(kwsd: Command, tmp_path: Path) -> None:
     done = kwsd.run("review", tmp_path, "--into", tmp_path / "data")
     assert (done.returncode, done.stdout) == (0, "")
     assert done.stderr == f"there are no clips in {tmp_path}; to save some:  kwsd run --save-clips {tmp_path}\n"
@@ -125,9 +125,9 @@ def test_without_clips_it_says_where_they_come_from(kwsd: Command, tmp_path: Pat
 
 
 @pytest.mark.parametrize("text", ["", ".", "..", ".hidden", "_silence_", "a/b", "speech", "rir", "a\nb"])
-def test_some_texts_name_no_folder_of_clips(text: str) -> None:
+def test_some_texts_cannot_be_the_name_of_a_folder(text: str) -> None:
     assert not is_folder_name(text)
 
 
-def test_words_of_all_languages_do() -> None:
+def test_words_of_all_languages_can_be_the_name_of_a_folder() -> None:
     assert all(map(is_folder_name, ("go", "turn on", "Straße", "はい", "it's")))

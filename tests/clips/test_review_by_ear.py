@@ -58,7 +58,7 @@ def test_a_clip_is_played_and_again_when_asked_to(pulse: PulseAudio, program: st
         assert review.communicate("q\n")[1].count("1/1") == 2
 
 
-def test_without_sound_it_says_what_there_is(kwsd: Command, stop: Path, tmp_path: Path) -> None:
+def test_without_sound_the_error_suggests_no_play(kwsd: Command, stop: Path, tmp_path: Path) -> None:
     folder = kept(stop, tmp_path / "clips")
     kwsd.environment["ALSA_CONFIG_PATH"] = alsa(tmp_path)
     done = kwsd.run("review", folder, "--into", tmp_path / "data", stdin=b"y\n")

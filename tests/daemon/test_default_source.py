@@ -8,7 +8,7 @@ import pytest
 from helpers.listening import Listening
 from helpers.pulse import PulseAudio, running_pulse
 
-ZEROS = "the source delivers nothing but zeros: it is muted, or the wrong one"
+ZEROS = "the source delivers only zeros: it is muted or the wrong one"
 
 
 @pytest.fixture

@@ -73,7 +73,7 @@ def test_two_seconds_of_zeros_are_a_reason_and_sound_takes_it_back(build: Build)
     parts = build(NOISE, np.zeros(40_000, np.float32), NOISE)
     parts.take_all()
     reasons = [reason for _, reason in states(parts)]
-    assert reasons == ["", "the source delivers nothing but zeros: it is muted, or the wrong one", ""]
+    assert reasons == ["", "the source delivers only zeros: it is muted or the wrong one", ""]
 
 
 def test_muted_audio_is_neither_scored_nor_published(build: Build, words: Float32) -> None:

@@ -10,14 +10,14 @@ import pytest
 import soundfile
 
 from kwsd import Spotter, load_model
-from kwsd.cli.demo import FOLDER
+from kwsd.cli.demo import DEMO_FOLDER
 from kwsd.errors import ModelError
 
 pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
 import tensorflow as tf
 
 WORDS = np.array(["down", "go", "left", "no", "right", "stop", "up", "yes"])
-SPEECH, _ = soundfile.read(FOLDER / "demo.flac", dtype="float32", start=16_000, frames=64_000)
+SPEECH, _ = soundfile.read(DEMO_FOLDER / "demo.flac", dtype="float32", start=16_000, frames=64_000)
 
 
 def spectrograms(waveforms: Any) -> Any:  # noqa: ANN401  TensorFlow has no types

@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kwsd import Detection, Spotter, load_model
-from kwsd.cli.demo import FOLDER
+from kwsd.cli.demo import DEMO_FOLDER
 from kwsd.errors import ModelError
 from kwsd.frontend import Float32, spectrogram
 from kwsd.models.model import Model, Window
 
-SAMPLES, _ = soundfile.read(FOLDER / "demo.flac", dtype="float32")
+SAMPLES, _ = soundfile.read(DEMO_FOLDER / "demo.flac", dtype="float32")
 MODEL = load_model()
 
 

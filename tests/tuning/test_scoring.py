@@ -1,4 +1,4 @@
-"""Scores that are kept, and what detector settings make of them."""
+"""Kept scores of recordings, and the detections that detector settings find in them."""
 
 from collections.abc import Callable
 
@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from kwsd import Detection, Spotter, load_model
-from kwsd.cli.demo import FOLDER
+from kwsd.cli.demo import DEMO_FOLDER
 from kwsd.models.bundle import DetectorSettings
 from kwsd.pipeline.lazy import LazyDetector
 from kwsd.tuning.scoring import RecordingScores, replay_detector, score_recordings
 
 MODEL = load_model()
 MODEL = MODEL.with_thresholds(dict.fromkeys(MODEL.keywords, 0.3))
-SAMPLES, _ = soundfile.read(FOLDER / "demo.flac", dtype="float32")
+SAMPLES, _ = soundfile.read(DEMO_FOLDER / "demo.flac", dtype="float32")
 LABELS = ("_unknown_", "no", "yes")
 HOP = 1280
 
@@ -31,7 +31,7 @@ def always(answer: np.ndarray) -> Callable[[int], np.ndarray]:
     return lambda _age: answer
 
 
-def test_a_replay_of_kept_scores_finds_what_the_spotter_finds() -> None:
+def test_a_replay_finds_what_the_spotter_finds() -> None:
     found = replay_detector(score_recordings(MODEL, [SAMPLES]), MODEL.detector)
     assert found
     assert found == spotted(SAMPLES)

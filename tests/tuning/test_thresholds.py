@@ -1,4 +1,4 @@
-"""What would have been detected at which thresholds, and thresholds for a rate of detections."""
+"""Counts of detections by threshold, and thresholds for a rate of detections."""
 
 import msgspec
 import numpy as np
@@ -6,12 +6,12 @@ import pytest
 import soundfile
 
 from kwsd import Spotter, load_model
-from kwsd.cli.demo import FOLDER
+from kwsd.cli.demo import DEMO_FOLDER
 from kwsd.models.bundle import DetectorSettings
 from kwsd.tuning.scoring import RecordingScores, score_recordings
 from kwsd.tuning.thresholds import GRID, ThresholdTable, tabulate_thresholds, thresholds_for_rate
 
-SAMPLES, _ = soundfile.read(FOLDER / "demo.flac", dtype="float32")
+SAMPLES, _ = soundfile.read(DEMO_FOLDER / "demo.flac", dtype="float32")
 LABELS = ("_unknown_", "no", "yes")
 HOP = 1280
 HOUR = 45_000
@@ -51,7 +51,7 @@ def test_a_count_equals_what_the_spotter_finds_with_the_threshold(
     assert detected(table, word, threshold) == found.count(word)
 
 
-def test_a_column_changes_one_threshold_and_the_last_column_all() -> None:
+def test_a_column_changes_one_threshold_and_the_last_column_all_thresholds() -> None:
     table = tabulate_thresholds(peaks(0.97, 0.96, 0.93), SETTINGS)
     assert table.now.detections == {"no": 3, "yes": 2}
     assert [detected(table, "no", threshold) for threshold in (0.5, 0.9, 0.95, 0.98)] == [3, 3, 2, 0]
@@ -66,7 +66,7 @@ def test_the_thresholds_in_force_have_rows_of_their_own(table: ThresholdTable) -
         assert detected(table, word, in_force[word]) == table.now.detections[word]
 
 
-def test_rates_are_by_the_hour(table: ThresholdTable, scored: RecordingScores) -> None:
+def test_rates_are_per_hour(table: ThresholdTable, scored: RecordingScores) -> None:
     lowest = table.all[0]
     assert lowest.detections > 0
     assert lowest.per_hour == pytest.approx(lowest.detections * 3600 / (len(SAMPLES) / 16_000))
@@ -83,7 +83,7 @@ def test_all_thresholds_are_raised_together_until_the_rate_is_low_enough() -> No
     assert 0.97 < found.thresholds["yes"] < 0.973
 
 
-def test_no_threshold_is_lowered_where_the_recordings_are_too_short_to_show_the_rate() -> None:
+def test_no_threshold_is_lowered_if_the_recordings_are_too_short_for_the_rate() -> None:
     found = thresholds_for_rate(peaks(0.7), SETTINGS, 3.6)
     assert found is not None
     assert found.thresholds == SETTINGS.thresholds
@@ -105,5 +105,5 @@ def test_a_threshold_above_the_highest_choice_does_not_change() -> None:
     assert found.thresholds == {"no": 1.0, "yes": 0.95}
 
 
-def test_there_may_be_no_thresholds_for_a_rate() -> None:
+def test_a_rate_that_no_thresholds_reach_has_no_choice() -> None:
     assert thresholds_for_rate(peaks(1.0, 1.0), SETTINGS, 3.9) is None

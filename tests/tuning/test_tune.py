@@ -1,4 +1,4 @@
-"""``kwsd tune`` as its user meets it."""
+"""The command ``kwsd tune``."""
 
 import json
 import re
@@ -18,13 +18,13 @@ from helpers.running import Running
 
 from kwsd import load_model
 from kwsd.bus.control import send_request
-from kwsd.cli.demo import FOLDER
+from kwsd.cli.demo import DEMO_FOLDER
 from kwsd.models.bundle import read_bundle, write_manifest
 from kwsd.models.find import find_model
 from kwsd.tuning.scoring import RecordingScores, score_recordings
 from kwsd.tuning.thresholds import count_detections
 
-DEMO = FOLDER / "demo.flac"
+DEMO = DEMO_FOLDER / "demo.flac"
 IN_FORCE = load_model().detector.thresholds
 
 
@@ -76,9 +76,7 @@ def test_thresholds_for_a_rate_are_found_though_one_word_is_switched_off(kwsd: C
     assert chosen["detections"]["yes"] == 1
 
 
-def test_from_six_minutes_on_there_are_rates_and_the_table_fits_into_eighty_characters(
-    kwsd: Command, tmp_path: Path
-) -> None:
+def test_six_minutes_have_rates_and_the_table_fits_into_eighty_characters(kwsd: Command, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "silence.wav", np.zeros(360 * 16_000), 16_000)
     done = kwsd.run("tune", tmp_path / "silence.wav", DEMO, COLUMNS="200")
     (in_force,) = (line.split() for line in done.stdout.splitlines() if "in force  " in line)
@@ -86,7 +84,7 @@ def test_from_six_minutes_on_there_are_rates_and_the_table_fits_into_eighty_char
     assert max(len(line.rstrip()) for line in done.stdout.splitlines() if line.startswith(" ")) <= 80
 
 
-def test_for_programs_it_is_one_object(kwsd: Command, scored: RecordingScores) -> None:
+def test_the_json_output_is_one_object(kwsd: Command, scored: RecordingScores) -> None:
     found = json.loads(kwsd.run("tune", "--json", DEMO, "--set", "yes=0.99").stdout)
     assert list(found["now"]["detections"].values()) == counts(scored)[:-1]
     assert list(found["chosen"]["detections"].values()) == counts(scored, yes=0.99)[:-1]
@@ -98,7 +96,7 @@ def test_for_programs_it_is_one_object(kwsd: Command, scored: RecordingScores) -
     assert found["file"] == str(file_of(kwsd))
 
 
-def test_a_choice_is_written_and_in_force(kwsd: Command, scored: RecordingScores) -> None:
+def test_chosen_thresholds_are_written_and_in_force(kwsd: Command, scored: RecordingScores) -> None:
     done = kwsd.run("tune", DEMO, "--set", "yes=0.995", "--set", "up=0.5")
     assert done.stderr.splitlines() == [
         f"wrote {file_of(kwsd)}: up 0.5  yes 0.995",
@@ -109,14 +107,14 @@ def test_a_choice_is_written_and_in_force(kwsd: Command, scored: RecordingScores
     assert "up = 0.5  # " in kwsd.run("config").stdout
 
 
-def test_recordings_without_keywords_that_are_long_enough_lower_the_thresholds(kwsd: Command) -> None:
+def test_long_recordings_without_keywords_lower_the_thresholds(kwsd: Command) -> None:
     done = kwsd.run("tune", "--json", DEMO, "--false-alarms-per-hour", "100000")
     found = json.loads(done.stdout)
     assert found["chosen"]["thresholds"] == dict.fromkeys(IN_FORCE, 0.5)
     assert file_of(kwsd).read_text().count("= 0.5\n") == len(IN_FORCE)
 
 
-def test_recordings_that_are_too_short_to_show_a_rate_lower_none(kwsd: Command, tmp_path: Path) -> None:
+def test_recordings_that_are_too_short_to_prove_a_rate_lower_no_threshold(kwsd: Command, tmp_path: Path) -> None:
     soundfile.write(tmp_path / "silence.wav", np.zeros(36 * 16_000), 16_000)
     done = kwsd.run("tune", tmp_path / "silence.wav", "--false-alarms-per-hour", "0.1")
     assert done.returncode == 0
@@ -127,7 +125,7 @@ def test_recordings_that_are_too_short_to_show_a_rate_lower_none(kwsd: Command, 
     assert not file_of(kwsd).exists()
 
 
-def test_a_choice_alone_is_written_without_listening(kwsd: Command) -> None:
+def test_thresholds_alone_are_written_without_listening(kwsd: Command) -> None:
     done = kwsd.run("tune", "--set", "go=0.95")
     assert (done.returncode, done.stdout) == (0, "")
     assert file_of(kwsd).read_text() == "[thresholds]\ngo = 0.95\n"
@@ -152,7 +150,7 @@ def test_a_variable_that_overrides_the_file_is_reported(kwsd: Command) -> None:
         (["--device", "file:no-such.wav"], 65, "cannot read no-such.wav: No such file or directory"),
     ],
 )
-def test_what_cannot_be_is_one_sentence(kwsd: Command, arguments: list[str], code: int, reason: str) -> None:
+def test_an_impossible_request_is_one_sentence(kwsd: Command, arguments: list[str], code: int, reason: str) -> None:
     done = kwsd.run("tune", *arguments)
     assert (done.returncode, done.stdout) == (code, "")
     (line,) = [line for line in done.stderr.splitlines() if not line.startswith("listening to")]
@@ -160,7 +158,7 @@ def test_what_cannot_be_is_one_sentence(kwsd: Command, arguments: list[str], cod
     assert not file_of(kwsd).exists()
 
 
-def test_a_threshold_that_the_configured_model_cannot_have_is_not_written(kwsd: Command, tmp_path: Path) -> None:
+def test_a_threshold_for_a_keyword_of_another_model_is_not_written(kwsd: Command, tmp_path: Path) -> None:
     other = Path(shutil.copytree(find_model("default"), tmp_path / "other"))
     bundle = read_bundle(other)
     labels = ["hello" if label == "go" else label for label in bundle.labels]
@@ -193,7 +191,7 @@ def test_ctrl_c_ends_the_listening_and_shows_the_table(kwsd: Command) -> None:
     assert found["seconds"] < 20
 
 
-def test_ctrl_c_before_anything_was_heard_just_ends_it(kwsd: Command) -> None:
+def test_ctrl_c_before_any_audio_ends_the_command(kwsd: Command) -> None:
     tune = kwsd.start("tune", "--device", "-")
     assert stderr_of(tune).readline().startswith("listening to stdin")
     tune.send_signal(signal.SIGINT)
@@ -201,7 +199,7 @@ def test_ctrl_c_before_anything_was_heard_just_ends_it(kwsd: Command) -> None:
     assert (tune.returncode, *tune.communicate()) == (130, "", "")
 
 
-def test_it_listens_for_as_long_as_it_is_told_to(kwsd: Command) -> None:
+def test_it_listens_for_the_given_number_of_seconds(kwsd: Command) -> None:
     samples = b"\0\0" * 16_000 * 3
     done = kwsd.run("tune", "--json", "--device", "-", "--seconds", "2", stdin=samples)
     assert done.stderr.startswith("listening to stdin for 2 s, or until Ctrl+C; ")
@@ -218,7 +216,7 @@ def test_it_listens_to_the_stream_of_the_configuration(kwsd: Command, tmp_path: 
     assert (done.returncode, done.stderr.splitlines()[0][:18]) == (0, "listening to stdin")
 
 
-def test_of_several_streams_it_asks_for_one(kwsd: Command, tmp_path: Path) -> None:
+def test_of_several_streams_the_user_must_choose_one(kwsd: Command, tmp_path: Path) -> None:
     (config := tmp_path / "config.toml").write_text(streams("USB Audio", "Webcam"))
     done = kwsd.run("tune", "--config", config)
     sentence = "choose one with --device: 'USB Audio' (s0), Webcam (s1)"
@@ -233,7 +231,7 @@ def running(program: str, runtime: Path) -> Iterator[Running]:
         yield daemon
 
 
-def test_a_running_daemon_takes_a_choice_when_it_reloads(kwsd: Command, running: Running) -> None:
+def test_a_running_daemon_uses_written_thresholds_after_a_reload(kwsd: Command, running: Running) -> None:
     assert send_request("status", running.control).thresholds["go"] != 0.95
     kwsd.run("tune", "--set", "go=0.95")
     assert send_request("reload", running.control).thresholds["go"] == 0.95

@@ -7,7 +7,7 @@ import pytest
 import soundfile
 
 from kwsd import load_model
-from kwsd.cli.demo import FOLDER
+from kwsd.cli.demo import DEMO_FOLDER
 from kwsd.errors import AudioDataError, UsageError
 from kwsd_train.measuring.streaming import (
     EvaluationData,
@@ -44,7 +44,7 @@ def test_without_hours_the_interval_of_a_rate_is_unbounded() -> None:
 
 
 def test_figures_of_a_marked_recording_add_up(clips: Path) -> None:
-    sources = EvaluationData(None, positives=FOLDER, negatives=clips / "house")
+    sources = EvaluationData(None, positives=DEMO_FOLDER, negatives=clips / "house")
     found = make_stream_report(MODEL, sources, score_evaluation_data(MODEL, sources))
     figures = found.streams["demo"]
     assert figures.missed.of == sum(share.of for share in figures.missed_by_word.values())
@@ -63,7 +63,7 @@ def test_word_folders_of_the_user_become_one_clean_stream(clips: Path) -> None:
 
 
 def test_the_table_names_every_stream_word_and_kind(clips: Path) -> None:
-    sources = EvaluationData(None, positives=FOLDER, negatives=clips / "house")
+    sources = EvaluationData(None, positives=DEMO_FOLDER, negatives=clips / "house")
     found = make_stream_report(MODEL, sources, score_evaluation_data(MODEL, sources))
     shown = format_stream_report(found)
     for name in ("demo", "own", "down", "yes", "latency median", "false alarms"):
@@ -73,8 +73,8 @@ def test_the_table_names_every_stream_word_and_kind(clips: Path) -> None:
 @pytest.mark.parametrize(
     ("sources", "message"),
     [
-        (EvaluationData(None, negatives=FOLDER), "give --data, or --positives"),
-        (EvaluationData(None, positives=FOLDER), "give --data, or --negatives"),
+        (EvaluationData(None, negatives=DEMO_FOLDER), "give --data, or --positives"),
+        (EvaluationData(None, positives=DEMO_FOLDER), "give --data, or --negatives"),
     ],
 )
 def test_missing_recordings_are_asked_for(sources: EvaluationData, message: str) -> None:
@@ -83,7 +83,7 @@ def test_missing_recordings_are_asked_for(sources: EvaluationData, message: str)
 
 
 def test_marks_that_name_no_keyword_are_refused(clips: Path, tmp_path: Path) -> None:
-    (tmp_path / "own.flac").write_bytes((FOLDER / "demo.flac").read_bytes())
+    (tmp_path / "own.flac").write_bytes((DEMO_FOLDER / "demo.flac").read_bytes())
     (tmp_path / "own.csv").write_text("word,start_s,end_s\nbanana,1,2\n")
     with pytest.raises(UsageError, match="contain no keyword of model default"):
         score_evaluation_data(MODEL, EvaluationData(None, positives=tmp_path, negatives=clips / "house"))
@@ -92,9 +92,9 @@ def test_marks_that_name_no_keyword_are_refused(clips: Path, tmp_path: Path) -> 
 def test_a_recording_of_the_user_at_another_rate_is_named(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "evening.wav", np.zeros(44_100, np.float32), 44_100)
     with pytest.raises(AudioDataError, match=r"evening\.wav has 44100 Hz"):
-        score_evaluation_data(MODEL, EvaluationData(None, positives=FOLDER, negatives=tmp_path))
+        score_evaluation_data(MODEL, EvaluationData(None, positives=DEMO_FOLDER, negatives=tmp_path))
 
 
 def test_an_unknown_split_is_refused() -> None:
     with pytest.raises(UsageError, match="there is no split 'test'"):
-        EvaluationData(FOLDER, split="test")
+        EvaluationData(DEMO_FOLDER, split="test")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from kwsd.cli.demo import FOLDER
+from kwsd.cli.demo import DEMO_FOLDER
 from kwsd.errors import AudioDataError, UsageError
 from kwsd_train.data.dataset import load_clips, read_recording
 from kwsd_train.measuring.streams import LEVEL, StreamBuilder, StreamCondition, noise_track, read_marked_recordings
@@ -90,18 +90,18 @@ def test_a_data_folder_without_the_keywords_is_refused(clips: Path) -> None:
 
 
 def test_a_marked_recording_is_read_with_its_words() -> None:
-    (stream,) = read_marked_recordings(FOLDER)
+    (stream,) = read_marked_recordings(DEMO_FOLDER)
     assert [spoken.word for spoken in stream.spoken[:5]] == ["go", "stop", "left", "right", "cat"]
     assert stream.spoken[0].start == 16_000
     assert stream.spoken[0].voice_end == stream.spoken[0].end == 32_000
-    assert len(stream.samples) == len(read_recording(FOLDER / "demo.flac"))
+    assert len(stream.samples) == len(read_recording(DEMO_FOLDER / "demo.flac"))
 
 
 @pytest.mark.parametrize(
     "content", ["word,start_s\nyes,1\n", "word,start_s,end_s\nyes,one,2\n", "word,start_s,end_s\nyes,1\n"]
 )
 def test_marks_without_times_are_refused_with_the_name_of_their_file(tmp_path: Path, content: str) -> None:
-    (tmp_path / "own.flac").write_bytes((FOLDER / "demo.flac").read_bytes())
+    (tmp_path / "own.flac").write_bytes((DEMO_FOLDER / "demo.flac").read_bytes())
     (tmp_path / "own.csv").write_text(content)
     with pytest.raises(
         AudioDataError, match=r"own\.csv cannot be read as a table with the columns word, start_s and end_s"

@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from kwsd import load_model
-from kwsd.cli.demo import FOLDER
+from kwsd.cli.demo import DEMO_FOLDER
 from kwsd.errors import UsageError
 from kwsd.models.bundle import read_bundle
 from kwsd.models.find import find_model
@@ -30,7 +30,7 @@ RATE = 1000.0  # one false alarm in the four seconds of the test
 
 @pytest.fixture(scope="module")
 def scored(clips: Path) -> ScoredData:
-    return score_evaluation_data(MODEL, EvaluationData(None, positives=FOLDER, negatives=clips / "house"))
+    return score_evaluation_data(MODEL, EvaluationData(None, positives=DEMO_FOLDER, negatives=clips / "house"))
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +66,7 @@ def test_a_rate_that_no_settings_reach_is_an_error(scored: ScoredData) -> None:
 def test_the_command_writes_a_bundle_that_kwsd_reads(clips: Path, tmp_path: Path) -> None:
     bundle = tmp_path / "own"
     shutil.copytree(find_model("default"), bundle)
-    arguments = ["tune", "--positives", str(FOLDER), "--negatives", str(clips / "house"), "--model", str(bundle)]
+    arguments = ["tune", "--positives", str(DEMO_FOLDER), "--negatives", str(clips / "house"), "--model", str(bundle)]
     arguments += ["--false-alarms-per-hour", str(RATE), "--figure", str(tmp_path / "det.png"), "--json", "--write"]
     result = CliRunner().invoke(app, arguments, catch_exceptions=False)
     assert result.exit_code == 0
@@ -85,7 +85,7 @@ def test_without_write_the_bundle_stays_as_it_is(clips: Path, tmp_path: Path) ->
     arguments = [
         "tune",
         "--positives",
-        str(FOLDER),
+        str(DEMO_FOLDER),
         "--negatives",
         str(clips / "house"),
         "--false-alarms-per-hour",
