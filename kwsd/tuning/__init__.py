@@ -1,1 +1,1 @@
-"""Choosing thresholds from recordings."""
+"""Scores audio, finds and writes thresholds for ``kwsd tune``, and scans files for ``kwsd scan``."""
