@@ -14,8 +14,8 @@ from rich.console import Console
 
 from kwsd.bus.client import Subscription
 from kwsd.bus.events import decode_event
-from kwsd.child_daemon import run_child_daemon
 from kwsd.cli.demo import DEMO_FOLDER
+from kwsd.daemon.child import run_child_daemon
 from kwsd.monitor.screen import draw_screen
 from kwsd.monitor.view import MonitorView
 

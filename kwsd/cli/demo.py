@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from kwsd.bus.client import Subscription
     from kwsd.bus.events import KeywordEvent
-    from kwsd.child_daemon import ChildDaemon
+    from kwsd.daemon.child import ChildDaemon
 
 DEMO_FOLDER = Path(__file__).parent.parent / "demo"
 
@@ -30,7 +30,7 @@ def demo() -> None:
     The recording contains real words in noise. The demo needs no microphone and reads no configuration.
     """
     from kwsd.bus.client import Subscription
-    from kwsd.child_daemon import run_child_daemon
+    from kwsd.daemon.child import run_child_daemon
 
     # Without this, SIGTERM would end the demo and leave the daemon running.
     treat_as_ctrl_c(signal.SIGTERM)

@@ -5,8 +5,8 @@ import time
 
 from kwsd.bus.address import IPC, check_subscribe_address, control_address, default_address
 from kwsd.bus.control import send_request_all_streams
-from kwsd.child_daemon import run_child_daemon
 from kwsd.config.load import load_config
+from kwsd.daemon.child import run_child_daemon
 from kwsd.errors import ControlError, UsageError
 from kwsd.monitor.view import MonitorView
 from kwsd.monitor.watch import watch_daemon
