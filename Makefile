@@ -52,6 +52,7 @@ lint: .venv/test
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
 	.venv/bin/lint-imports
+	.venv/bin/python scripts/count_sentences.py
 
 lock:
 	scripts/lock

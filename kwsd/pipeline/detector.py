@@ -1,7 +1,7 @@
 """The rule that turns the scores of successive windows into detections, at most one for each utterance.
 
-The scores are smoothed by a moving average, as in section 2.4 of Chen, Parada and Heigold, "Small-footprint keyword
-spotting using deep neural networks" (ICASSP 2014). TensorFlow's ``RecognizeCommands`` suppresses a word until a
+A moving average smooths the scores, as in Chen, Parada and Heigold, "Small-footprint keyword spotting using deep neural
+networks" (ICASSP 2014, section 2.4). TensorFlow's ``RecognizeCommands`` suppresses a word until a
 different label has fired, so it cannot detect one word twice. Here each keyword is armed again when its own smoothed
 score has fallen.
 """
