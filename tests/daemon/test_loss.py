@@ -168,11 +168,11 @@ def test_a_loss_is_one_line_in_the_log_however_often_the_daemon_tries(
         daemon.wait_for("listening")
         fault(pulse)
         daemon.wait_for("lost")
-        while len(daemon.log("not there yet")) < 3:
+        while len(daemon.log("cannot open the source yet")) < 3:
             daemon.receive()
         lines = daemon.log("")
     after = lines[next(number for number, line in enumerate(lines) if " lost: " in line) :]
-    assert [line for line in after if not re.search(" DEBUG not there yet: ", line)] == after[:1]
+    assert [line for line in after if not re.search(" DEBUG cannot open the source yet: ", line)] == after[:1]
 
 
 def test_a_daemon_whose_device_hangs_can_be_stopped(pulse: PulseAudio, listening: Listening) -> None:
