@@ -16,7 +16,7 @@ STDERR = 2
 """File descriptors of the standard streams, fixed by POSIX."""
 
 PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
-"""Logging levels to syslog priorities; see sd-daemon(3)."""
+"""Maps logging levels to syslog priorities; see sd-daemon(3)."""
 
 
 class JournalFormatter(logging.Formatter):

@@ -68,7 +68,7 @@ class Capture:
     open_source : callable
         Returns the open source, each time it is called. Raises `AudioUnavailableError` while there is no source.
     patient : bool
-        Whether to wait for a source that is missing at the start. Otherwise that is the end.
+        Whether to wait for a source that is missing at the start. Otherwise the capture ends with an error.
     inbox : Inbox, optional
         Receives the items, and may be shared with other captures. Without it, `next` returns the items.
 

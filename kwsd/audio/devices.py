@@ -127,7 +127,7 @@ def find_device(wanted: str) -> Device:
     Parameters
     ----------
     wanted : str
-        ``default``, a number, or text. Case does not matter.
+        ``default``, an index, or a name or part of it. Case does not matter.
 
     Raises
     ------

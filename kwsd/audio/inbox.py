@@ -1,4 +1,4 @@
-"""The inbox of the daemon's loop: one wait for the items of other threads, for sockets, and for signals."""
+"""Lets the daemon's loop wait for three things at once: items of other threads, sockets, and signals."""
 
 import math
 import os

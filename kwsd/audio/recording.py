@@ -7,7 +7,7 @@ from kwsd.audio.capture import Arrival, Capture, End, Lost, Opened
 from kwsd.errors import AudioLostError
 
 POLL_S = 0.1
-"""Interval at which `take_audio` looks whether it must stop: short enough to feel immediate after Ctrl+C."""
+"""Interval at which `take_audio` checks whether it must stop: short enough to feel immediate after Ctrl+C."""
 
 DELIVERY_TIMEOUT_S = 5.0
 """Longest wait for audio from an open microphone. Working devices have needed up to 2.2 seconds for their first block.
@@ -26,7 +26,7 @@ def take_audio(
     live : bool
         Whether the source is a microphone, which must deliver audio within `DELIVERY_TIMEOUT_S`.
     stopped : callable
-        Asked before each item; if it returns True, the iteration ends.
+        Called before each item; if it returns True, the iteration ends.
 
     Raises
     ------

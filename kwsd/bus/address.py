@@ -107,7 +107,7 @@ def check_control_address(address: str) -> None:
 
 
 def bind_socket(socket: zmq.Socket[bytes], address: str) -> "IpcGuard | None":
-    """Bind a socket. On ipc, a lock protects the path, and only this user can connect.
+    """Bind a socket. An ipc path gets a lock against other daemons, and only this user can connect to it.
 
     Parameters
     ----------

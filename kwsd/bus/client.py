@@ -15,7 +15,7 @@ from kwsd.bus.events import KeywordEvent
 from kwsd.errors import AddressError, EventError
 
 MAX_POLL_S = 0.2
-"""Maximum duration of one wait in ZeroMQ. Python handles a Ctrl+C that arrives just before a wait only after it."""
+"""Maximum duration of one wait in ZeroMQ. If Ctrl+C arrives just before it, Python handles it only afterwards."""
 
 
 class EventMessage(NamedTuple):

@@ -6,7 +6,7 @@ from typing import NamedTuple, get_args
 from kwsd.bus.events import State, StatusEvent
 
 LabelledValues = Mapping[str, float]
-"""Labels, formatted without braces, to a value. The empty string means no label."""
+"""Maps labels, formatted without braces, to a value. The empty string means no label."""
 
 
 class Family(NamedTuple):

@@ -30,7 +30,7 @@ MESSAGE_REPLACEMENTS = {
     r"^Invalid value ('.*?')": r"\1 is not an allowed value",
     "^Expected": "expected",
 }
-"""Start of a msgspec message, as a regular expression, to the wording that kwsd prints."""
+"""Maps the start of a msgspec message, as a regular expression, to the wording that kwsd prints."""
 
 TYPE_NAMES = {
     "str": "a text",
@@ -40,7 +40,7 @@ TYPE_NAMES = {
     "array": "a list",
     "object": "a table",
 }
-"""Name of a type in msgspec's messages to the wording that kwsd prints."""
+"""Maps the name of a type in msgspec's messages to the wording that kwsd prints."""
 
 MERGED_TABLES = ("thresholds", "actions", "clips")
 """Tables whose keys are merged from all layers. For other keys, the highest layer provides the whole value."""
@@ -54,7 +54,7 @@ class LoadedConfig(NamedTuple):
     config : Config
         The merged values of all layers.
     origins : dict
-        Key to the origin of its value. A merged table has one origin for each of its keys.
+        Origin of each value, by key. A merged table has one origin for each of its keys.
     """
 
     config: Config

@@ -39,7 +39,7 @@ class Daemon:
     Parameters
     ----------
     listeners : dict
-        Capture to its listener; see `kwsd.daemon.setup.build_listeners`.
+        The listener of each capture; see `kwsd.daemon.setup.build_listeners`.
     inbox : Inbox
         Where the captures put their items.
 

@@ -27,7 +27,7 @@ FIXED_KEYS = ("device", "stream", "address", "control", "curve", "clips")
 """Keys that cannot change while the daemon runs, because it holds open what they name."""
 
 MakeOpener = Callable[[str], Callable[[], Source]]
-"""From the ``device`` of a stream to the function that opens it."""
+"""Takes the ``device`` of a stream, and returns the function that opens it."""
 
 
 class Setup:
@@ -57,7 +57,7 @@ class Setup:
         self.keys: ServerKeys | None = _keys(self.config)
 
     def reload(self) -> None:
-        """Read configuration, model and keys again. If anything is bad, all of them stay as they were.
+        """Read configuration, model and keys again. If one of them is invalid, all three keep their old values.
 
         Raises
         ------

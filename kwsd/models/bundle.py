@@ -77,7 +77,7 @@ class Bundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hop_samples : int
         Samples from one window to the next. A multiple of the frame step.
     files : dict
-        From the path inside the folder, with forward slashes, to the `FileRecord`.
+        Maps each path inside the folder, with forward slashes, to its `FileRecord`.
     training : dict
         Recipe, data listing, seed and versions, written by the training package.
     metrics : dict

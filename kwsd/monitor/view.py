@@ -5,10 +5,10 @@ from collections import deque
 from kwsd.bus.events import Event, KeywordEvent, MonitorEvent, StatusEvent
 
 MAX_COLUMNS = 400
-"""Spectrogram columns to keep, one for each monitor event: more than fit into any terminal."""
+"""Number of spectrogram columns to keep. Each monitor event adds one column. No terminal is that wide."""
 
 MAX_KEYWORD_EVENTS = 50
-"""Keyword events to keep: more than fit into any terminal."""
+"""Number of keyword events to keep. No terminal is that high."""
 
 GONE_AFTER_S = 15.0
 """If no status event arrives for this many seconds, the daemon counts as gone. The daemon sends one every 5 seconds."""
@@ -35,9 +35,9 @@ class MonitorView:
     selected_index : int
         Index of the keyword whose threshold the keys change.
     cpu_percent : float or None
-        CPU time between the latest two statuses, in percent of one core.
+        CPU time between the latest two status events, in percent of one core.
     changed_thresholds : dict
-        Keyword to threshold, for the thresholds that the user changed.
+        Thresholds that the user changed, by keyword.
     notice : str
         Why the latest key had no effect; empty if it had one.
     """

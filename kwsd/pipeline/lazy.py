@@ -68,8 +68,8 @@ class LazyDetector:
         Parameters
         ----------
         scores : callable
-            From the age of a window to its scores: probabilities, shape (labels,), float32. The new window has age 0,
-            and no age reaches `smoothing_windows`. Each window is asked for at most once.
+            Returns the scores of a window, by its age in windows: probabilities, shape (labels,), float32. The new
+            window has age 0. The age is less than `smoothing_windows`. Each window is requested at most once.
         sample : int
             End of the window, in samples from the start of the stream; grows from call to call.
         attentive : bool

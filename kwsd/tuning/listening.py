@@ -64,7 +64,7 @@ def score_device(
     seconds : float
         Longest time to listen; may be infinite.
     stopped : callable
-        Asked at least ten times a second.
+        Called at least ten times per second. If it returns True, listening ends.
     report : callable
         Called with a line of text for each detection and each change of the device.
     """

@@ -73,7 +73,7 @@ class FileScan:
 
 
 ScanResult = tuple[FileScan, Iterable[Detection]]
-"""A scan, and its detections. Only when all detections were taken, the attributes of the scan are final."""
+"""A scan, and its detections. The attributes of the scan are final after all its detections have been taken."""
 
 
 def scan_files(files: list[Path], request: ModelRequest, jobs: int) -> Iterator[ScanResult]:

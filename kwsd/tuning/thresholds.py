@@ -53,7 +53,7 @@ class ThresholdChoice(msgspec.Struct, frozen=True):
     thresholds : dict
         Keyword to threshold.
     detections : dict
-        Keyword to number of detections.
+        Number of detections of each keyword.
     per_hour : float
         Detections of all keywords together in an hour of audio.
     """

@@ -37,7 +37,7 @@ class EvaluationData:
     positives : Path or None
         The user's own words instead: word folders, or recordings beside CSV files with the times of the words.
     negatives : Path or None
-        The user's own recordings without the keywords instead.
+        Recordings without keywords, to use instead of the data folder's own.
     split : str
         "training", "validation", "testing" or "all". It applies to the words, speech and noise of the data folder.
     per_keyword, seed : int

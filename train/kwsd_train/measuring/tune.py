@@ -1,4 +1,4 @@
-"""Tunes the detector: finds the settings with the fewest missed words at a wanted rate of false alarms."""
+"""Tunes the detector: finds the settings with the fewest missed words at a given rate of false alarms."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
