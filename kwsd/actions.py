@@ -31,7 +31,7 @@ class ActionRun:
     action : ActionConfig
         The command.
     started_s : float
-        Time of the event on the clock of the caller.
+        Time of the event in seconds, on a monotonic clock.
     """
 
     def __init__(self, event: KeywordEvent, action: ActionConfig, started_s: float) -> None:
@@ -58,7 +58,7 @@ class ActionRun:
             self._thread.join()
 
     def stop(self) -> None:
-        """Stop the command. If it has not started yet, it will not start."""
+        """Stop the command. A command that has not started yet will not start."""
         # While this method holds the lock, the command cannot start.
         with self._lock:
             self._stopped = True

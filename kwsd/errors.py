@@ -99,7 +99,7 @@ class NoEventError(KwsdError):
 
 
 class EventError(KwsdError):
-    """A message is not an event of this version."""
+    """A received message is not an event that this version can read."""
 
     exit_code = 76
 

@@ -20,22 +20,22 @@ FULL_SCALE = float(HANN.sum()) / 2
 
 
 def amplitude_to_db(amplitude: float) -> float:
-    """The level of an amplitude in decibels relative to 1, limited to the range from `FLOOR_DB` to 0."""
+    """Convert an amplitude to decibels relative to full scale, limited to the range from `FLOOR_DB` to 0."""
     return min(0.0, max(FLOOR_DB, 20 * math.log10(amplitude))) if amplitude > 0 else FLOOR_DB
 
 
 def rms_db(samples: Float32) -> float:
-    """The level of the root mean square of samples, shape (n,) with n > 0, in decibels."""
+    """Return the mean level (root mean square) of samples, shape (n,) with n > 0, in decibels."""
     return amplitude_to_db(float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))))
 
 
 def peak_db(samples: Float32) -> float:
-    """The level of the largest absolute value of samples, shape (n,) with n > 0, in decibels."""
+    """Return the peak level of samples, shape (n,) with n > 0, in decibels."""
     return amplitude_to_db(float(np.abs(samples).max()))
 
 
 def bands_db(frames: Float32) -> list[int]:
-    """The maximum level in each band of the spectrogram.
+    """Return the maximum level in each band of the spectrogram.
 
     Parameters
     ----------

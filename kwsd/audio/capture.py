@@ -16,12 +16,13 @@ BACKLOG_BLOCKS = 25
 """Queue limit, two seconds. When the queue is full, a live source loses its new blocks, and they are counted."""
 
 POLL_S = 0.1
-"""Longest wait for room in the queue before the thread checks whether it has been closed."""
+"""Maximum seconds that the thread waits for room in the queue before it checks whether it must end."""
 
 THREAD = "kwsd-capture"
 
 FIRST_RETRY_S, LAST_RETRY_S = 0.5, 3.0
-"""Seconds before the first and the later attempts to open a lost source. The delay doubles from attempt to attempt."""
+"""Seconds before the first attempt to open a lost source, and the maximum before a later attempt. The delay doubles
+each time."""
 
 
 class Arrival(NamedTuple):
@@ -115,7 +116,7 @@ class Capture:
         return found[1] if found else None
 
     def block_taken(self, block: Block) -> None:
-        """Note that a block from the inbox is being processed. Until then it counts as queued."""
+        """Count a block from the inbox as processed. Until then it counts as queued."""
         self._blocks_taken += block.merged
         if not self._room.is_set():
             self._room.set()
@@ -134,7 +135,7 @@ class Capture:
 
     @property
     def queued(self) -> int:
-        """Blocks that wait for their processing."""
+        """Number of blocks that are not processed yet."""
         return self._blocks_put - self._blocks_taken
 
     def stop(self) -> None:

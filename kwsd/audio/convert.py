@@ -34,7 +34,7 @@ class Converter:
         Returns
         -------
         ndarray, shape (m,), float32, 16 kHz
-            The mean of the channels. When resampling, m varies from call to call.
+            Mean of the channels. If the rate is converted, m differs from call to call.
         """
         # The sum of squares is finite only if all samples are. A test of each sample takes three times as long.
         if not math.isfinite(np.vdot(frames, frames)):

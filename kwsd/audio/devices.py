@@ -19,7 +19,7 @@ class StreamRegistry:
         self._open: set[object] = set()
 
     def add(self, stream: object) -> None:
-        """Note that a stream is open."""
+        """Add an open stream to the registry."""
         self._open.add(stream)
 
     def close(self, stream: Any) -> None:  # noqa: ANN401  sounddevice has no type information

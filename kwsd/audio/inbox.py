@@ -34,7 +34,7 @@ class Inbox(Generic[T]):
         self.called = False
 
     def watch(self, sockets: Iterable["zmq.Socket[bytes]"]) -> None:
-        """Let these sockets, and no others, end a wait while they have a message."""
+        """Watch these sockets instead of the previous ones. A message on one of them ends a wait."""
         self._with_sockets = self._poller(sockets)
 
     def put(self, item: T) -> None:

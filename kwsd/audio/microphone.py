@@ -13,11 +13,11 @@ from kwsd.errors import AudioLostError, AudioUnavailableError
 from kwsd.frontend import SAMPLE_RATE
 
 PERIOD_S = BLOCK_SAMPLES / SAMPLE_RATE
-"""How often the device delivers audio: once a block, as the last sample of the block arrives."""
+"""Seconds between two deliveries of audio by the device: the length of one block."""
 
 KEPT_PERIODS = MAX_BATCH - 1
-"""Periods that the device buffers besides the one in progress. This adds no latency: the reader wakes once per period.
-With a larger buffer, PulseAudio delivers two periods at a time."""
+"""Number of periods that the device buffers in addition to the current one. This adds no latency: the reader wakes once
+per period. With a larger buffer, PulseAudio delivers two periods at a time."""
 
 
 class Microphone:
@@ -38,7 +38,7 @@ class Microphone:
     rate : int
         Sampling rate at which the device was opened, in hertz.
     channels : int
-        Channels of the open device; the source mixes them down.
+        Number of channels of the open device. The source mixes them to one.
 
     Raises
     ------
@@ -118,7 +118,7 @@ class Microphone:
 
 
 def _reason(error: Any) -> str:  # noqa: ANN401  sounddevice has no type information
-    """Return the reason that the sound system names, or else that of PortAudio, without error numbers."""
+    """Return the error message of the sound system, or else of PortAudio, without error numbers."""
     of_host = error.args[2][2] if len(error.args) > 2 else ""  # noqa: PLR2004  the third is the host API's own error
     of_portaudio = str(error.args[0]).split(" [PaErrorCode")[0].removeprefix("Error opening InputStream: ")
     return str(of_host) or of_portaudio

@@ -37,7 +37,7 @@ def open_source(device: str, *, again: bool = False, name: str = "") -> Source:
         ``default``, the index of a device, a part of its name, ``file:PATH`` or ``-``. A file is played in real time.
         ``-`` means raw samples on standard input: signed 16 bit, little-endian, 16 kHz, mono.
     again : bool
-        Whether the source was open before. Then PortAudio searches for devices again.
+        Whether the source was open before. If so, PortAudio first searches for devices again.
     name : str
         Full name of the device, if only this device may be opened.
 

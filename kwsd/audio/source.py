@@ -9,11 +9,11 @@ BLOCK_SAMPLES = 1280
 """Samples in a block: one hop of the bundled models, 80 ms. So each block completes a window as it arrives."""
 
 MAX_BATCH = 4
-"""Most blocks that a live source merges into one, far from any keyword. Each merged block saves the wake-ups of two
-threads; see docs/decisions/."""
+"""Maximum number of blocks that a live source merges into one while no detection can occur. Each merged block saves the
+wake-ups of two threads; see docs/decisions/."""
 
 FILE_PREFIX = "file:"
-"""Stands before the path of a sound file in the option ``--device``."""
+"""Prefix of the path of a sound file in the option ``--device``."""
 
 CARD_MARK = "(hw:"
 """PortAudio writes this before the number of a sound card. The number may change when the card is plugged in again. The

@@ -43,12 +43,12 @@ class Subscription:
     address : str, optional
         Event address of the daemon. Without it, the default address.
     keywords : sequence of str, optional
-        Only keyword events of these keywords are received. Without it, those of all keywords. Status events are
+        Receive only events of these keywords. Without this parameter, receive those of all keywords. Status events are
         always received.
     keys : ClientKeys, optional
         Keys for a daemon that uses CURVE; see `kwsd.bus.curve.read_client_keys`.
     monitor : bool
-        Whether monitor events are received too.
+        Whether to receive monitor events, too.
 
     Raises
     ------
@@ -148,7 +148,7 @@ def subscribe(address: str | None = None, keywords: Sequence[str] | None = None)
     address : str, optional
         Event address of the daemon, as in ``kwsd run --address``. Without it, the default address.
     keywords : sequence of str, optional
-        Only events of these keywords are yielded. Without it, those of all keywords.
+        Yield only events of these keywords. Without this parameter, yield those of all keywords.
 
     Yields
     ------

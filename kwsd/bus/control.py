@@ -97,7 +97,7 @@ class ControlServer:
         Returns
         -------
         bool
-            Whether a request had arrived. In this case more requests may be waiting.
+            True if a request had arrived. Then more requests may be waiting.
         """
         for request in range(MAX_REQUESTS_PER_TURN):
             if not is_readable(self._socket):

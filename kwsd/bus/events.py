@@ -9,7 +9,7 @@ import msgspec
 from kwsd.errors import EventError
 
 EVENT_VERSION: Literal[1] = 1
-"""Version of the event format. New fields do not change it; every other change of the format does."""
+"""Version of the event format. A new field does not change the version; every other change of the format does."""
 
 KEYWORD_TOPIC = "kwsd.keyword."
 STATUS_TOPIC = "kwsd.status"

@@ -28,7 +28,7 @@ CARDS = Path("/dev/snd")
 RECORD_S = 3
 
 CLIPPED, CLIPPED_SHARE = 0.999, 0.001
-"""A sample at this share of full scale is clipped; more clipped samples than this share of all give a warning."""
+"""Share of full scale from which a sample counts as clipped, and share of clipped samples that gives a warning."""
 
 QUIET_DB = -55.0
 """A recording with a lower peak gets a warning: either nobody spoke near the microphone, or its gain is too low."""

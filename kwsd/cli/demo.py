@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 DEMO_FOLDER = Path(__file__).parent.parent / "demo"
 
 TOLERANCE_S = 0.75
-"""Seconds after the end of a word in which its detection still counts, as in the evaluation of streams."""
+"""A detection counts for a word until this many seconds after its end, as in the evaluation of streams."""
 
 
 def demo() -> None:
@@ -68,7 +68,7 @@ def _print_events(events: "Iterator[KeywordEvent]") -> int:
 
 
 def _keyword_events(subscription: "Subscription", daemon: "ChildDaemon") -> "Iterator[KeywordEvent]":
-    """Keyword events until the daemon reports that it stops, or ends."""
+    """Yield keyword events until the daemon reports that it stops, or until its process ends."""
     from kwsd.bus.events import KeywordEvent, StatusEvent, decode_event
 
     while daemon.is_running():

@@ -88,7 +88,7 @@ def tune(
 
 
 def _with_progress(files: list[Path]) -> Iterable[Path]:
-    """The files, with a progress bar on a terminal."""
+    """Yield the files, and show a progress bar on a terminal."""
     from rich.console import Console
     from rich.progress import track
 

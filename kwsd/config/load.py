@@ -18,7 +18,7 @@ from kwsd.config.schema import EVENT_FIELDS, Config
 from kwsd.errors import ConfigError
 
 ENVIRONMENT_PREFIX = "KWSD_"
-"""Start of the names of all environment variables of kwsd."""
+"""Prefix of the names of all environment variables of kwsd."""
 
 CONFIG_VARIABLE = "KWSD_CONFIG"
 """Environment variable that names the configuration file."""

@@ -51,7 +51,7 @@ def list_settings() -> list[Setting]:
 
 
 def _is_table(value: Any) -> bool:  # noqa: ANN401  any TOML value
-    """Whether TOML writes a value below a heading: a table or a list of tables, not empty."""
+    """Whether TOML writes a value under a heading, because it is a table or a list of tables."""
     return bool(value) and isinstance(value[0] if isinstance(value, list) else value, dict)
 
 

@@ -17,9 +17,9 @@ class ChildDaemon:
     Parameters
     ----------
     device : str
-        As for ``kwsd run --device``.
+        The same values as for ``kwsd run --device``.
     folder : Path
-        For the sockets and the log.
+        Folder for the sockets and the log.
     configured : bool
         Whether the daemon reads the user's configuration.
 
@@ -49,7 +49,7 @@ class ChildDaemon:
             )
 
     def is_running(self) -> bool:
-        """Whether the process has not ended."""
+        """Whether the process is still running."""
         return self._process.poll() is None
 
     def wait(self) -> int:

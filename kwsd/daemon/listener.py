@@ -122,7 +122,9 @@ class Listener:
             self._enter("stopping", "its audio has ended")
 
     def check_stuck(self, now_s: float) -> bool:
-        """Return whether the capture thread hangs in the device; a source without audio becomes `lost` before that.
+        """Return whether the capture thread hangs in the device.
+
+        A source that delivers no audio becomes `lost` long before that.
 
         Parameters
         ----------
@@ -146,7 +148,7 @@ class Listener:
             self._reporter.publish_status()
 
     def mute(self, *, on: bool) -> None:
-        """Throw the audio away unprocessed, or stop doing so."""
+        """Discard the audio without processing it, or process it again."""
         self._muted = on
         self._clip_saver.reset()
         if self._state.hears:
@@ -157,7 +159,7 @@ class Listener:
         self._spotter.set_thresholds(thresholds)
 
     def use_model(self, model: Model) -> None:
-        """Continue with another model, in a new window."""
+        """Replace the model. The window starts empty."""
         self._spotter.use(model)
         self._clip_saver.reset()
 

@@ -26,11 +26,11 @@ from kwsd.log import silence_libraries
 log = logging.getLogger(__name__)
 
 LOOK_S = 0.1
-"""Minimum seconds between two rounds of work other than audio. One request is served at once, more requests wait for
-the next round: a flood of requests must not hold up the audio."""
+"""Minimum seconds between two rounds of work other than audio. The first request is answered at once, and further
+requests wait for the next round. So a flood of requests cannot delay the audio."""
 
 WAIT_S = 1.0
-"""Longest wait while all streams deliver audio."""
+"""Maximum seconds that the loop waits while all streams deliver audio."""
 
 
 class Daemon:
@@ -41,7 +41,7 @@ class Daemon:
     listeners : dict
         The listener of each capture; see `kwsd.daemon.setup.build_listeners`.
     inbox : Inbox
-        Where the captures put their items.
+        Inbox into which the captures put their items.
 
     Raises
     ------

@@ -25,7 +25,7 @@ REPEATED_LINE_S = 60.0
 """Minimum seconds between two log lines about a frequent fault: gaps, or the silence of a gated microphone."""
 
 TIMED_WINDOWS = 750
-"""Processing times kept for the quantiles: one minute at the hop of the bundled models."""
+"""Number of processing times from which the quantiles are computed: one minute with the bundled models."""
 
 
 class RateLimit:
@@ -55,7 +55,7 @@ class Reporter:
     state : StreamState
         Owned by the listener; the reporter only reads it.
     capture, spotter, clip_saver
-        Read for the counts, the model and the thresholds in the status event.
+        Their counts, model and thresholds become part of the status event.
 
     Attributes
     ----------

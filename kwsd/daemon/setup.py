@@ -24,7 +24,7 @@ from kwsd.models.model import Model
 from kwsd.pipeline.spotter import Spotter
 
 FIXED_KEYS = ("device", "stream", "address", "control", "curve", "clips")
-"""Keys that cannot change while the daemon runs, because it holds open what they name."""
+"""Keys that cannot change while the daemon runs, because the daemon has already opened what they name."""
 
 MakeOpener = Callable[[str], Callable[[], Source]]
 """Takes the ``device`` of a stream, and returns the function that opens it."""
@@ -36,12 +36,12 @@ class Setup:
     Parameters
     ----------
     read_config : callable
-        Returns the configuration, each time it is called.
+        Reads and returns the configuration.
 
     Attributes
     ----------
     keys : ServerKeys or None
-        None where events are not encrypted.
+        None if events are not encrypted.
 
     Raises
     ------

@@ -44,11 +44,11 @@ class DetectorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     thresholds : dict
         Threshold of each keyword's smoothed score, in (0, 1].
     smoothing_windows : int
-        Windows in the moving average of the scores.
+        Number of windows in the moving average of the scores.
     hits : int
-        Hits in a row that a detection needs.
+        Number of consecutive hits that a detection needs.
     refractory_s : float
-        Seconds after a detection without another detection.
+        Refractory period: seconds after a detection in which no other detection can occur.
     rearm : float
         Share of its threshold, in (0, 1], below which a keyword is armed again.
     """

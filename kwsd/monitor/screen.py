@@ -114,7 +114,10 @@ class _Meter:
 
 
 class _Keywords:
-    """A line for each keyword with its score and threshold. If not all fit, the lines around the selected one."""
+    """A line for each keyword with its score and threshold.
+
+    If not all lines fit, only those around the selected keyword are shown.
+    """
 
     def __init__(self, view: MonitorView) -> None:
         self._view = view

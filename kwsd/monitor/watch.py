@@ -19,7 +19,7 @@ from kwsd.monitor.screen import describe_small_terminal, draw_screen
 from kwsd.monitor.view import MonitorView
 
 FRAME_S = 0.08
-"""Seconds between two screens: one hop of the bundled models."""
+"""Seconds between two updates of the screen: one hop of the bundled models."""
 
 THRESHOLD_STEP = 0.005
 """Change of a threshold by one key."""
@@ -35,7 +35,7 @@ def watch_daemon(view: MonitorView, address: str, control: str, is_running: Call
     address, control : str
         Event address and control address of the daemon, both on ipc.
     is_running : callable
-        Asked before each screen; if it returns False, the function returns.
+        Called before each update of the screen; if it returns False, the function returns.
 
     Raises
     ------

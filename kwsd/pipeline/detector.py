@@ -31,7 +31,7 @@ class Detection:
     score : float
         Smoothed score at the decision, in (0, 1].
     sample : int
-        Samples of the stream that had arrived at the decision: the end of the window.
+        Position of the decision: number of samples in the stream up to the end of the window.
     """
 
     keyword: str
@@ -65,7 +65,7 @@ class Verdict(NamedTuple):
 
 
 def keyword_columns(labels: tuple[str, ...]) -> NDArray[np.intp]:
-    """Return the places of the keywords among the labels."""
+    """Return the indices of the keywords in the labels."""
     return np.array([labels.index(word) for word in keywords_among(labels)], np.intp)
 
 
@@ -81,7 +81,7 @@ def evidence(scores: Float32, columns: NDArray[np.intp]) -> Float32:
     scores : ndarray, shape (..., labels), float32
         Probabilities.
     columns : ndarray, shape (keywords,)
-        Places of the keywords among the labels.
+        Indices of the keywords in the labels.
 
     Returns
     -------
@@ -96,7 +96,7 @@ def evidence(scores: Float32, columns: NDArray[np.intp]) -> Float32:
 
 
 def required_windows(thresholds: Float32, smoothing_windows: int) -> NDArray[np.intp]:
-    """Return in how many smoothed windows a keyword must show, so that its mean can reach its threshold.
+    """Return in how many windows a keyword must show: with fewer, its mean cannot reach the threshold.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ class Detector:
         self.reset()
 
     def set_thresholds(self, thresholds: dict[str, float]) -> None:
-        """Decide by other thresholds from the next window on; hits and armed keywords stay."""
+        """Use other thresholds from the next window on. Hits and armed keywords do not change."""
         self.thresholds: Float32 = np.array([thresholds[word] for word in self.keywords], np.float32)
         self.required = required_windows(self.thresholds, self.settings.smoothing_windows)
         self.least: Float32 = MIN_SHARE * self.thresholds

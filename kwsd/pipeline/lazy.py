@@ -1,4 +1,4 @@
-"""Finds out which windows need scores: most of the cost of a stream is the network, and most windows cannot matter."""
+"""Finds out which windows need scores. The network is the main cost, and most windows cannot bring a detection."""
 
 from collections import deque
 from collections.abc import Callable
@@ -14,13 +14,13 @@ ROUNDING = np.finfo(np.float32).eps
 
 
 class LazyDetector:
-    """Makes the decisions of a `Detector`, but has a window scored only if a detection can depend on it.
+    """Decides like a `Detector`, but requests the scores of a window only if a detection can depend on them.
 
     No score is above 1. So the detector first judges the newest windows with a 1 for each unknown score. If the newest
     window is not a hit even then, the unknown scores do not matter. Otherwise windows are scored, the newest first,
-    until the newest window is not a hit or all scores are known. A keyword that waits to be armed needs all scores.
+    until the newest window is not a hit or all scores are known. While a keyword is disarmed, all windows are scored.
 
-    The same argument rules out hits in windows to come: those windows are passed by without any work.
+    The same argument rules out hits in some future windows. The detector passes them by without any work.
 
     Parameters
     ----------
@@ -31,9 +31,10 @@ class LazyDetector:
     ----------
     keywords : list of str
     calm_windows : int
-        Windows to come that cannot bring a detection, whatever their scores are. 0 while a keyword waits to be armed.
+        Number of future windows that cannot bring a detection, whatever their scores are. It is 0 while a keyword is
+        disarmed.
     smoothed : ndarray, shape (keywords,), float32
-        Smoothed scores of the latest judged window. Where not all scores had to be known, these are upper bounds.
+        Smoothed scores of the latest judged window. If some scores are unknown, these are upper bounds.
     """
 
     def __init__(self, labels: tuple[str, ...], settings: DetectorSettings) -> None:
@@ -91,7 +92,7 @@ class LazyDetector:
         return detection
 
     def _append_unknown(self) -> None:
-        """Make room for the new window and for the calm windows that were passed by."""
+        """Append unknown scores for the new window and for the windows that were passed by."""
         if self._passed:
             self._detector.pass_by()
         kept = self._windows - 1 - self._passed

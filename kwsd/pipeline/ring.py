@@ -15,7 +15,7 @@ class Ring:
     capacity : int
         Number of rows to keep.
     row_shape : tuple of int
-        Shape of one row. It is empty for a stream of samples.
+        Shape of one row: ``()`` for a stream of samples.
     """
 
     def __init__(self, capacity: int, row_shape: tuple[int, ...] = ()) -> None:

@@ -9,7 +9,7 @@ from kwsd.pipeline.lazy import LazyDetector
 from kwsd.pipeline.ring import Ring
 
 FLUSH_SAMPLES = SAMPLE_RATE // 2
-"""Samples of silence after the end of a finite stream. With them, the last word is in enough windows for a decision."""
+"""Samples of silence that `Spotter.flush` adds, so that the last word is in enough windows for a detection."""
 
 
 class Spotter:
@@ -21,7 +21,7 @@ class Spotter:
     Parameters
     ----------
     model : Model
-        Its detector settings are the first settings of the spotter, which may then change its own thresholds.
+        The spotter starts with the detector settings of the model, and can then change its own thresholds.
     attentive : bool
         Whether to score every window, for a user of `scores` and `latest`. It may change at any time.
 
@@ -58,7 +58,7 @@ class Spotter:
         return self._model
 
     def use(self, model: Model) -> None:
-        """Continue with another model and its settings. The count of samples continues, the window starts empty."""
+        """Continue with another model and its settings. The count of samples continues, but the window starts empty."""
         self._model = model
         self._settings = model.detector
         self._detector = LazyDetector(model.labels, model.detector)
@@ -141,7 +141,7 @@ class Spotter:
         return detections
 
     def flush(self) -> list[Detection]:
-        """Return the detections that are still due after the end of the stream."""
+        """Process silence after the end of the stream, and return the last detections."""
         return self.feed(np.zeros(FLUSH_SAMPLES, np.float32))
 
     def skip(self, samples: Float32) -> None:

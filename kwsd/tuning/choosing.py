@@ -24,7 +24,7 @@ from kwsd.tuning.thresholds import (
 
 
 class TuningSetup(NamedTuple):
-    """What ``kwsd tune`` starts with.
+    """The configuration and the model that ``kwsd tune`` starts with.
 
     Parameters
     ----------

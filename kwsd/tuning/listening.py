@@ -55,7 +55,7 @@ def score_files(model: Model, files: Iterable[Path]) -> ScoredAudio:
 def score_device(
     model: Model, device: str, seconds: float, stopped: Callable[[], bool], report: Callable[[str], None]
 ) -> ScoredAudio:
-    """Score what a device delivers until the time is over, `stopped` returns True, or the device ends.
+    """Score the audio of a device until the time is up, `stopped` returns True, or the device delivers no more.
 
     Parameters
     ----------

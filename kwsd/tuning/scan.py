@@ -52,7 +52,7 @@ class FileScan:
     seconds : float
         Length of the audio that was read so far.
     error : str
-        Why the file could not be read to its end; empty without an error.
+        Error message if the file could not be read to its end; otherwise empty.
     """
 
     def __init__(self, file: Path) -> None:

@@ -37,7 +37,7 @@ class DetectionCount(msgspec.Struct, frozen=True):
     detections : int
         Detections in the whole audio.
     per_hour : float
-        The same, for each hour of audio.
+        Detections per hour of audio.
     """
 
     threshold: float
