@@ -1,4 +1,4 @@
-"""Counts the detections at different thresholds, from scores that were kept, and finds thresholds for a wanted rate."""
+"""Counts the detections at different thresholds, from scores that were kept, and finds thresholds for a given rate."""
 
 from collections import Counter
 from collections.abc import Iterator

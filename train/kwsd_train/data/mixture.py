@@ -132,7 +132,7 @@ class ExampleGenerator:
         return self.labels.index(word if word in self.labels else UNKNOWN_LABEL)
 
     def _make_silence(self, rng: Rng) -> Float32:
-        """Zeros, or noise with a random gain between -60 and 0 dB."""
+        """Return zeros, or noise with a random gain between -60 and 0 dB."""
         if rng.random() < DIGITAL_SILENCE_SHARE:
             return np.zeros(WINDOW_SAMPLES, np.float32)
         return random_crop(self.augmenter.noise, rng) * np.float32(10 ** rng.uniform(-3, 0))

@@ -18,7 +18,7 @@ from kwsd_train.data.features import as_float
 from kwsd_train.data.split import check_split_name
 
 SILENCE_EVERY = 10 * SAMPLE_RATE
-"""Samples between two silence windows in the background noise: one second in ten is used."""
+"""Samples between two silence windows: one second out of every ten of the background noise is used."""
 
 
 class Proportion(msgspec.Struct, frozen=True):
@@ -100,8 +100,8 @@ def keyword_accuracy(words: NDArray[np.str_], scores: Float32, labels: Sequence[
 def evaluate_on_clips(model: Model, data: Path, split: str, *, strict: bool = False) -> tuple[ClipReport, ClipSet]:
     """Measure a model, as it is exported, on the clips of a split.
 
-    A model with the label `_unknown_` is measured on every word folder and on silence. Silence is one second in ten of
-    the background noise. A model without that label is measured on the folders of its keywords.
+    A model with the label `_unknown_` is measured on every word folder and on silence. One second out of every ten of
+    the background noise counts as silence. A model without that label is measured on the folders of its keywords.
 
     Returns
     -------
@@ -131,7 +131,7 @@ def measurable_words(model: Model, data: Path) -> list[str]:
 
 
 def silence_windows(data: Path) -> Int16:
-    """Windows without a word, shape (n, 16000): digital silence, and one second in ten of the background noise."""
+    """Windows without a word, shape (n, 16000): zeros, and one second of every ten of background noise."""
     recordings = [read_recording(path) for path in audio_files(words_folder(data) / "_background_noise_")]
     starts = [(row, start) for row in recordings for start in range(0, len(row) - WINDOW_SAMPLES, SILENCE_EVERY)]
     seconds = [row[start : start + WINDOW_SAMPLES] for row, start in starts]

@@ -35,7 +35,8 @@ class EvaluationData:
     data : Path or None
         Data folder with ``speech_commands``, ``speech``, ``noise`` and, for words in rooms, ``rir``.
     positives : Path or None
-        The user's own words instead: word folders, or recordings beside CSV files with the times of the words.
+        The user's own words, used instead of those of the data folder: word folders, or recordings beside CSV files
+        with the times of the words.
     negatives : Path or None
         Recordings without keywords, to use instead of the data folder's own.
     split : str
@@ -125,7 +126,7 @@ class StreamFigures(msgspec.Struct, frozen=True):
     missed : Proportion
         Keywords without a detection, of all spoken keywords.
     missed_by_word : dict
-        The same for each keyword.
+        Keywords without a detection, counted for each keyword.
     substitutions : int
         Detections of another keyword during a missed word.
     false_alarms : int

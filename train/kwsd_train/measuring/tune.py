@@ -19,11 +19,11 @@ HITS = (1, 2, 3)
 THRESHOLDS = [float(t) for t in np.round(1 / (1 + np.exp(-np.linspace(9, -1, 201))), 4)]
 """Thresholds from 0.9999 to 0.27, evenly spaced in log odds, so they are dense near one where false alarms are rare."""
 FARTHEST_RATE_FACTOR = 20.0
-"""A DET curve ends at this many times the wanted rate of false alarms."""
+"""A DET curve ends at this many times the given rate of false alarms."""
 EQUAL_MISS_RATE = 0.004
 """Settings whose miss rate exceeds the lowest by at most this much count as equally good.
 
-Another draw of words changes the miss rate by more.
+A different choice of words changes the miss rate by more than this.
 """
 LATENCY_P95_S = 0.5
 """Upper limit of the 95th percentile of latency; slower settings are not considered."""
@@ -37,7 +37,7 @@ class OperatingPoint(msgspec.Struct, frozen=True):
     missed : Proportion
         Missed words in all streams together.
     missed_by_word : dict
-        The same for each keyword.
+        Missed words of each keyword.
     false_alarms : FalseAlarms
         Rates on all recordings without words together.
     latency_median_s, latency_p95_s : float
@@ -71,7 +71,7 @@ def compute_det_curves(
     settings : DetectorSettings
         Only the refractory period and re-arming are used.
     per_hour : float
-        Wanted rate of false alarms. It determines where the curves end.
+        Given rate of false alarms. It determines where the curves end.
     say : callable
         Receives one line for each curve.
     """
@@ -96,7 +96,7 @@ def trace_det_curve(scored: ScoredData, settings: DetectorSettings, farthest: fl
 
 
 def find_best_point(curves: Sequence[DetCurve], per_hour: float) -> OperatingPoint | None:
-    """Find the fastest of the points with (nearly) the lowest miss rate within the wanted rate of false alarms."""
+    """Find the fastest of the points with (nearly) the lowest miss rate within the given rate of false alarms."""
     allowed = [
         point
         for points in curves
@@ -114,7 +114,7 @@ def choose_operating_point(curves: Sequence[DetCurve], per_hour: float) -> Opera
     Raises
     ------
     UsageError
-        No settings reach the wanted rate with an acceptable latency.
+        No settings reach the given rate with an acceptable latency.
     """
     point = find_best_point(curves, per_hour)
     if point is None:

@@ -25,7 +25,7 @@ NARROW = 70
 LABEL_WIDTH = 7
 """Columns for the scale, left of a curve."""
 SPEED_PERIOD_S = 3600.0
-"""Seconds over which the speed is averaged for the time left: long enough to include the validations."""
+"""The remaining time is estimated from the mean speed over this many seconds, which include a validation."""
 
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
 """Bits of the eight dots of a Braille character, by row and column (Unicode 15, section 21.1)."""
