@@ -62,7 +62,7 @@ def main(
     hours: Annotated[int, typer.Option(help="Length of the long recording for kwsd scan.")] = 10,
 ) -> None:
     """Print the results as a Markdown table."""
-    print("| figure | measured, median [least, most] | goal |\n|---|---|---|")
+    print("| figure | measured: median [lowest, highest] | goal |\n|---|---|---|")
     seconds = round(60 * minutes)
     kinds = {"speech and noise": data, "words without a pause": []} if data else {"words without a pause": []}
     played = {kind: make_recording(folders, seconds) for kind, folders in kinds.items()}
@@ -84,23 +84,33 @@ def main(
                 goal = {"digital silence": "0.3 %", "quiet noise": ""}.get(kind, "0.8 %")
                 wakeups = statistics.median(use.wakeups for use in used)
                 cpu = _spread([100 * use.cpu for use in used], ".2f", " %")
-                _row(f"daemon on {kind}, CPU", f"{cpu} of a core, {wakeups:.0f} wake-ups a second", goal)
-            _row("daemon, peak memory", f"{_peak_mb(daemon.pid):.0f} MB", "64 MB")
+                _row(f"CPU of the daemon on {kind}", f"{cpu} of a core, {wakeups:.0f} wake-ups per second", goal)
+            _row("peak memory of the daemon", f"{_peak_mb(daemon.pid):.0f} MB", "64 MB")
             p50, p99 = np.quantile(listener.latencies_ms, [0.5, 0.99])
             count = len(listener.latencies_ms)
-            _row("block arrived to event received", f"median {p50:.1f} ms, p99 {p99:.1f} ms of {count}", "p99 10 ms")
+            _row(
+                "time from the arrival of a block until a subscriber receives its event",
+                f"median {p50:.1f} ms and 99th percentile {p99:.1f} ms of {count} events",
+                "99th percentile 10 ms",
+            )
         for blocks in (1, MAX_BATCH):
             bare = [_bare(pulse, blocks, seconds) for _ in range(rounds)]
             cpu = _spread([100 * use.cpu for use in bare], ".2f", " %")
-            _row(f"a loop of Python that only reads, {80 * blocks} ms at a time, CPU", f"{cpu} of a core", "")
+            _row(f"CPU of a Python loop that only reads audio, {80 * blocks} ms at a time", f"{cpu} of a core", "")
         kind, audio = next(iter(played.items()))
         eight = _streams(pulse, audio, 8).cpu
         times = eight / statistics.median(use.cpu for use in uses[kind])
-        _row(f"eight streams of {kind}, CPU", f"{eight:.2%} of a core, {times:.1f} times one", "6 times one")
-        _row("start to READY", _spread([_start_s(pulse) for _ in range(STARTS)], ".2f", " s"), "0.5 s")
-    _row("`kwsd --help`", _spread([_run_s("--help").wall_s for _ in range(STARTS)], ".2f", " s"), "0.2 s")
+        _row(
+            f"CPU of a daemon with eight streams of {kind}",
+            f"{eight:.2%} of a core, {times:.1f} times the CPU for one stream",
+            "6 times the CPU for one stream",
+        )
+        ready = _spread([_start_s(pulse) for _ in range(STARTS)], ".2f", " s")
+        _row("time from the start of the daemon until it reports READY", ready, "0.5 s")
+    _row("run time of `kwsd --help`", _spread([_run_s("--help").wall_s for _ in range(STARTS)], ".2f", " s"), "0.2 s")
     for kind, found in speeds.items():
-        _row(f"`kwsd scan`, one core, on {kind}", _spread(found, ".0f", " times real time"), "400 times")
+        speed = _spread(found, ".0f", " times real time")
+        _row(f"speed of `kwsd scan` on one core, on {kind}", speed, "400 times real time")
     _scan_memory(make_recording([]), model, hours)
 
 
@@ -255,9 +265,9 @@ def _scan_memory(audio: Path, model: str, hours: int) -> None:
     short_mb, long_mb = (_run_s("scan", "--model", model, path).peak_mb for path in (audio, long))
     long.unlink()
     _row(
-        f"`kwsd scan`, peak memory on ten minutes and on {hours} h",
+        f"peak memory of `kwsd scan` on ten minutes and on {hours} h of audio",
         f"{short_mb:.0f} MB and {long_mb:.0f} MB",
-        "the same",
+        "equal for both lengths",
     )
 
 

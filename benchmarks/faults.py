@@ -253,85 +253,89 @@ class Fault:
 
 
 LOSS, DEFAULT, GAPS = (f"tests/daemon/test_{name}.py" for name in ("loss", "default_source", "gaps"))
-REOPENS = "state `lost` with the reason; restarts PortAudio and retries after 0.5, 1, 2, 3, 3 … s"
-WAITS = 'state `lost`, "delivers no audio"; continues with the next block; exits with code 75 after 15 s'
-GAP = "drops what it cannot keep, counts a gap, empties the window"
+REOPENS = "The state is `lost`, with the reason. The daemon restarts PortAudio and retries after 0.5, 1, 2, 3, 3 … s."
+WAITS = (
+    'The state is `lost`, with the reason "delivers no audio". The daemon continues if a block arrives. '
+    "After 15 s without a block, the daemon exits with code 75."
+)
+GAP = "The daemon drops the audio that it cannot keep, counts a gap and empties the window."
+MOVES = "The daemon does nothing, because the sound server (PulseAudio or PipeWire) moves the stream to another source."
 
 FAULTS = (
     Fault(
-        "sound server killed, started again",
+        "the sound server is killed and started again",
         REOPENS,
         server_killed,
         f"{LOSS}::test_a_daemon_whose_sound_server_was_restarted_hears_the_next_word",
     ),
     Fault(
-        "sound server not there at the start of the service",
+        "no sound server runs when the service starts",
         REOPENS,
         server_missing,
         f"{LOSS}::test_under_a_service_manager_the_daemon_waits_for_a_sound_server_that_is_not_there",
     ),
     Fault(
-        "sound server frozen",
+        "the sound server freezes",
         WAITS,
         server_frozen,
         f"{LOSS}::test_a_sound_server_that_freezes_is_noticed_and_its_return_too",
     ),
     Fault(
-        "sound server frozen at the start",
+        "the sound server is already frozen when the daemon starts",
         WAITS,
         server_frozen_before,
         f"{LOSS}::test_a_sound_server_that_is_frozen_at_the_start_is_noticed_and_its_return_too",
     ),
     Fault(
-        "only microphone removed, back as another source",
+        "the only microphone is removed and comes back as another source",
         REOPENS,
         source_replaced,
         f"{LOSS}::test_a_microphone_that_is_taken_away_and_comes_back_as_another_source_is_heard_again",
     ),
     Fault(
-        "device back under another index",
-        "the same, by the name of the device with that index",
+        "a device comes back under another index",
+        "The daemon reconnects to the device by its name, although the configuration names the old index.",
         index_changed,
         f"{LOSS}::test_a_device_that_was_chosen_by_its_index_is_found_by_its_name_under_another",
     ),
     Fault(
-        "stream opened, no block ever comes",
+        "the stream opens, but no block arrives",
         WAITS,
         no_block,
         f"{LOSS}::test_a_source_that_opens_and_never_delivers_is_noticed_and_its_first_block_too",
     ),
     Fault(
-        "blocks stop while the stream is open",
+        "blocks stop arriving while the stream is open",
         WAITS,
         blocks_stopped,
         f"{LOSS}::test_blocks_that_stop_while_the_stream_is_open_are_noticed_and_their_return_too",
     ),
     Fault(
-        "another default source",
-        "nothing: PulseAudio moves the stream, and so does PipeWire",
+        "another source becomes the default source",
+        MOVES,
         default_changed,
         f"{DEFAULT}::test_a_new_default_source_is_heard_from_then_on",
     ),
     Fault(
-        "default source removed, another is there",
-        "the same",
+        "the default source is removed while another source exists",
+        MOVES,
         default_removed,
         f"{DEFAULT}::test_when_the_default_source_is_taken_away_another_is_heard",
     ),
     Fault(
-        "muted: only zeros",
-        "a reason in the status; no restart",
+        "the microphone is muted and delivers only zeros",
+        "The status contains the reason. The daemon does not reconnect.",
         muted,
         f"{DEFAULT}::test_a_muted_microphone_is_said_and_heard_again_when_it_is_unmuted",
     ),
     Fault(
-        "overflow: computer or process asleep for 3 s and more",
+        "the buffers overflow because the computer or the process sleeps for at least 3 s",
         GAP,
         slept,
         f"{GAPS}::test_a_computer_that_slept_hears_the_next_word",
     ),
     Fault(
-        "a hop takes 3 s and more: the queue overflows",
+        "the queue overflows because a hop takes at least 3 s",
         GAP,
         hop_too_long,
         f"{GAPS}::test_a_hop_that_takes_too_long_costs_audio_and_the_next_word_is_heard",
@@ -369,8 +373,8 @@ def main(
     only: Annotated[str, typer.Option(help="Run only faults whose name contains this text.")] = "",
 ) -> None:
     """Print the table of faults as Markdown, and the details of each run on standard error."""
-    print("| fault | what the daemon does | s to notice: median, worst | s to listen again: median, worst", end="")
-    print(" | words lost or reported twice | test |")
+    print("| fault | what the daemon does | seconds until it notices the fault (median, worst)", end="")
+    print(" | seconds until it listens again (median, worst) | words lost or reported twice | test |")
     print("|---|---|---|---|---|---|")
     for fault in FAULTS:
         if only in fault.name:

@@ -120,40 +120,48 @@ class Refusal:
 
 REFUSALS = (
     Refusal(
-        "a second daemon on the same address",
+        "a second daemon uses the same address",
         second_daemon,
         73,
         "bus/test_publisher.py::test_a_second_publisher_on_the_same_address_is_refused",
     ),
     Refusal(
-        "no runtime folder",
+        "the runtime folder does not exist",
         folder_missing,
         73,
         "bus/test_address.py::test_without_a_runtime_folder_root_has_another_and_a_user_gets_an_error",
     ),
     Refusal(
-        "a folder of another user",
+        "the socket folder belongs to another user",
         folder_of_another,
         73,
         "bus/test_address.py::test_a_folder_of_another_user_is_refused",
     ),
     Refusal(
-        "a folder that others can write to",
+        "other users can write to the socket folder",
         folder_open_to_others,
         73,
         "bus/test_address.py::test_a_folder_that_others_can_write_to_is_refused",
     ),
     Refusal(
-        "a full disk", full_disk, 73, "daemon/test_disk.py::test_a_daemon_that_finds_no_room_for_its_sockets_says_so"
+        "the disk is full",
+        full_disk,
+        73,
+        "daemon/test_disk.py::test_a_daemon_that_finds_no_room_for_its_sockets_says_so",
     ),
     Refusal(
-        "a tcp address beyond loopback, without keys",
+        "a tcp address other than loopback is configured without keys",
         open_tcp,
         73,
         "bus/test_curve.py::test_beyond_loopback_nothing_is_published_without_keys",
     ),
-    Refusal("a damaged model", damaged_model, 66, "models/test_bundle.py::test_an_altered_network_is_refused"),
-    Refusal("a bad configuration", bad_config, 78, "cli/test_fuzz.py::test_any_value_for_any_key_of_a_configuration"),
+    Refusal("the model is damaged", damaged_model, 66, "models/test_bundle.py::test_an_altered_network_is_refused"),
+    Refusal(
+        "the configuration is invalid",
+        bad_config,
+        78,
+        "cli/test_fuzz.py::test_any_value_for_any_key_of_a_configuration",
+    ),
 )
 
 
@@ -184,14 +192,20 @@ def restarted() -> float:
 
 def main(runs: Annotated[int, typer.Option(min=1, help="Runs of each setup.")] = 5) -> None:
     """Print the table as Markdown."""
-    print("| what is wrong | what the daemon does | s: median, worst | test |\n|---|---|---|---|")
+    print("| what is wrong | what the daemon does | seconds (median, worst) | test |\n|---|---|---|---|")
     for refusal in REFUSALS:
-        _row(refusal.name, f"one sentence, exit code {refusal.code}", refusal.seconds, refusal.test, runs)
-    stays = "rejects it with one log line; the old one stays"
+        _row(
+            refusal.name,
+            f"The daemon prints one sentence and exits with code {refusal.code}.",
+            refusal.seconds,
+            refusal.test,
+            runs,
+        )
+    stays = "The daemon logs one line and keeps the old configuration."
     test = "daemon/test_reload.py::test_a_bad_configuration_is_refused_in_one_line_and_the_old_one_stays"
-    _row("a bad configuration at a reload", stays, reload_refused, test, runs)
+    _row("the configuration is invalid at a reload", stays, reload_refused, test, runs)
     test = "bus/test_publisher.py::test_the_socket_of_a_killed_daemon_does_not_prevent_a_start"
-    _row("the socket of a daemon that was killed", "removes the socket and listens", restarted, test, runs)
+    _row("a killed daemon has left its socket", "The daemon removes the old socket and listens.", restarted, test, runs)
 
 
 def _row(name: str, does: str, measure: Callable[[], float], test: str, runs: int) -> None:

@@ -22,11 +22,13 @@ def main() -> None:
         EventReader(container, f"{RUNTIME}/kwsd/events.sock") as reader,
     ):
         print("measured                                                runs  median   worst")
-        show("systemctl start, until active", 5, lambda: start(service))
-        show("start to the first audio", 5, lambda: hear(service, reader))
-        show("kill -9 to listening again", 5, lambda: recover(service, reader, "KILL"))
-        show("SIGSTOP to listening again, by the watchdog", 3, lambda: recover(service, reader, "STOP"))
-        show("systemctl stop", 5, lambda: stop(service, reader))
+        show("`systemctl start` until the service is active", 5, lambda: start(service))
+        show("start of the service until the first audio", 5, lambda: hear(service, reader))
+        show("`kill -9` until the daemon listens again", 5, lambda: recover(service, reader, "KILL"))
+        show(
+            "SIGSTOP until the restarted daemon listens again", 3, lambda: recover(service, reader, "STOP")
+        )
+        show("`systemctl stop` until the service has stopped", 5, lambda: stop(service, reader))
 
 
 def show(what: str, runs: int, measure: Callable[[], float]) -> None:

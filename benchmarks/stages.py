@@ -55,14 +55,12 @@ def main(model: Annotated[str, typer.Option(help="Name or folder of a bundle.")]
         "model": 2 * asked * _multiplications(find_model(model) / "model.tflite"),
     }
     rate = _operations_a_microsecond()
-    print(f"| stage | µs a hop of {hop / 16:.0f} ms | floor, µs |\n|---|---|---|")
+    print(f"| stage | µs per hop of {hop / 16:.0f} ms | floor, µs |\n|---|---|---|")
     for stage, spent in (pipeline | _around()).items():
         floor = f"{floors[stage] / rate:.1f}" if stage in floors else ""
         print(f"| {stage} | {spent:.1f} | {floor} |")
-    print(
-        f"| the network's answer to a window; {asked:.0%} of the windows need one | {pipeline['model'] / asked:.1f} | |"
-    )
-    print(f"| LiteRT: a call of an empty model | {_empty_model_us():.1f} | |")
+    print(f"| one call of the network, which {asked:.0%} of the windows need | {pipeline['model'] / asked:.1f} | |")
+    print(f"| LiteRT: one call of an empty model | {_empty_model_us():.1f} | |")
     print(f"\nFloor at {rate / 1000:.0f} thousand million operations a second, float32 on one thread.", file=sys.stderr)
 
 
@@ -112,8 +110,8 @@ def _pipeline(name: str) -> tuple[dict[str, float], float]:
     spent["detector"] -= spent["front end"] + spent["ring of frames"] + spent["model"]
     total = feed.total_us / hops
     around = {
-        "checks and calls of the spotter": total - sum(spent.values()),
-        "**spotter: samples in, detections out**": total,
+        "checks and function calls of the spotter": total - sum(spent.values()),
+        "**spotter in total, from samples to detections**": total,
     }
     return spent | around, len(clocks["model"].spent) / hops
 
@@ -147,9 +145,9 @@ def _around() -> dict[str, float]:
 
             spent = {
                 "capture: conversion": _median_us(lambda: Converter(frontend.SAMPLE_RATE).convert(block)),
-                "capture: from thread to thread": _median_us(lambda: capture.next(1.0)),
-                "bus: a look at requests and subscribers (not every hop)": _median_us(look),
-                "bus: an event (not every hop)": _median_us(
+                "capture: transfer of a block between threads": _median_us(lambda: capture.next(1.0)),
+                "bus: checking for requests and subscribers (not in every hop)": _median_us(look),
+                "bus: publishing an event (not in every hop)": _median_us(
                     lambda: reporter.publish_keyword(Detection("go", 1.0, 0), time.monotonic())
                 ),
             }

@@ -129,11 +129,11 @@ def _beside(work: Callable[[], None], over: threading.Event) -> Iterator[None]:
 
 
 CONDITIONS: tuple[tuple[str, Callable[[Listening], AbstractContextManager[object]]], ...] = (
-    ("one subscriber", lambda _daemon: nullcontext()),
-    ("1,000 more that read", reading),
-    ("1,000 more that are stuck, their queues full", stuck),
-    (f"1,000 more that are killed after {WAVES_S:g} s, repeatedly", coming_and_going),
-    ("endless requests, every second one malformed", requests),
+    ("one subscriber and no other load", lambda _daemon: nullcontext()),
+    ("1,000 more subscribers that read all events", reading),
+    ("1,000 more subscribers that hang, with full queues", stuck),
+    (f"1,000 more subscribers, repeatedly killed after {WAVES_S:g} s and started again", coming_and_going),
+    ("endless requests, of which every second one is malformed", requests),
 )
 
 
@@ -175,17 +175,19 @@ def _memory_mb(daemon: Listening) -> float:
 
 def format_row(name: str, cost: Cost) -> str:
     """One row of the table."""
-    latency = f"{statistics.median(cost.latencies_ms):.1f}, {max(cost.latencies_ms):.1f} of {len(cost.latencies_ms)}"
-    cpu = f"{cost.main_cpu:.1%}, {cost.cpu:.1%}"
-    return f"| {name} | {cpu} | {latency} | {cost.lost_blocks}, {cost.gaps} | {cost.memory_mb:.0f} |"
+    latency = (
+        f"{statistics.median(cost.latencies_ms):.1f}, {max(cost.latencies_ms):.1f} of {len(cost.latencies_ms)} events"
+    )
+    cpu = f"{cost.main_cpu:.1%} / {cost.cpu:.1%}"
+    return f"| {name} | {cpu} | {latency} | {cost.lost_blocks} / {cost.gaps} | {cost.memory_mb:.0f} |"
 
 
 def main(seconds: Annotated[int, typer.Option(help="Seconds of speech for each condition.")] = 60) -> None:
     """Print the table as Markdown."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     speech = make_recording([], seconds)
-    print("| load | CPU of its main thread, of all | ms from block to event: median, worst", end="")
-    print(" | blocks lost, gaps | MB |\n|---|---|---|---|---|")
+    print("| load | CPU of the main thread / of all threads | ms from block to event (median, worst)", end="")
+    print(" | lost blocks / gaps | memory, MB |\n|---|---|---|---|---|")
     for name, condition in CONDITIONS:
         with running_pulse() as pulse, closing(Listening(pulse, PROGRAM, "--log-level", "error")) as daemon:
             daemon.wait_for("listening")
