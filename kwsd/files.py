@@ -1,7 +1,91 @@
-"""Writes files atomically: a reader sees the old content or the new content, never a part."""
+"""Reads files safely, and writes files atomically.
 
+Files from outside can be anything: a FIFO without a writer, an endless device, a file without end. `read_file` never
+waits for any of them. `replace_file` changes a file so that a reader sees the old content or the new content.
+"""
+
+import errno
+import os
 import shutil
+import stat
 from pathlib import Path
+
+MIB = 1 << 20
+
+TEXT_LIMIT = MIB // 4
+"""Largest configuration, key or recipe in bytes. The default configuration with every setting has about 6,000."""
+
+DESCRIPTION_LIMIT = 4 * MIB
+"""Largest description of a model in bytes, such as ``bundle.json``. That of the shipped model has 31,574."""
+
+NETWORK_LIMIT = 512 * MIB
+"""Largest network in bytes. A daemon keeps its network in memory. Networks for keywords have less than 10 million."""
+
+FILE_KINDS = {
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+}
+"""File type, as `stat.S_IFMT` returns it, to its name in messages."""
+
+
+def read_file(path: Path, limit: int) -> bytes:
+    """Read a whole regular file. The null device counts as an empty file.
+
+    Parameters
+    ----------
+    path : Path
+        A symbolic link is followed.
+    limit : int
+        Largest size in bytes.
+
+    Raises
+    ------
+    OSError
+        The file cannot be read, is not a regular file, or is larger. ``strerror`` always contains the reason.
+    """
+    if check_file(path, limit) is None:
+        return b""
+    # Between the check and the opening another file can get this name. Non-blocking, because it could be a FIFO.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb", buffering=0) as file:
+        size = _check_status(os.fstat(file.fileno()), path, limit)
+        # One byte more shows that the file ends here. Files of /proc have the size 0 and still have content.
+        content = file.read(size + 1) or b""
+        while len(content) <= limit and (more := file.read(MIB)):
+            content += more
+    if len(content) > limit:
+        raise _size_error(path, limit)
+    return content
+
+
+def check_file(path: Path, limit: int) -> int | None:
+    """Return the size of a regular file in bytes, or None for the null device. The file is not opened.
+
+    Raises
+    ------
+    OSError
+        As for `read_file`.
+    """
+    try:
+        found = path.stat()
+        if stat.S_ISCHR(found.st_mode) and found.st_rdev == Path(os.devnull).stat().st_rdev:
+            return None
+    except ValueError as error:  # a zero byte, or a character that cannot be in a file name
+        raise OSError(errno.EINVAL, str(error), str(path)) from None
+    return _check_status(found, path, limit)
+
+
+def is_present(path: Path) -> bool:
+    """Whether something has this path. A dangling link and an unreadable folder count: reading then names the fault."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError, ValueError):
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -29,3 +113,18 @@ def replace_file(path: Path, content: bytes) -> None:
         fresh.replace(path)
     finally:
         fresh.unlink(missing_ok=True)
+
+
+def _check_status(found: os.stat_result, path: Path, limit: int) -> int:
+    if stat.S_ISDIR(found.st_mode):
+        raise OSError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(found.st_mode):
+        kind = FILE_KINDS.get(stat.S_IFMT(found.st_mode), "something else")
+        raise OSError(errno.EINVAL, f"it is {kind}, not a file", str(path))
+    if found.st_size > limit:
+        raise _size_error(path, limit)
+    return found.st_size
+
+
+def _size_error(path: Path, limit: int) -> OSError:
+    return OSError(errno.EFBIG, f"it is larger than {limit:,} bytes", str(path))

@@ -1,20 +1,26 @@
 """CURVE: encrypts events on the network and admits only clients with a listed key (ZeroMQ RFC 26, CurveZMQ)."""
 
+import os
+import re
 import stat
 import struct
 from pathlib import Path
 from typing import NamedTuple
 
 import zmq
-from zmq.auth import create_certificates, load_certificate
+from zmq.auth import create_certificates
 from zmq.utils import z85
 
 from kwsd.config.schema import CurveConfig
 from kwsd.errors import ConfigError, OutputError
+from kwsd.files import TEXT_LIMIT, read_file
 
 SECRET_KEY_SUFFIX = "key_secret"  # noqa: S105  a file name, not a secret
 ZAP_DOMAIN = "kwsd"
 KEY_BYTES = 32
+
+KEY_LINE = re.compile(rb"""^[ \t]*(public|secret)-key[ \t]*=[ \t]*["']?([^"'\s]*)""", re.MULTILINE)
+"""A line of a key file that `zmq.auth.create_certificates` writes: ``public-key = "…"``."""
 
 
 class KeyPair(NamedTuple):
@@ -84,7 +90,7 @@ def read_server_keys(curve: CurveConfig) -> ServerKeys:
     ConfigError
         A file or folder is unreadable, a file does not contain a key, or other users can read the secret key.
     """
-    folder = Path(curve.clients).expanduser()
+    folder = _expand_home(curve.clients)
     try:
         files = [path for path in folder.iterdir() if path.suffix == ".key"]
     except OSError as error:
@@ -107,7 +113,7 @@ def read_client_keys(secret: Path, server: Path) -> ClientKeys:
     ConfigError
         A file is unreadable or does not contain a key, or other users can read the secret key.
     """
-    return ClientKeys(read_key_pair(secret), _read_key_file(server.expanduser())[0])
+    return ClientKeys(read_key_pair(secret), _read_key_file(_expand_home(server))[0])
 
 
 def read_key_pair(path: Path) -> KeyPair:
@@ -118,11 +124,15 @@ def read_key_pair(path: Path) -> KeyPair:
     ConfigError
         The file is unreadable or does not contain a secret key, or other users can read it.
     """
-    path = path.expanduser()
+    path = _expand_home(path)
     public, secret = _read_key_file(path)
     if secret is None:
         raise ConfigError(f"{path} does not contain a secret key: name the file that ends in .{SECRET_KEY_SUFFIX}")
-    if stat.S_IMODE(path.stat().st_mode) & 0o077:
+    try:
+        mode = stat.S_IMODE(path.stat().st_mode)
+    except OSError as error:
+        raise ConfigError(f"cannot read the key {path}: {error.strerror}") from None
+    if mode & 0o077:
         raise ConfigError(f"other users can read the secret key {path}: run  chmod 600 {path}")
     return KeyPair(public, secret)
 
@@ -155,14 +165,21 @@ def create_key_pair(folder: Path, name: str) -> Path:
     return secret
 
 
+def _expand_home(path: str | Path) -> Path:
+    return Path(os.path.expanduser(path))  # noqa: PTH111  pathlib raises RuntimeError if the user does not exist
+
+
 def _read_key_file(path: Path) -> tuple[bytes, bytes | None]:
     try:
-        path.open("rb").close()  # the error of pyzmq does not contain the reason
-        public, secret = load_certificate(path)
+        # Not pyzmq's function: it waits for a FIFO, and reads a file of any size.
+        keys = dict(KEY_LINE.findall(read_file(path, TEXT_LIMIT)))
+        public, secret = keys[b"public"], keys.get(b"secret")
         lengths = {len(z85.decode(key)) for key in (public, secret or public)}
     except OSError as error:
-        raise ConfigError(f"cannot read the key {path}: {error.strerror or error}") from None
-    except (ValueError, LookupError, ArithmeticError, struct.error) as error:
+        raise ConfigError(f"cannot read the key {path}: {error.strerror}") from None
+    except KeyError:
+        raise ConfigError(f"cannot read the key {path}: it does not contain a key") from None
+    except (ValueError, ArithmeticError, struct.error) as error:
         raise ConfigError(f"cannot read the key {path}: {error}") from None
     if lengths != {KEY_BYTES}:
         raise ConfigError(f"cannot read the key {path}: it has the wrong length")

@@ -1,14 +1,16 @@
 """Publishes events on a ZeroMQ XPUB socket. Each event has two frames: topic and JSON."""
 
+import os
 import uuid
 from collections import Counter
 from types import TracebackType
 from typing import Self
 
 import zmq
+from zmq.utils.monitor import recv_monitor_message
 
 from kwsd.bus import events
-from kwsd.bus.address import bind_socket, check_publish_address, is_ipv6, is_readable
+from kwsd.bus.address import IpcGuard, bind_socket, check_publish_address, is_ipv6, is_readable
 from kwsd.bus.curve import ClientAuthenticator, ServerKeys
 from kwsd.bus.events import Event
 from kwsd.errors import AddressError
@@ -57,23 +59,7 @@ class Publisher:
         self.run = uuid.uuid4().hex
         self._sequences: Counter[str] = Counter()
         self.overruns = 0
-        self._open(keys)
-
-    def _open(self, keys: ServerKeys | None) -> None:
-        self._context = zmq.Context()
-        self._socket = self._context.socket(zmq.XPUB)
-        self._socket.linger = LINGER_MS
-        self._socket.maxmsgsize = MAX_TOPIC_BYTES
-        self._socket.ipv6 = is_ipv6(self.address)
-        # Reports every subscription, not only the first to a topic: each new subscriber gets a status at once.
-        self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
-        self._authenticator = ClientAuthenticator(self._socket, keys) if keys else None
-        try:
-            self._guard = bind_socket(self._socket, self.address)
-        except AddressError:
-            self._close_authenticator()
-            self._context.destroy(linger=0)
-            raise
+        self._endpoint = _Endpoint(address, keys)
 
     def __enter__(self) -> Self:
         return self
@@ -92,30 +78,30 @@ class Publisher:
         """Send an event to every subscriber. A subscriber whose queue is full loses it."""
         frames = [events.event_topic(event).encode(), events.encode_event(event)]
         # With NODROP, ZeroMQ sends to nobody if one queue is full. The second send drops the event for that queue only.
-        self._socket.setsockopt(zmq.XPUB_NODROP, 1)
+        self._endpoint.socket.setsockopt(zmq.XPUB_NODROP, 1)
         try:
-            self._socket.send_multipart(frames, zmq.NOBLOCK)
+            self._endpoint.socket.send_multipart(frames, zmq.NOBLOCK)
         except zmq.Again:
             self.overruns += 1
-            self._socket.setsockopt(zmq.XPUB_NODROP, 0)
-            self._socket.send_multipart(frames)
+            self._endpoint.socket.setsockopt(zmq.XPUB_NODROP, 0)
+            self._endpoint.socket.send_multipart(frames)
 
     @property
     def socket(self) -> "zmq.Socket[bytes]":
         """Socket to wait on: it has a message when a client subscribes. `set_client_keys` may replace it."""
-        return self._socket
+        return self._endpoint.socket
 
     def has_new_subscribers(self) -> bool:
         """Whether a program has subscribed to the status since the last call."""
         found = False
         for _ in range(MAX_SUBSCRIPTIONS_PER_TURN):
-            if not is_readable(self._socket):
+            if not is_readable(self._endpoint.socket):
                 break
-            message = self._socket.recv()
+            message = self._endpoint.socket.recv()
             subscribed, topic = message[:1] == b"\x01", message[1:]
             found |= subscribed and events.STATUS_TOPIC.encode().startswith(topic)
             # ZeroMQ reports every subscription to a topic, but only the end of the last one.
-            if topic == events.MONITOR_TOPIC.encode() and self._guard:
+            if topic == events.MONITOR_TOPIC.encode() and self._endpoint.guard:
                 self.has_monitor_subscribers = subscribed
         return found
 
@@ -125,27 +111,99 @@ class Publisher:
         ZeroMQ cannot close a single connection. If a key was removed, all connections are closed, and the remaining
         clients reconnect.
 
+        The new socket listens before the old socket closes. So no other program can take the port in between, and after
+        an error the old list is still in force.
+
         Raises
         ------
         AddressError
-            Another program took the address while the socket was closed.
+            There is no memory, thread or descriptor left for a new socket.
         """
-        if not (self._authenticator and keys):
+        old = self._endpoint
+        if not (old.authenticator and keys):
             return
-        removed = self._authenticator.clients - keys.clients
-        self._authenticator.clients = keys.clients
-        if removed:
-            self.close()
-            self._open(keys)
+        if old.authenticator.clients - keys.clients:
+            try:
+                self._endpoint = _Endpoint(self.address, keys, os.dup(old.listener))
+            except (OSError, RuntimeError, zmq.ZMQError) as error:
+                raise AddressError(f"cannot open a new socket without the removed clients: {error}") from None
+            # Until the old socket is closed, it must not admit them either.
+            old.authenticator.clients = keys.clients
+            old.close()
+        old.authenticator.clients = keys.clients
 
     def close(self) -> None:
         """Send the last events, close the socket and release the address."""
-        self._socket.close()
-        self._close_authenticator()
-        self._context.term()
-        if self._guard:
-            self._guard.release()
+        self._endpoint.close()
 
-    def _close_authenticator(self) -> None:
-        if self._authenticator:
-            self._authenticator.close()
+
+class _Endpoint:
+    """A bound socket, with all that belongs to it.
+
+    Parameters
+    ----------
+    address : str
+        An address that has been checked.
+    keys : ServerKeys, optional
+        CURVE keys.
+    listener : int, optional
+        Descriptor of a socket that listens on the address already. The endpoint closes it.
+
+    Attributes
+    ----------
+    listener : int
+        With keys, the descriptor of the socket that listens; otherwise -1.
+
+    Raises
+    ------
+    AddressError
+        The address is in use or cannot be bound.
+    """
+
+    def __init__(self, address: str, keys: ServerKeys | None, listener: int = -1) -> None:
+        self.listener = listener
+        self.authenticator: ClientAuthenticator | None = None
+        self._context = zmq.Context()
+        try:
+            self.socket = self._context.socket(zmq.XPUB)
+            self.socket.linger = LINGER_MS
+            self.socket.maxmsgsize = MAX_TOPIC_BYTES
+            self.socket.ipv6 = is_ipv6(address)
+            # Reports every subscription, not only the first to a topic: each new subscriber gets a status at once.
+            self.socket.setsockopt(zmq.XPUB_VERBOSE, 1)
+            if keys:
+                self.authenticator = ClientAuthenticator(self.socket, keys)
+            if listener >= 0:
+                self.socket.setsockopt(zmq.USE_FD, os.dup(listener))
+            self.guard = self._bind_and_keep_listener(address) if keys else bind_socket(self.socket, address)
+        except BaseException:
+            self._release()
+            self._context.destroy(linger=0)
+            raise
+
+    def close(self) -> None:
+        """Send the last events, close the socket and release the address."""
+        self.socket.close()
+        self._release()
+        self._context.term()
+        if self.guard:
+            self.guard.release()
+
+    def _bind_and_keep_listener(self, address: str) -> IpcGuard | None:
+        """Bind the socket, and keep a descriptor of the socket that listens, for the endpoint that follows this one."""
+        monitor = self.socket.get_monitor_socket(zmq.EVENT_LISTENING)
+        try:
+            guard = bind_socket(self.socket, address)
+            if self.listener < 0:
+                self.listener = os.dup(recv_monitor_message(monitor)["value"])
+        finally:
+            self.socket.disable_monitor()
+            monitor.close()
+        return guard
+
+    def _release(self) -> None:
+        if self.authenticator:
+            self.authenticator.close()
+        if self.listener >= 0:
+            os.close(self.listener)
+            self.listener = -1

@@ -16,6 +16,7 @@ import platformdirs
 
 from kwsd.config.schema import EVENT_FIELDS, Config
 from kwsd.errors import ConfigError
+from kwsd.files import TEXT_LIMIT, is_present, read_file
 
 ENVIRONMENT_PREFIX = "KWSD_"
 """Prefix of the names of all environment variables of kwsd."""
@@ -41,6 +42,16 @@ TYPE_NAMES = {
     "object": "a table",
 }
 """Maps the name of a type in msgspec's messages to the wording that kwsd prints."""
+
+MAX_KEY_PARTS = 32
+"""Most parts of a dotted key. The time that tomllib needs for a key grows with the square of this number. The longest
+key of kwsd has three parts."""
+
+LONG_KEY = re.compile(rf"""(?<![\w-])(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){{{MAX_KEY_PARTS}}}""", re.ASCII)
+"""A dotted key with more than `MAX_KEY_PARTS` parts."""
+
+MAX_SHOWN_NUMBER = 10**15
+"""Messages do not show integers from here on: Python refuses to print integers of more than 4,300 digits."""
 
 MERGED_TABLES = ("thresholds", "actions", "clips")
 """Tables whose keys are merged from all layers. For other keys, the highest layer provides the whole value."""
@@ -128,7 +139,7 @@ def find_config_file(file: Path | None = None, environment: Mapping[str, str] = 
     """The configuration file that kwsd reads, or None if there is no file. `load_config` describes the parameters."""
     if file is None and environment.get(CONFIG_VARIABLE):
         file = Path(environment[CONFIG_VARIABLE])
-    return file or next((path for path in config_file_candidates() if path.exists()), None)
+    return file or next((path for path in config_file_candidates() if is_present(path)), None)
 
 
 def _file_layer(file: Path | None, environment: Mapping[str, str]) -> ConfigLayer:
@@ -136,10 +147,13 @@ def _file_layer(file: Path | None, environment: Mapping[str, str]) -> ConfigLaye
     if file is None:
         return ConfigLayer("file", {})
     try:
-        return ConfigLayer(str(file), tomllib.loads(file.read_text("utf-8")))
+        text = read_file(file, TEXT_LIMIT).decode()
+        if LONG_KEY.search(text):
+            raise ConfigError(f"{file} has a key with more than {MAX_KEY_PARTS} parts: no setting has so many")
+        return ConfigLayer(str(file), tomllib.loads(text))
     except OSError as error:
         raise ConfigError(f"cannot read {file}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # also a number of thousands of digits, and bytes that are not UTF-8
         raise ConfigError(f"{file} is not valid TOML: {error}") from None
 
 
@@ -195,7 +209,8 @@ def _check_thresholds(thresholds: object, origin: str) -> None:
     """Check the range of each threshold. msgspec would not name the keyword in its message."""
     for word, number in thresholds.items() if isinstance(thresholds, dict) else ():
         if isinstance(number, int | float) and not 0 < number <= 1:
-            raise ConfigError(f"{origin}: the threshold of {word!r} is {number}; it must be above 0 and at most 1")
+            shown = number if isinstance(number, float) or abs(number) < MAX_SHOWN_NUMBER else "a huge number"
+            raise ConfigError(f"{origin}: the threshold of {word!r} is {shown}; it must be above 0 and at most 1")
 
 
 def _validate(values: dict[str, Any], origin: str) -> Config:

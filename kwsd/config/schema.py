@@ -2,6 +2,7 @@
 
 import re
 import shlex
+from collections import Counter
 from typing import Annotated
 
 import msgspec
@@ -188,9 +189,9 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         """Check that streams are distinct and that every action can be run."""
         for key in ("name", "device"):
             values = [getattr(stream, key) for stream in self.stream]
-            for value in values:
-                if values.count(value) > 1:
-                    raise ValueError(f"two streams have the same {key} {value!r}")
+            if len(set(values)) < len(values):
+                repeated = Counter(values).most_common(1)[0][0]
+                raise ValueError(f"two streams have the same {key} {repeated!r}")
         for keyword, action in self.actions_by_keyword().items():
             try:
                 action.split_command()

@@ -204,13 +204,12 @@ class Daemon:
     def _reload(self) -> None:
         self._notifier.reloading()
         try:
-            self._setup.reload()
+            self._setup.reload(self._publisher.set_client_keys)
         except KwsdError as error:
             log.error("the new configuration is refused, the old one stays: %s", error)  # noqa: TRY400  one line
             raise
         finally:
             self._notifier.ready()
-        self._publisher.set_client_keys(self._setup.keys)
         self._watch_sockets()
         model = self._setup.model
         for listener in self._listeners:

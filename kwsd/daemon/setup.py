@@ -17,7 +17,7 @@ from kwsd.daemon.listener import Listener
 from kwsd.daemon.notify import Notifier
 from kwsd.daemon.reporter import Reporter
 from kwsd.daemon.state import StreamState
-from kwsd.errors import ConfigError
+from kwsd.errors import ConfigError, KwsdError
 from kwsd.log import set_up_logging
 from kwsd.models.find import configured_model
 from kwsd.models.model import Model
@@ -56,22 +56,37 @@ class Setup:
         self.model: Model = configured_model(self.config)
         self.keys: ServerKeys | None = _keys(self.config)
 
-    def reload(self) -> None:
-        """Read configuration, model and keys again. If one of them is invalid, all three keep their old values.
+    def reload(self, set_client_keys: Callable[[ServerKeys | None], None]) -> None:
+        """Read configuration, model and keys again. If anything fails, all three keep their old values.
+
+        Parameters
+        ----------
+        set_client_keys : callable
+            Puts the keys into force, or raises and leaves the old keys in force.
 
         Raises
         ------
-        ConfigError, ModelError
-            As for the constructor, or a key of `FIXED_KEYS` has another value.
+        KwsdError
+            Reading or `set_client_keys` failed, for whatever reason, or a key of `FIXED_KEYS` has another value.
         """
+        try:
+            config, model, keys = self._read_again()
+            set_client_keys(keys)
+        except KwsdError:
+            raise
+        except Exception as error:  # no fault of a file may end a daemon that works
+            raise ConfigError(f"reading failed: {type(error).__name__}: {error}") from error
+        self.config, self.model, self.keys = config, model, keys
+        set_up_logging(config.log_level)
+
+    def _read_again(self) -> tuple[Config, Model, ServerKeys | None]:
         config = self._read_config()
         for key in FIXED_KEYS:
             if getattr(config, key) != getattr(self.config, key):
                 raise ConfigError(f"{key} cannot change while the daemon runs: restart it")
         if (keys := _keys(config)) and self.keys and keys.pair != self.keys.pair:
             raise ConfigError("the server key cannot change while the daemon runs: restart it")
-        self.model, self.keys, self.config = configured_model(config), keys, config
-        set_up_logging(config.log_level)
+        return config, configured_model(config), keys
 
 
 def build_listeners(

@@ -1,7 +1,9 @@
 """Model bundles: folders with a network, its front end, its detector settings, and the record of its training."""
 
 import hashlib
-from collections.abc import Iterable
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -9,6 +11,7 @@ import msgspec
 
 from kwsd import frontend
 from kwsd.errors import ModelError
+from kwsd.files import DESCRIPTION_LIMIT, NETWORK_LIMIT, check_file, read_file
 
 SCHEMA_VERSION = 1
 MANIFEST = "bundle.json"
@@ -19,6 +22,18 @@ SILENCE_LABEL, UNKNOWN_LABEL = "_silence_", "_unknown_"
 RESERVED_LABELS = frozenset({SILENCE_LABEL, UNKNOWN_LABEL})
 """Labels of the Speech Commands data set (arXiv:1804.03209, section 5) that never become events."""
 
+MAX_LABEL_BYTES = 70
+"""Longest label in UTF-8. Each byte may become three in the name of a clip, which has 255 at most."""
+
+SEPARATORS = frozenset("/,=*")
+"""Characters that a label cannot contain.
+
+A slash separates folders. ``--labels`` and ``KWSD_THRESHOLDS`` use the comma, and ``--threshold`` the equals sign. In
+``[actions]`` the star means every keyword.
+"""
+
+FILE_NAME = re.compile(r"\..*|.*\.[A-Za-z]\w{0,4}|LICEN[CS]E|README|COPYING|NOTICE", re.DOTALL)
+"""A name that a file has rather than a word: hidden, with an ending, or found in the root of many data sets."""
 
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 Windows = Annotated[int, msgspec.Meta(ge=1, le=1000)]
@@ -107,6 +122,32 @@ def keywords_among(labels: Iterable[str]) -> list[str]:
     return [label for label in labels if label not in RESERVED_LABELS]
 
 
+def check_labels(labels: Sequence[str], origin: str) -> tuple[str, ...]:
+    """Check labels, and return them as a tuple.
+
+    Parameters
+    ----------
+    labels : sequence of str
+        Meaning of the outputs of a network, in order.
+    origin : str
+        What has these labels, for messages.
+
+    Raises
+    ------
+    ModelError
+        A label cannot be a keyword, occurs twice, or no label is a keyword.
+    """
+    for label in labels:
+        if fault := _find_fault(label):
+            raise ModelError(f"{origin}: the label {label!r} {fault}")
+    label, count = Counter(labels).most_common(1)[0] if labels else ("", 0)
+    if count > 1:
+        raise ModelError(f"{origin}: a label occurs twice: {label!r}")
+    if not keywords_among(labels):
+        raise ModelError(f"{origin} has no keyword among its labels: {' '.join(labels) or 'there are none'}")
+    return tuple(labels)
+
+
 def read_bundle(folder: Path) -> Bundle:
     """Read and check a bundle.
 
@@ -115,17 +156,33 @@ def read_bundle(folder: Path) -> Bundle:
     ModelError
         A file is missing, altered or malformed, or the bundle was made for another front end.
     """
+    return read_bundle_and_network(folder)[0]
+
+
+def read_bundle_and_network(folder: Path) -> tuple[Bundle, bytes]:
+    """Read and check a bundle, and return it with the content of its network.
+
+    The hash is that of the returned content, so a change of the file after the check has no effect.
+
+    Raises
+    ------
+    ModelError
+        As for `read_bundle`.
+    """
     manifest = folder / MANIFEST
     try:
-        bundle = msgspec.json.decode(manifest.read_bytes(), type=Bundle)
+        bundle = msgspec.json.decode(read_file(manifest, DESCRIPTION_LIMIT), type=Bundle)
     except OSError as error:
         raise ModelError(f"cannot read {manifest}: {error.strerror}") from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
         raise ModelError(f"{manifest} is not a valid bundle description: {error}") from None
     _check_meaning(bundle, folder)
+    network = b""
     for path, record in bundle.files.items():
-        _check_file(folder, path, record)
-    return bundle
+        content = _read_described_file(folder, path, record)
+        if path == NETWORK:
+            network = content
+    return bundle, network
 
 
 def write_manifest(bundle: Bundle, folder: Path) -> None:
@@ -136,8 +193,12 @@ def write_manifest(bundle: Bundle, folder: Path) -> None:
 
 def describe_file(path: Path) -> FileRecord:
     """Size and SHA-256 of a file."""
-    data = path.read_bytes()
-    return FileRecord(len(data), hashlib.sha256(data).hexdigest())
+    return describe_content(path.read_bytes())
+
+
+def describe_content(content: bytes) -> FileRecord:
+    """Size and SHA-256 of the content of a file."""
+    return FileRecord(len(content), hashlib.sha256(content).hexdigest())
 
 
 def _check_meaning(bundle: Bundle, folder: Path) -> None:
@@ -151,8 +212,7 @@ def _check_meaning(bundle: Bundle, folder: Path) -> None:
         raise ModelError(f"{folder}: hop_samples is {bundle.hop_samples}, not a multiple of {frontend.FRAME_STEP}")
     if bundle.hop_samples > frontend.WINDOW_SAMPLES:
         raise ModelError(f"{folder}: hop_samples is {bundle.hop_samples}, longer than the window")
-    if len(set(bundle.labels)) != len(bundle.labels):
-        raise ModelError(f"{folder}: a label occurs twice")
+    check_labels(bundle.labels, str(folder))
     if set(bundle.detector.thresholds) != set(bundle.keywords):
         raise ModelError(
             f"{folder}: thresholds are for {sorted(bundle.detector.thresholds)}, keywords are {sorted(bundle.keywords)}"
@@ -161,13 +221,35 @@ def _check_meaning(bundle: Bundle, folder: Path) -> None:
         raise ModelError(f"{folder}: bundle.json does not list {NETWORK}")
 
 
-def _check_file(folder: Path, path: str, expected: FileRecord) -> None:
+def _read_described_file(folder: Path, path: str, expected: FileRecord) -> bytes:
     if Path(path).is_absolute() or ".." in Path(path).parts or not path.isprintable():
         raise ModelError(f"{folder}: bundle.json names {path!r}, which is outside the bundle")
     try:
-        # The size first: a device file never ends, but its size is 0.
-        same = (folder / path).stat().st_size == expected.size and describe_file(folder / path) == expected
+        # A file of another size is not read, because it could be much larger.
+        same = check_file(folder / path, NETWORK_LIMIT) == expected.size
+        content = read_file(folder / path, NETWORK_LIMIT) if same else b""
     except OSError as error:
         raise ModelError(f"cannot read {folder / path}: {error.strerror}") from None
-    if not same:
+    if describe_content(content) != expected:
         raise ModelError(f"{folder / path} is not the file that bundle.json describes: its SHA-256 or size differs")
+    return content
+
+
+def _find_fault(label: str) -> str:
+    """Return what is wrong with a label, or an empty text."""
+    if label in RESERVED_LABELS:
+        return ""
+    plain = label.strip("_ ").casefold().replace(" ", "_").replace("-", "_")
+    faults = {
+        "is empty, or begins or ends with a space": not label or label != label.strip(),
+        "contains characters that cannot be printed": not label.isprintable(),
+        "contains a slash, comma, equals sign or star": bool(SEPARATORS & set(label)),
+        f"is longer than {MAX_LABEL_BYTES} bytes": len(label.encode(errors="replace")) > MAX_LABEL_BYTES,
+        f"is a folder of noise, not a word: name the outputs with --labels, and this one {SILENCE_LABEL}": (
+            plain == "background_noise"
+        ),
+        "is the name of a file, not a word: was the model trained on a folder with other files?": bool(
+            FILE_NAME.fullmatch(label)
+        ),
+    }
+    return next((fault for fault, found in faults.items() if found), "")

@@ -1,75 +1,217 @@
-"""The network of a bundle, run by LiteRT on one thread."""
+"""Networks in TensorFlow Lite's format, of a bundle or in a single file, run by LiteRT on one thread."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from kwsd.errors import ModelError
-from kwsd.frontend import BINS, FRAMES, Float32
+from kwsd.errors import ModelError, replace_unprintable
+from kwsd.files import NETWORK_LIMIT, read_file
+from kwsd.frontend import Float32
 from kwsd.log import silence_stderr
-from kwsd.models.bundle import NETWORK, read_bundle
-from kwsd.models.model import Model, Window
+from kwsd.models.bundle import NETWORK, check_labels, read_bundle_and_network
+from kwsd.models.inputs import Quantization, dequantize, find_input
+from kwsd.models.model import HOP_SAMPLES, Model, Window, make_default_settings
+from kwsd.models.trial import (
+    FEW_WINDOWS,
+    check_probabilities,
+    compute_trial_outputs,
+    needs_softmax,
+    softmax,
+    try_in_child,
+)
 
 
 class LiteRTNetwork:
-    """A TensorFlow Lite file that takes one spectrogram and returns probabilities.
+    """A TensorFlow Lite network that takes one window and returns one number for each label.
+
+    Parameters
+    ----------
+    content : bytes
+        Content of the file. LiteRT would map a file into memory, and a change of the file could then end the process.
+    outputs : int, optional
+        Number of outputs. Without it, that of the first output.
+    origin : str
+        Name of the network, for messages.
+
+    Attributes
+    ----------
+    outputs : int
+        Number of outputs.
+    with_softmax : bool
+        Whether `scores` is the softmax of the outputs. At first it is the outputs themselves.
+
+    Raises
+    ------
+    ModelError
+        LiteRT cannot run the network, or the network has another input or output.
+    """
+
+    def __init__(self, content: bytes, outputs: int | None, origin: str) -> None:
+        self.with_softmax = False
+        self._origin = origin
+        self._content = content  # LiteRT reads the weights from here
+        self._interpreter = _make_interpreter(content, origin)
+        inputs = self._interpreter.get_input_details()
+        if len(inputs) != 1:
+            raise ModelError(f"{origin} has {len(inputs)} inputs: export it with one input, a window of audio")
+        self._index = int(inputs[0]["index"])
+        sizes = [int(size) for size in inputs[0].get("shape_signature", inputs[0]["shape"])]
+        self._input = find_input(sizes, inputs[0]["dtype"], origin, _quantization(inputs[0]))
+        if self._input.shape != tuple(inputs[0]["shape"]):
+            self._interpreter.resize_tensor_input(self._index, self._input.shape)
+        _allocate(self._interpreter, origin)
+        self._output = _find_output(self._interpreter.get_output_details(), outputs, origin)
+        self.outputs = self._output.size
+
+    def scores(self, window: Window) -> Float32:
+        """Return the probability of each label: shape (labels,), float32."""
+        output: Float32 = self.compute(window).astype(np.float32, copy=False)
+        return softmax(output) if self.with_softmax else output
+
+    def compute(self, window: Window) -> NDArray[np.generic]:
+        """Return the output of the network: shape (labels,)."""
+        try:
+            self._interpreter.set_tensor(self._index, self._input.encode(window))
+            self._interpreter.invoke()
+        except (ValueError, RuntimeError) as error:
+            raise ModelError(f"{self._origin} fails when it runs: {_first_line(error)}") from None
+        output = self._interpreter.get_tensor(self._output.tensor).reshape(-1)
+        return dequantize(output, self._output.quantization)
+
+
+class NetworkOutput(NamedTuple):
+    """Where LiteRT puts the output of a network, its number of elements, and the code of its integers."""
+
+    tensor: int
+    size: int
+    quantization: Quantization
+
+
+def load_bundle_model(folder: Path, *, trusted: bool) -> Model:
+    """Load the model of a bundle.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the bundle.
+    trusted : bool
+        Whether the bundle is a part of kwsd. Other networks are tried in a child process before.
+
+    Raises
+    ------
+    ModelError
+        The bundle must not be used; see `kwsd.models.bundle.read_bundle`. Or its network is not a classifier.
+    """
+    bundle, content = read_bundle_and_network(folder)
+    origin = str(folder / NETWORK)
+
+    def load() -> LiteRTNetwork:
+        network = LiteRTNetwork(content, len(bundle.labels), origin)
+        check_probabilities(compute_trial_outputs(network.compute, network.outputs, origin, FEW_WINDOWS), origin)
+        return network
+
+    network = load() if trusted else _load_after_trial(load, origin)
+    return Model(replace_unprintable(bundle.name), tuple(bundle.labels), bundle.hop_samples, bundle.detector, network)
+
+
+def load_tflite_model(path: Path, labels: Sequence[str]) -> Model:
+    """Load a single TensorFlow Lite file.
 
     Parameters
     ----------
     path : Path
-    labels : int
-        Number of outputs.
+        The file.
+    labels : sequence of str
+        Labels in the order of the outputs.
 
     Raises
     ------
     ModelError
-        LiteRT cannot run the file, or the file has another input or output.
+        The file cannot be read, its network cannot be used, or the labels do not fit.
     """
+    try:
+        content = read_file(path, NETWORK_LIMIT)
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror}") from None
+    origin = str(path)
 
-    def __init__(self, path: Path, labels: int) -> None:
-        self._interpreter = _interpreter(path)
-        self._input = _tensor_index(self._interpreter.get_input_details()[0], (1, FRAMES, BINS), path)
-        self._output = _tensor_index(self._interpreter.get_output_details()[0], (1, labels), path)
+    def load() -> LiteRTNetwork:
+        network = LiteRTNetwork(content, len(labels) or None, origin)
+        network.with_softmax = needs_softmax(compute_trial_outputs(network.compute, network.outputs, origin), origin)
+        return network
 
-    def scores(self, window: Window) -> Float32:
-        """Return the output of the network: shape (labels,), float32."""
-        self._interpreter.set_tensor(self._input, window.spectrogram[np.newaxis])
-        self._interpreter.invoke()
-        scores: Float32 = self._interpreter.get_tensor(self._output)[0]
-        return scores
-
-
-def load_bundle_model(folder: Path) -> Model:
-    """Load the model of a bundle.
-
-    Raises
-    ------
-    ModelError
-        The bundle must not be used; see `kwsd.models.bundle.read_bundle`.
-    """
-    bundle = read_bundle(folder)
-    network = LiteRTNetwork(folder / NETWORK, len(bundle.labels))
-    return Model(bundle.name, tuple(bundle.labels), bundle.hop_samples, bundle.detector, network)
+    network = _load_after_trial(load, origin)
+    if not labels:
+        raise ModelError(
+            f"{path} does not contain its labels: name its {network.outputs} outputs in order with  --labels a,b,…"
+        )
+    names = check_labels(labels, origin)
+    return Model(replace_unprintable(path.stem), names, HOP_SAMPLES, make_default_settings(names), network)
 
 
-def _interpreter(path: Path) -> Any:  # noqa: ANN401  LiteRT has no type information
-    from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415  takes 0.1 s, which `kwsd --help` need not pay
+def _load_after_trial(load: Callable[[], LiteRTNetwork], origin: str) -> LiteRTNetwork:
+    _import_interpreter(origin)  # once, instead of in the child and again here
+    try_in_child(load, origin)
+    return load()
 
+
+def _import_interpreter(origin: str) -> Any:  # noqa: ANN401  LiteRT has no type information
+    try:
+        from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415  takes 0.1 s, which `kwsd --help` saves
+    except (ImportError, OSError) as error:
+        raise ModelError(
+            f"{origin} needs LiteRT, which cannot be imported ({_first_line(error)}): install it again with "
+            " pip install --force-reinstall ai-edge-litert"
+        ) from None
+    return Interpreter
+
+
+def _make_interpreter(content: bytes, origin: str) -> Any:  # noqa: ANN401  LiteRT has no type information
+    make = _import_interpreter(origin)
     try:
         # LiteRT announces its delegate on standard error and has no option against it.
         with silence_stderr():
-            interpreter = Interpreter(str(path), num_threads=1)
+            return make(model_content=content, num_threads=1)
+    except (ValueError, RuntimeError) as error:
+        raise _refusal(error, origin) from None
+
+
+def _allocate(interpreter: Any, origin: str) -> None:  # noqa: ANN401  see above
+    try:
+        with silence_stderr():
             interpreter.allocate_tensors()
     except (ValueError, RuntimeError) as error:
-        raise ModelError(f"{path} is not a network that LiteRT can run: {error}") from None
-    return interpreter
+        raise _refusal(error, origin) from None
 
 
-def _tensor_index(details: dict[str, Any], shape: tuple[int, ...], path: Path) -> int:
-    """Return the index of a tensor, after a check of its shape and type."""
-    found = tuple(int(size) for size in details["shape"])
-    if found != shape or details["dtype"] is not np.float32:
-        name, dtype = details["name"], np.dtype(details["dtype"])
-        raise ModelError(f"{path}: tensor {name} is {dtype} {found}, kwsd needs float32 {shape}")
-    return int(details["index"])
+def _refusal(error: Exception, origin: str) -> ModelError:
+    if "Flex" in str(error):
+        return ModelError(f"{origin} needs operations that only TensorFlow has: export it as a SavedModel folder")
+    return ModelError(f"{origin} is not a network that LiteRT can run: {_first_line(error)}")
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else "it gives no reason, and may need too much memory"
+
+
+def _find_output(details: list[dict[str, Any]], size: int | None, origin: str) -> NetworkOutput:
+    """Return the first output that is a vector of this size, not counting dimensions of 1."""
+    for output in details:
+        shape, quantization = [int(length) for length in output["shape"]], _quantization(output)
+        total = int(np.prod(shape))
+        is_vector = max(shape, default=1) == total
+        numeric = np.issubdtype(output["dtype"], np.floating) or quantization.scale > 0
+        if is_vector and numeric and size in {None, total}:
+            return NetworkOutput(int(output["index"]), total, quantization)
+    found = ", ".join(f"{np.dtype(output['dtype'])} {tuple(map(int, output['shape']))}" for output in details)
+    raise ModelError(f"{origin} returns {found}; kwsd needs float32 (1, {size or 'labels'}), a number for each label")
+
+
+def _quantization(details: dict[str, Any]) -> Quantization:
+    scale, zero_point = details["quantization"]
+    is_integer = np.issubdtype(details["dtype"], np.integer)
+    return Quantization(float(scale), int(zero_point)) if is_integer else Quantization()

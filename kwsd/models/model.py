@@ -1,7 +1,9 @@
 """A model: a network with its labels and the settings that turn its scores into detections."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -10,6 +12,15 @@ import numpy as np
 from kwsd.errors import ModelError
 from kwsd.frontend import WINDOW_SAMPLES, Float32, spectrogram
 from kwsd.models.bundle import DetectorSettings, keywords_among
+
+log = logging.getLogger(__name__)
+
+HOP_SAMPLES = 1280
+"""Hop of a model without a bundle: 80 ms."""
+
+THRESHOLD = 0.9
+"""Threshold of every keyword of a model without a bundle. It is high, because such a network often knows only keywords
+and assigns every other sound to one of them."""
 
 
 class Window(NamedTuple):
@@ -59,8 +70,16 @@ class Model:
         return tuple(keywords_among(self.labels))
 
     def scores(self, window: Window) -> Float32:
-        """Return the probability of each label: shape (labels,), float32."""
-        return self.network.scores(window)
+        """Return the probability of each label: shape (labels,), float32.
+
+        The trial at loading cannot rule out that a network fails on a rare sound. Then a score that is not a number
+        becomes 0, and others are clipped to [0, 1].
+        """
+        scores = self.network.scores(window)
+        if not (scores.min() >= 0 and scores.max() <= 1):  # true for not-a-number, too
+            _warn_about_scores(self.name)
+            scores = np.nan_to_num(scores, nan=0).clip(0, 1)
+        return scores
 
     def predict(self, waveforms: Float32) -> Float32:
         """Return the scores of separate windows.
@@ -111,3 +130,13 @@ class Model:
                     f"model {self.name} has no keyword {word!r}: its keywords are {' '.join(self.keywords)}"
                 )
         return msgspec.structs.replace(settings, thresholds=settings.thresholds | dict(thresholds))
+
+
+def make_default_settings(labels: Sequence[str]) -> DetectorSettings:
+    """Make the detector settings of a model without a bundle."""
+    return DetectorSettings(dict.fromkeys(keywords_among(labels), THRESHOLD))
+
+
+@cache
+def _warn_about_scores(name: str) -> None:
+    log.warning("model %s returns scores that are not probabilities: kwsd clips them to the range from 0 to 1", name)

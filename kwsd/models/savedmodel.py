@@ -1,96 +1,258 @@
-"""SavedModel folders, as TensorFlow's tutorial exports them. Only this module imports TensorFlow."""
+"""SavedModel folders and frozen graphs. Only this module imports TensorFlow."""
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from kwsd.errors import ModelError
-from kwsd.frontend import WINDOW_SAMPLES, Float32
-from kwsd.models.bundle import RESERVED_LABELS, DetectorSettings
-from kwsd.models.model import Model, Window
+from kwsd.errors import ModelError, replace_unprintable
+from kwsd.files import NETWORK_LIMIT, check_file, read_file
+from kwsd.frontend import SAMPLE_RATE, WINDOW_SAMPLES, Float32, spectrogram
+from kwsd.log import silence_stderr
+from kwsd.models.bundle import check_labels
+from kwsd.models.inputs import NetworkInput, find_input
+from kwsd.models.model import HOP_SAMPLES, Model, Window, make_default_settings
+from kwsd.models.trial import compute_trial_outputs, needs_softmax, softmax
+
+LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+"""TensorFlow's environment variable: 0 shows all messages, 3 shows none. Errors are raised at every level."""
 
 try:
-    import tensorflow as tf
+    os.environ.setdefault(LEVEL, "3")
+    # TensorFlow's C++ code prints its first messages, such as those about missing GPUs, before it reads the variable.
+    with silence_stderr():
+        import tensorflow as tf
 except ModuleNotFoundError:
     raise ModelError(
         "a SavedModel needs TensorFlow: install it, in a clone of kwsd, with  pipx install --force '.[tensorflow]'"
     ) from None
+except (ImportError, OSError) as error:
+    raise ModelError(f"TensorFlow cannot be imported: {replace_unprintable(str(error))}") from None
 
-HOP_SAMPLES = 1280
-THRESHOLD = 0.9
-"""Threshold of every keyword, because such a folder has none. It is high: the network has only seen keywords."""
+TENSORFLOW_ERRORS = (OSError, ValueError, RuntimeError, LookupError, AttributeError, TypeError, tf.errors.OpError)
+"""What TensorFlow raises for damaged models."""
+
+PREFERRED_OUTPUT = "predictions"
+"""Name of the output in TensorFlow's tutorial. It is preferred if a function has several outputs."""
+
+MAX_FILES = 10_000
+"""Most files in a SavedModel folder. A folder with more is not a model, and would take long to check."""
 
 
 class SavedModelNetwork:
-    """A TensorFlow function from waveforms, float32 (n, 16000), to logits named ``predictions``."""
-
-    def __init__(self, function: Any) -> None:  # noqa: ANN401  TensorFlow's objects have no useful types
-        self._function = function
-
-    def scores(self, window: Window) -> Float32:
-        """Return the softmax of the logits: shape (labels,), float32."""
-        scores: Float32 = tf.nn.softmax(self.logits(window.samples)).numpy()
-        return scores
-
-    def logits(self, samples: Float32) -> Float32:
-        """Return the logits of one window: shape (labels,), float32."""
-        outputs = self._function(tf.constant(samples[np.newaxis]))
-        logits: Float32 = outputs["predictions"][0].numpy()
-        return logits
-
-
-def load_saved_model(folder: Path, labels: Sequence[str] = ()) -> Model:
-    """Load a SavedModel that takes waveforms and returns logits.
+    """A TensorFlow function from a window to a number for each label.
 
     Parameters
     ----------
+    function : tensorflow.ConcreteFunction
+        The function.
+    feed : NetworkInput
+        What its argument is.
+    output : str or int
+        Which of its results holds the numbers.
+    origin : str
+        Name of the model, for messages.
+
+    Attributes
+    ----------
+    with_softmax : bool
+        Whether `scores` is the softmax of the numbers. At first it is the numbers themselves.
+    """
+
+    def __init__(self, function: Any, feed: NetworkInput, output: str | int, origin: str) -> None:  # noqa: ANN401
+        self.with_softmax = False
+        self._function = function
+        self._feed = feed
+        self._output = output
+        self._origin = origin
+
+    def scores(self, window: Window) -> Float32:
+        """Return the probability of each label: shape (labels,), float32."""
+        output: Float32 = self.compute(window).astype(np.float32, copy=False)
+        return softmax(output) if self.with_softmax else output
+
+    def compute(self, window: Window) -> NDArray[np.generic]:
+        """Return the output of the function: shape (labels,)."""
+        try:
+            results = self._function(tf.constant(self._feed.encode(window)))
+        except (ValueError, TypeError, tf.errors.OpError) as error:
+            raise ModelError(f"{self._origin} fails when it runs: {_first_line(error)}") from None
+        # A function returns a table of tensors, a list of them, or one tensor.
+        result = results if tf.is_tensor(results) else results[self._output]
+        values: NDArray[np.generic] = result.numpy().reshape(-1)
+        return values
+
+
+def load_saved_model(folder: Path, labels: Sequence[str] = ()) -> Model:
+    """Load a SavedModel that classifies waveforms or spectrograms.
+
+    Parameters
+    ----------
+    folder : Path
+        The folder.
     labels : sequence of str
-        Labels in the order of the logits. If empty, kwsd looks for them in the model's graph.
+        Labels in the order of the outputs. If empty, kwsd looks for them in the model's graph.
 
     Raises
     ------
     ModelError
         TensorFlow cannot load the folder, the folder has no such function, or the labels are not known.
     """
+    _check_files(folder)
     try:
-        module = tf.saved_model.load(str(folder))
-    except (OSError, ValueError, tf.errors.OpError) as error:
-        raise ModelError(f"{folder} is not a SavedModel that TensorFlow can load: {error}") from None
-    function = _waveform_function(module, folder)
-    network = SavedModelNetwork(function)
-    outputs = len(network.logits(np.zeros(WINDOW_SAMPLES, np.float32)))
-    names = tuple(labels or _labels(function, outputs, folder))
-    if len(names) != outputs:
-        raise ModelError(f"{folder} has {outputs} outputs, but {len(names)} labels were given")
-    settings = DetectorSettings({word: THRESHOLD for word in names if word not in RESERVED_LABELS})
-    return Model(folder.resolve().name, names, HOP_SAMPLES, settings, network)
+        with silence_stderr():
+            module = tf.saved_model.load(str(folder))
+    except TENSORFLOW_ERRORS as error:
+        raise ModelError(f"{folder} is not a SavedModel that TensorFlow can load: {_first_line(error)}") from None
+    return _make_model(_concrete_functions(module), folder, labels)
 
 
-def _waveform_function(module: Any, folder: Path) -> Any:  # noqa: ANN401  TensorFlow's objects have no useful types
-    """Return the concrete function that takes a batch of waveforms."""
-    for function in _concrete_functions(module):
-        inputs = [spec for spec in function.inputs if spec.dtype == tf.float32]
-        named = isinstance(function.structured_outputs, dict) and "predictions" in function.structured_outputs
-        if named and inputs and inputs[0].shape.is_compatible_with([1, WINDOW_SAMPLES]):
-            return function
-    raise ModelError(f"{folder} has no function from waveforms, float32 (n, {WINDOW_SAMPLES}), to 'predictions'")
+def load_frozen_graph(path: Path, labels: Sequence[str] = ()) -> Model:
+    """Load a graph whose variables are constants, as TensorFlow 1 exported networks.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    labels : sequence of str
+        As for `load_saved_model`.
+
+    Raises
+    ------
+    ModelError
+        The file is not such a graph, or as for `load_saved_model`.
+    """
+    graph = tf.compat.v1.GraphDef()
+    try:
+        graph.ParseFromString(read_file(path, NETWORK_LIMIT))
+        # TensorFlow's example for speech commands decodes a WAV file in the graph. Then samples replace its result.
+        decoders = [node.name for node in graph.node if node.op == "DecodeWav"]
+
+        def import_graph() -> None:
+            rates = {f"{name}:1": tf.constant(SAMPLE_RATE) for name in decoders}
+            tf.graph_util.import_graph_def(graph, input_map=rates, name="")
+
+        with silence_stderr():
+            wrapped = tf.compat.v1.wrap_function(import_graph, [])
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror}") from None
+    except Exception as error:  # protobuf has an error of its own, and no types
+        raise ModelError(f"{path} is not a frozen graph that TensorFlow can load: {_first_line(error)}") from error
+    feeds = decoders or [node.name for node in graph.node if node.op == "Placeholder"]
+    used = {name.lstrip("^").partition(":")[0] for node in graph.node for name in node.input}
+    ends = [node.name for node in graph.node if node.name not in used and node.op not in {"Const", "NoOp"}]
+    if len(feeds) != 1 or len(ends) != 1:
+        raise ModelError(
+            f"{path} has {len(feeds)} inputs and {len(ends)} outputs: freeze it again with one of each, a window of"
+            " audio and a number for each label"
+        )
+    feed, end = (wrapped.graph.get_tensor_by_name(f"{name}:0") for name in (feeds[0], ends[0]))
+    return _make_model([wrapped.prune(feed, end)], path, labels)
 
 
-def _concrete_functions(module: Any) -> Iterable[Any]:  # noqa: ANN401
+def _make_model(functions: Iterable[Any], path: Path, labels: Sequence[str]) -> Model:
+    origin = str(path)
+    function, network = _choose_network(functions, len(labels), origin)
+    silence = np.zeros(WINDOW_SAMPLES, np.float32)
+    with silence_stderr():  # TensorFlow looks for processors when it runs its first function
+        size = len(network.compute(Window(silence, spectrogram(silence))))
+        names = labels or _find_labels(function, size, origin)
+        if len(names) != size:
+            raise ModelError(f"{origin} has {size} outputs, but {len(names)} labels were given")
+        names = check_labels(names, origin)
+        network.with_softmax = needs_softmax(compute_trial_outputs(network.compute, size, origin), origin)
+    resolved = path.resolve()
+    # TensorFlow Serving names the folders of a model by number.
+    name = resolved.parent.name if resolved.name.isdecimal() else resolved.name.removesuffix(".pb")
+    return Model(replace_unprintable(name), names, HOP_SAMPLES, make_default_settings(names), network)
+
+
+def _check_files(folder: Path) -> None:
+    """Check that TensorFlow will not wait for a file, and that no file is too large."""
+    count = 0
+    for root, _, names in os.walk(folder):
+        count += len(names)
+        if count > MAX_FILES:
+            raise ModelError(f"{folder} contains more than {MAX_FILES} files: name the folder of the model alone")
+        for path in (Path(root) / name for name in names):
+            try:
+                check_file(path, NETWORK_LIMIT)
+            except OSError as error:
+                raise ModelError(f"cannot read {path}: {error.strerror}") from None
+
+
+def _concrete_functions(module: Any) -> Iterator[Any]:  # noqa: ANN401
+    yield from module.signatures.values()
     if callable(module):
         yield from module.__call__.concrete_functions
-    yield from module.signatures.values()
 
 
-def _labels(function: Any, outputs: int, folder: Path) -> list[str]:  # noqa: ANN401
+def _choose_network(functions: Iterable[Any], labels: int, origin: str) -> tuple[Any, SavedModelNetwork]:
+    """Return the first function that kwsd can feed and that returns a vector of numbers, and a network from it."""
+    faults = []
+    for function in functions:
+        inputs = function.inputs[: len(function.inputs) - len(function.captured_inputs)]
+        if len(inputs) != 1:
+            faults.append(f"a function has {len(inputs)} inputs")
+            continue
+        shape = inputs[0].shape.as_list() if inputs[0].shape.rank is not None else [None, None]
+        try:
+            feed = find_input(shape, inputs[0].dtype.as_numpy_dtype, "a function")
+        except ModelError as error:
+            faults.append(str(error))
+            continue
+        output = _choose_output(function.structured_outputs, labels)
+        if output is not None:
+            return function, SavedModelNetwork(function, feed, output, origin)
+        faults.append(f"a function returns {_describe_outputs(function.structured_outputs)}")
+    # A function of numbers says more about the model than a function of file names.
+    fault = next((fault for fault in faults if "not numbers" not in fault), faults[0] if faults else "it has none")
+    raise ModelError(
+        f"{origin} has no function from waveforms, float32 (n, {WINDOW_SAMPLES}), to {PREFERRED_OUTPUT!r} or another"
+        f" vector: {fault}"
+    )
+
+
+def _named_outputs(outputs: Any) -> dict[str | int, Any]:  # noqa: ANN401
+    if isinstance(outputs, dict):
+        return dict(outputs)
+    return dict(enumerate(outputs if isinstance(outputs, list | tuple) else [outputs]))
+
+
+def _choose_output(outputs: Any, labels: int) -> str | int | None:  # noqa: ANN401
+    """Return the name or place of the output with a number for each label, or None if there is none or several."""
+    named = _named_outputs(outputs)
+    vectors = {
+        name: spec.shape[-1] if spec.shape.rank else None
+        for name, spec in named.items()
+        if spec.dtype.is_floating and spec.shape.rank in {None, 1, 2}
+    }
+    fitting = [name for name, size in vectors.items() if labels and size == labels]
+    for candidates in ([PREFERRED_OUTPUT] if PREFERRED_OUTPUT in vectors else [], list(vectors), fitting):
+        if len(candidates) == 1:
+            return candidates[0]
+    return None
+
+
+def _describe_outputs(outputs: Any) -> str:  # noqa: ANN401
+    return ", ".join(f"{name}: {spec.dtype.name} {spec.shape}" for name, spec in _named_outputs(outputs).items())
+
+
+def _find_labels(function: Any, outputs: int, origin: str) -> list[str]:  # noqa: ANN401
     """Return the labels: a vector of strings in the graph, with one string for each output."""
     candidates = [*_constants(function), *function.captured_inputs]
     for value in candidates:
         if value.dtype == tf.string and value.shape == (outputs,):
-            return [name.decode() for name in np.asarray(value)]
-    raise ModelError(f"{folder} does not contain its labels: name its {outputs} outputs in order with --labels")
+            return [name.decode(errors="replace") for name in np.asarray(value)]
+    raise ModelError(f"{origin} does not contain its labels: name its {outputs} outputs in order with --labels")
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
 
 
 def _constants(function: Any) -> Iterable[Any]:  # noqa: ANN401

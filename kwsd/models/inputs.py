@@ -1,0 +1,129 @@
+"""The inputs of networks that kwsd can feed: a waveform or a spectrogram of one second, in several shapes and types."""
+
+from collections.abc import Callable, Sequence
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+from kwsd.errors import ModelError
+from kwsd.frontend import BINS, FRAMES, SAMPLE_RATE, WINDOW_SAMPLES
+from kwsd.models.model import Window
+
+WAVEFORM, SPECTROGRAM = (WINDOW_SAMPLES,), (FRAMES, BINS)
+
+FULL_SCALE = 32768
+"""A sample of 1.0 as a 16-bit integer, plus one."""
+
+SHORTEST_WAVEFORM = 2000
+"""A vector with fewer elements is not taken for a waveform in messages."""
+
+
+class Quantization(NamedTuple):
+    """Linear code of real numbers in integers: real = scale * (integer - zero_point). A scale of 0 means no code."""
+
+    scale: float = 0.0
+    zero_point: int = 0
+
+
+NO_CODE = Quantization()
+
+
+class NetworkInput(NamedTuple):
+    """How a window becomes the input of a network.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape with all sizes known, such as (1, 124, 129, 1).
+    waveform : bool
+        Whether the network takes samples; otherwise it takes a spectrogram.
+    dtype : dtype
+        Type of the elements. Integers without quantization are 16-bit samples.
+    quantization : Quantization
+        Code of integers.
+    """
+
+    shape: tuple[int, ...]
+    waveform: bool
+    dtype: np.dtype[np.generic]
+    quantization: Quantization
+
+    def encode(self, window: Window) -> NDArray[np.generic]:
+        """Return the input for a window."""
+        values = (window.samples if self.waveform else window.spectrogram).reshape(self.shape)
+        if self.dtype == np.float32:
+            return values
+        scale, zero_point = self.quantization
+        whole = np.rint(values / scale + zero_point if scale else values * FULL_SCALE)
+        limits = np.iinfo(self.dtype)  # type: ignore[type-var]
+        return whole.clip(limits.min, limits.max).astype(self.dtype)
+
+
+def find_input(
+    shape: Sequence[int | None], dtype: DTypeLike, origin: str, quantization: Quantization = NO_CODE
+) -> NetworkInput:
+    """Find out what a network takes.
+
+    Parameters
+    ----------
+    shape : sequence of int or None
+        Shape of its input. None and -1 stand for any size.
+    dtype : dtype
+        Type of its input.
+    origin : str
+        Name of the network, for messages.
+    quantization : Quantization
+        Code of its input.
+
+    Raises
+    ------
+    ModelError
+        The network takes something else. The message says what, and what to do.
+    """
+    dtype = np.dtype(dtype)
+    sizes = tuple(None if size in {None, -1} else int(size or 0) for size in shape)
+    quantized = dtype in {np.dtype(np.int8), np.dtype(np.uint8), np.dtype(np.int16)} and quantization.scale > 0
+    for core, before, after in product((WAVEFORM, SPECTROGRAM), ((1,), ()), ((), (1,))):
+        concrete = (*before, *core, *after)
+        same = len(sizes) == len(concrete) and all(a in {None, b} for a, b in zip(sizes, concrete, strict=True))
+        is_waveform = core == WAVEFORM
+        if same and (dtype == np.float32 or quantized or (is_waveform and dtype == np.int16)):
+            return NetworkInput(concrete, is_waveform, dtype, quantization)
+    raise ModelError(f"{origin} takes {_describe(sizes, dtype)}, {_advise(sizes, dtype)}")
+
+
+def dequantize(values: NDArray[np.generic], quantization: Quantization) -> NDArray[np.generic]:
+    """Return the real numbers that integers stand for. Without quantization the values are unchanged."""
+    scale, zero_point = quantization
+    return scale * (values.astype(np.float32) - zero_point) if scale else values
+
+
+def _describe(sizes: tuple[int | None, ...], dtype: np.dtype[np.generic]) -> str:
+    return f"{dtype} ({', '.join('n' if size is None else str(size) for size in sizes)})"
+
+
+def _advise(sizes: tuple[int | None, ...], dtype: np.dtype[np.generic]) -> str:
+    cores = {size for size in sizes if size != 1}
+    known = [size for size in sizes if size not in {None, 1}]
+    if not np.issubdtype(dtype, np.number):
+        return f"not numbers: export it with a function that takes float32 (n, {WINDOW_SAMPLES:d})"
+    if len(known) == 1 and known[0] and known[0] >= SHORTEST_WAVEFORM and known[0] != WINDOW_SAMPLES:
+        return (
+            f"{known[0] / SAMPLE_RATE:.3g} s at {SAMPLE_RATE} Hz, and kwsd's window has {WINDOW_SAMPLES} samples: train"
+            " it on clips of 1 s, for example with  kwsd-train fit --recipe tutorial --data DIR"
+        )
+    if len(known) in {2, 3} and cores != {*SPECTROGRAM}:
+        return (
+            f"another spectrogram than kwsd's ({FRAMES}, {BINS}): put the front end into the network, so that it takes"
+            f" float32 (n, {WINDOW_SAMPLES}), and export it again"
+        )
+    return (
+        f"and kwsd needs float32 (n, {WINDOW_SAMPLES}) for samples or (n, {FRAMES}, {BINS}) for a spectrogram: export"
+        " it again with such an input"
+    )
+
+
+Compute = Callable[[Window], NDArray[np.generic]]
+"""From a window to the output of a network: shape (labels,)."""

@@ -1,0 +1,205 @@
+"""Tries a network before it is used: its answers are checked, and a crash is caught in a child process."""
+
+import faulthandler
+import os
+import resource
+import signal
+import warnings
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from kwsd.errors import ModelError
+from kwsd.files import MIB
+from kwsd.frontend import SAMPLE_RATE, WINDOW_SAMPLES, Float32, spectrogram
+from kwsd.models.bundle import UNKNOWN_LABEL
+from kwsd.models.inputs import Compute
+from kwsd.models.model import Window
+
+SUM_TOLERANCE = 0.05
+"""Largest distance of a sum of probabilities from 1. Quantised outputs are rounded to 1/256 each."""
+
+TRIAL_MEMORY = 1024 * MIB
+"""Bytes that a network may need on top of those that the process has. The shipped network needs 3 million."""
+
+TRIAL_S = 5
+"""Seconds that a trial may take. A network that needs longer for five windows cannot follow a microphone."""
+
+ALL_WINDOWS = 5
+"""Windows that show whether outputs are logits or probabilities."""
+
+FEW_WINDOWS = 2
+"""Windows that show that a bundle works: silence and noise. Each window delays the start by about a millisecond."""
+
+MAX_REASON_BYTES = 4000
+"""Longest reason that the child process reports. It fits into the buffer of a pipe, so the child never waits."""
+
+
+def make_trial_sounds() -> Iterator[Float32]:
+    """Make windows of samples that differ much: silence, noise, quiet noise, a tone, and an impulse.
+
+    The noise is a multiplicative hash of the sample numbers (Knuth, The Art of Computer Programming, section 6.4). The
+    import of numpy's generators would take longer than the trial.
+    """
+    numbers = np.arange(WINDOW_SAMPLES, dtype=np.uint32)
+    scrambled = (numbers * np.uint32(2654435761)) ^ (numbers * np.uint32(2246822519) >> np.uint32(15))
+    noise = (scrambled.astype(np.float32) / np.float32(2**31) - 1).astype(np.float32)
+    yield np.zeros(WINDOW_SAMPLES, np.float32)
+    yield noise
+    yield noise * np.float32(0.01)
+    yield np.sin(numbers * np.float32(2 * np.pi * 440 / SAMPLE_RATE)).astype(np.float32)
+    yield (numbers == WINDOW_SAMPLES // 2).astype(np.float32)
+
+
+def compute_trial_outputs(compute: Compute, labels: int, origin: str, windows: int = ALL_WINDOWS) -> Float32:
+    """Run a network on the trial windows.
+
+    Parameters
+    ----------
+    compute : callable
+        From a window to the output of the network.
+    labels : int
+        Number of outputs that the network must have.
+    origin : str
+        Name of the network, for messages.
+    windows : int
+        Number of windows to run, of `ALL_WINDOWS`.
+
+    Returns
+    -------
+    ndarray, shape (windows, labels), float32
+
+    Raises
+    ------
+    ModelError
+        The network fails, has one output only, or an answer has another shape or is not finite.
+    """
+    if labels == 1:
+        raise ModelError(f"{origin} has one output: train it with a second label, such as {UNKNOWN_LABEL}")
+    answers = []
+    for samples in islice(make_trial_sounds(), windows):
+        answer = compute(Window(samples, spectrogram(samples)))
+        if answer.shape != (labels,):
+            raise ModelError(f"{origin} answers with the shape {answer.shape}, but has {labels} labels")
+        if not np.isfinite(answer).all():
+            sound = "noise" if samples.any() else "silence"
+            raise ModelError(f"{origin} answers {sound} with numbers that are not finite: check its weights")
+        answers.append(answer.astype(np.float32))
+    return np.stack(answers)
+
+
+def are_probabilities(outputs: Float32) -> bool:
+    """Whether every row of outputs is a distribution: numbers from 0 to 1 whose sum is 1."""
+    sums = outputs.sum(axis=-1)
+    return _are_fractions(outputs) and bool((np.abs(sums - 1) <= SUM_TOLERANCE).all())
+
+
+def check_probabilities(outputs: Float32, origin: str) -> None:
+    """Check that outputs are probabilities of labels that exclude each other.
+
+    Raises
+    ------
+    ModelError
+        An output is outside [0, 1], or a sum is not 1.
+    """
+    if not are_probabilities(outputs):
+        low, high, total = outputs.min(), outputs.max(), outputs.sum(axis=-1).max()
+        raise ModelError(
+            f"{origin} does not answer with probabilities: its outputs are from {low:.3g} to {high:.3g}, and add up to"
+            f" {total:.3g} instead of 1"
+        )
+
+
+def needs_softmax(outputs: Float32, origin: str) -> bool:
+    """Whether outputs are logits, of which a softmax makes probabilities.
+
+    Raises
+    ------
+    ModelError
+        The outputs are independent probabilities, one sigmoid for each label.
+    """
+    if are_probabilities(outputs):
+        return False
+    if _are_fractions(outputs):
+        raise ModelError(
+            f"{origin} ends in a sigmoid for each label, because its outputs are from 0 to 1 but do not add up to 1:"
+            " end it with a softmax, or without an activation, and export it again"
+        )
+    return True
+
+
+def softmax(logits: Float32) -> Float32:
+    """Return the softmax over the last axis: probabilities, float32."""
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    probabilities: Float32 = powers / powers.sum(axis=-1, keepdims=True)
+    return probabilities
+
+
+def try_in_child(load: Callable[[], object], origin: str) -> None:
+    """Run a function in a child process, so that a crash, an endless loop or much memory cannot harm this process.
+
+    LiteRT aborts on some damaged networks: on two of 2,000 with random changes. A fork takes about ten milliseconds and
+    starts no other program. The child runs only this function, with memory and time limits, and ends without any exit
+    handler. TensorFlow does not survive a fork, so this is for LiteRT only.
+
+    Parameters
+    ----------
+    load : callable
+        Loads a network and runs it.
+    origin : str
+        Name of the network, for messages.
+
+    Raises
+    ------
+    ModelError
+        `load` raised an error, crashed, took too long, or needed too much memory.
+    """
+    read_end, write_end = os.pipe()
+    with warnings.catch_warnings():
+        # Python warns because other threads may hold locks. The child needs none of theirs, and its time is limited.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        child = os.fork()
+    if not child:
+        _run_in_child(load, write_end)
+    os.close(write_end)
+    with os.fdopen(read_end, "rb") as pipe:
+        reason = pipe.read().decode(errors="replace")
+    _, status = os.waitpid(child, 0)
+    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM:
+        raise ModelError(f"{origin} needs more than {TRIAL_S} s for a trial: it is too slow, or never ends")
+    if os.WIFSIGNALED(status):
+        raise ModelError(
+            f"{origin} crashes LiteRT (signal {os.WTERMSIG(status)}): it is damaged, or needs more than"
+            f" {TRIAL_MEMORY // MIB:,} MB of memory"
+        )
+    if status:
+        raise ModelError(reason or f"{origin} cannot be tried")
+
+
+def _run_in_child(load: Callable[[], object], write_end: int) -> None:
+    code = 1
+    try:
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM):
+            signal.signal(number, signal.SIG_DFL)
+        # The alarm ends the child also where a crash handler would wait.
+        signal.setitimer(signal.ITIMER_REAL, TRIAL_S)
+        faulthandler.disable()
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        pages = int(Path("/proc/self/statm").read_bytes().split()[0])
+        memory = pages * resource.getpagesize() + TRIAL_MEMORY
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+        load()
+        code = 0
+    except MemoryError:
+        os.write(write_end, f"it needs more than {TRIAL_MEMORY // MIB:,} MB of memory".encode())
+    except Exception as error:  # noqa: BLE001  the parent raises it
+        os.write(write_end, str(error).encode(errors="replace")[:MAX_REASON_BYTES])
+    finally:
+        os._exit(code)
+
+
+def _are_fractions(outputs: Float32) -> bool:
+    margin = 1e-3  # quantisation and rounding
+    return bool((outputs >= -margin).all() and (outputs <= 1 + margin).all())
