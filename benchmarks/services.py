@@ -25,9 +25,7 @@ def main() -> None:
         show("`systemctl start` until the service is active", 5, lambda: start(service))
         show("start of the service until the first audio", 5, lambda: hear(service, reader))
         show("`kill -9` until the daemon listens again", 5, lambda: recover(service, reader, "KILL"))
-        show(
-            "SIGSTOP until the restarted daemon listens again", 3, lambda: recover(service, reader, "STOP")
-        )
+        show("SIGSTOP until the restarted daemon listens again", 3, lambda: recover(service, reader, "STOP"))
         show("`systemctl stop` until the service has stopped", 5, lambda: stop(service, reader))
 
 
