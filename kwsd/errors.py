@@ -12,7 +12,7 @@
     ├── AddressError          73  invalid address, or address in use (EX_CANTCREAT)
     ├── OutputError           74  file or folder that cannot be written, or another I/O error (EX_IOERR)
     ├── AudioLostError        75  audio device disappeared; a restart may help (EX_TEMPFAIL)
-    ├── NoEventError          75  no event arrived in the allowed time (EX_TEMPFAIL)
+    ├── NoEventError          75  no event arrived before the timeout (EX_TEMPFAIL)
     ├── EventError            76  message is not an event of this version (EX_PROTOCOL)
     └── ConfigError           78  invalid configuration (EX_CONFIG)
 
@@ -93,7 +93,7 @@ class AudioLostError(KwsdError):
 
 
 class NoEventError(KwsdError):
-    """No event arrived in the allowed time."""
+    """No event arrived before the timeout."""
 
     exit_code = 75
 

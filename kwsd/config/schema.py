@@ -30,8 +30,15 @@ Threshold = Annotated[float, msgspec.Meta(gt=0, le=1)]
 class CurveConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Encryption of events on tcp, and the clients that can subscribe."""
 
-    server_key: Annotated[Text, msgspec.Meta(description="File that contains the daemon's secret key.")]
-    clients: Annotated[Text, msgspec.Meta(description="Folder of the clients' public keys, in files that end in .key.")]
+    server_key: Annotated[
+        Text, msgspec.Meta(description="Path of the file that contains the daemon's secret CURVE key.")
+    ]
+    clients: Annotated[
+        Text,
+        msgspec.Meta(
+            description="Folder that contains the public keys of the clients, in files whose names end in .key."
+        ),
+    ]
 
 
 class ActionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -39,14 +46,25 @@ class ActionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     command: Annotated[
         Text,
-        msgspec.Meta(description="Program and arguments. kwsd replaces {keyword}, {score}, {time}, {id} and {event}."),
+        msgspec.Meta(
+            description="Program to run, with its arguments. kwsd replaces {keyword}, {score}, {time}, {id} and {event}"
+            " by the values of the event."
+        ),
     ]
     shell: Annotated[
         bool,
-        msgspec.Meta(description="Run the command with /bin/sh. Use $KWSD_KEYWORD and so on instead of placeholders."),
+        msgspec.Meta(
+            description="If true, /bin/sh runs the command. Such a command uses variables like $KWSD_KEYWORD instead of"
+            " placeholders like {keyword}."
+        ),
     ] = False
     timeout_s: Annotated[
-        float, msgspec.Meta(gt=0, le=86_400, description="Maximum run time in seconds. Then kwsd ends the command.")
+        float,
+        msgspec.Meta(
+            gt=0,
+            le=86_400,
+            description="Maximum run time of the command in seconds. kwsd ends a command that runs longer.",
+        ),
     ] = 10.0
     interval_s: Annotated[
         float, msgspec.Meta(ge=0, le=86_400, description="Minimum time in seconds between two starts of the command.")
@@ -78,10 +96,13 @@ class StreamConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         str,
         msgspec.Meta(
             pattern=r"\A[^\x00-\x1f/.][^\x00-\x1f/]*\Z",
-            description="Name of the stream. Its events and its status contain the name.",
+            description="Name of the stream. The events and the status of the stream contain this name.",
         ),
     ]
-    device: Annotated[Text, msgspec.Meta(description="Audio source, with the same values as the key device.")]
+    device: Annotated[
+        Text,
+        msgspec.Meta(description="Audio source of the stream, with the same possible values as the setting device."),
+    ]
 
 
 class ClipsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -90,13 +111,17 @@ class ClipsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     folder: Annotated[
         Text,
         msgspec.Meta(
-            description="Folder for clips of detections and near misses, one second each. If empty, none are saved."
+            description="Folder in which the daemon saves one second of audio for each detection and each near miss."
+            " If this value is empty, the daemon saves no clips."
         ),
     ] = ""
     keep: Annotated[
         int,
         msgspec.Meta(
-            ge=1, le=1_000_000, description="Maximum number of clips (32 KB each). The oldest ones are deleted."
+            ge=1,
+            le=1_000_000,
+            description="Maximum number of saved clips, 32 KB each. If there are more, the daemon deletes the"
+            " oldest clips.",
         ),
     ] = 1000
 
@@ -107,23 +132,27 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     device: Annotated[
         Text,
         msgspec.Meta(
-            description="Audio source: default, the index or part of the name of a device, file:PATH, or - for standard"
+            description="Audio source: default, the index of a device, part of its name, file:PATH, or - for standard"
             " input. Standard input must deliver raw signed 16-bit samples, 16 kHz mono."
         ),
     ] = "default"
     model: Annotated[
         Text,
-        msgspec.Meta(description="Model: a bundle folder, the name of an installed bundle, or a SavedModel folder."),
+        msgspec.Meta(
+            description="Model to run: a bundle folder, the name of an installed bundle, or a SavedModel folder."
+        ),
     ] = DEFAULT_MODEL
     labels: Annotated[
         list[str],
-        msgspec.Meta(description="Labels of a SavedModel that does not contain them, in the order of its outputs."),
+        msgspec.Meta(
+            description="Labels for a SavedModel that contains no labels, in the order of the model's outputs."
+        ),
     ] = []
     address: Annotated[
         Text,
         msgspec.Meta(
-            description="Address for events: ipc:///PATH or tcp://HOST:PORT. If empty,"
-            " ipc://$XDG_RUNTIME_DIR/kwsd/events.sock."
+            description="Address for events: ipc:///PATH or tcp://HOST:PORT. If this value is empty,"
+            " kwsd uses ipc://$XDG_RUNTIME_DIR/kwsd/events.sock."
         ),
     ] = ""
     log_level: Annotated[LogLevel, msgspec.Meta(description="Minimum log level: debug, info, warning or error.")] = (
@@ -132,28 +161,30 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     thresholds: Annotated[
         dict[str, Threshold],
         msgspec.Meta(
-            description="For each keyword, its threshold in (0, 1]. Overrides the threshold of the model.",
+            description="Threshold of each keyword, above 0 and at most 1. It overrides the threshold in the model.",
             examples=[{"go": 0.95}],
         ),
     ] = {}
     control: Annotated[
         Text,
         msgspec.Meta(
-            description="Address for control requests: ipc:///PATH. If empty, control.sock in the folder of the event"
-            " socket."
+            description="Address for control requests: ipc:///PATH. If this value is empty, kwsd uses control.sock in"
+            " the folder of the event socket."
         ),
     ] = ""
     stream: Annotated[
         list[StreamConfig],
         msgspec.Meta(
-            description="Several audio sources at the same time, instead of device. One table for each.",
+            description="Audio sources that one daemon listens to at the same time, with one table for each source. The"
+            " tables replace the setting device.",
             examples=[[{"name": "desk", "device": "USB Audio"}, {"name": "door", "device": "Webcam"}]],
         ),
     ] = []
     curve: Annotated[
         CurveConfig | None,
         msgspec.Meta(
-            description="Encryption. Required for a tcp address that other machines can reach. See docs/security.md.",
+            description="Encryption of the events on a tcp address. Encryption is required if other machines can reach"
+            " the address. See docs/security.md.",
             examples=[
                 {"server_key": "~/.config/kwsd/keys/server.key_secret", "clients": "~/.config/kwsd/keys/clients"}
             ],
@@ -162,8 +193,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     actions: Annotated[
         dict[str, Text | ActionConfig],
         msgspec.Meta(
-            description="For each keyword, the command that kwsd act runs when the keyword is detected. The key"
-            ' "*" applies to all other keywords. See docs/actions.md.',
+            description="For each keyword, the command that kwsd act runs when the keyword is detected. The command"
+            ' of the key "*" runs for all other keywords. See docs/actions.md.',
             examples=[
                 {
                     "left": "xdotool key Prior",
@@ -180,7 +211,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     clips: Annotated[
         ClipsConfig,
         msgspec.Meta(
-            description="Clips for kwsd review. Without this table the daemon saves none. See docs/tuning.md.",
+            description="Saving of audio clips, which kwsd review can sort. Without this table, the daemon saves no"
+            " clips. See docs/tuning.md.",
             examples=[{"folder": "~/.local/share/kwsd/clips", "keep": 1000}],
         ),
     ] = ClipsConfig()
