@@ -253,9 +253,12 @@ class Fault:
 
 
 LOSS, DEFAULT, GAPS = (f"tests/daemon/test_{name}.py" for name in ("loss", "default_source", "gaps"))
-REOPENS = "The state is `lost`, with the reason. The daemon restarts PortAudio and retries after 0.5, 1, 2, 3, 3 … s."
+REOPENS = (
+    "The state changes to `lost`, and the status contains the reason. "
+    "The daemon restarts PortAudio and retries after 0.5, 1, 2, 3, 3 … s."
+)
 WAITS = (
-    'The state is `lost`, with the reason "delivers no audio". The daemon continues if a block arrives. '
+    'The state changes to `lost`, with the reason "delivers no audio". The daemon continues if a block arrives. '
     "After 15 s without a block, the daemon exits with code 75."
 )
 GAP = "The daemon drops the audio that it cannot keep, counts a gap and empties the window."
@@ -324,7 +327,7 @@ FAULTS = (
     ),
     Fault(
         "the microphone is muted and delivers only zeros",
-        "The status contains the reason. The daemon does not reconnect.",
+        "The status reports that the source delivers only zeros. The daemon does not reconnect to the source.",
         muted,
         f"{DEFAULT}::test_a_muted_microphone_is_said_and_heard_again_when_it_is_unmuted",
     ),
@@ -373,8 +376,8 @@ def main(
     only: Annotated[str, typer.Option(help="Run only faults whose name contains this text.")] = "",
 ) -> None:
     """Print the table of faults as Markdown, and the details of each run on standard error."""
-    print("| fault | what the daemon does | seconds until it notices the fault (median, worst)", end="")
-    print(" | seconds until it listens again (median, worst) | words lost or reported twice | test |")
+    print("| fault | what the daemon does | seconds until the daemon notices the fault (median, worst)", end="")
+    print(" | seconds until the daemon listens again (median, worst) | words lost or reported twice | test |")
     print("|---|---|---|---|---|---|")
     for fault in FAULTS:
         if only in fault.name:

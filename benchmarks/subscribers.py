@@ -175,9 +175,8 @@ def _memory_mb(daemon: Listening) -> float:
 
 def format_row(name: str, cost: Cost) -> str:
     """One row of the table."""
-    latency = (
-        f"{statistics.median(cost.latencies_ms):.1f}, {max(cost.latencies_ms):.1f} of {len(cost.latencies_ms)} events"
-    )
+    times = cost.latencies_ms
+    latency = f"median {statistics.median(times):.1f}, worst {max(times):.1f} ({len(times)} events)"
     cpu = f"{cost.main_cpu:.1%} / {cost.cpu:.1%}"
     return f"| {name} | {cpu} | {latency} | {cost.lost_blocks} / {cost.gaps} | {cost.memory_mb:.0f} |"
 
@@ -186,7 +185,7 @@ def main(seconds: Annotated[int, typer.Option(help="Seconds of speech for each c
     """Print the table as Markdown."""
     resource.setrlimit(resource.RLIMIT_NOFILE, (resource.getrlimit(resource.RLIMIT_NOFILE)[1],) * 2)
     speech = make_recording([], seconds)
-    print("| load | CPU of the main thread / of all threads | ms from block to event (median, worst)", end="")
+    print("| load | CPU of the main thread / of all threads | ms from block to event", end="")
     print(" | lost blocks / gaps | memory, MB |\n|---|---|---|---|---|")
     for name, condition in CONDITIONS:
         with running_pulse() as pulse, closing(Listening(pulse, PROGRAM, "--log-level", "error")) as daemon:
