@@ -3,14 +3,9 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from kwsd.check.bus import check_bus
-from kwsd.check.clips import check_clips
 from kwsd.check.finding import Finding, failed, ok
-from kwsd.check.model import check_model
-from kwsd.check.service import check_service
-from kwsd.check.sound import check_sound
 from kwsd.config.load import load_config
-from kwsd.errors import ConfigError
+from kwsd.errors import ConfigError, ModelError
 
 __all__ = ["Finding", "check_all"]
 
@@ -25,6 +20,17 @@ def check_all(device: str | None, file: Path | None) -> Iterator[Finding]:
     file : Path, optional
         Configuration file, instead of the usual places.
     """
+    try:
+        # Here, because a check must name a library that is missing.
+        from kwsd.check.bus import check_bus  # noqa: PLC0415
+        from kwsd.check.clips import check_clips  # noqa: PLC0415
+        from kwsd.check.model import check_model  # noqa: PLC0415
+        from kwsd.check.service import check_service  # noqa: PLC0415
+        from kwsd.check.sound import check_sound  # noqa: PLC0415
+    except (ImportError, OSError) as error:
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        yield failed("libraries", ModelError(f"a library cannot be imported: {reason}"), "pipx reinstall kwsd")
+        return
     try:
         config, origins = load_config({"device": device}, file)
     except ConfigError as error:

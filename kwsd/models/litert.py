@@ -23,6 +23,13 @@ from kwsd.models.trial import (
     try_in_child,
 )
 
+REINSTALL_COMMAND = "pipx reinstall kwsd"
+"""What to type if a library of kwsd is missing or damaged."""
+
+
+class MissingLibraryError(ModelError):
+    """A library that runs the network cannot be imported."""
+
 
 class LiteRTNetwork:
     """A TensorFlow Lite network that takes one window and returns one number for each label.
@@ -162,9 +169,8 @@ def _import_interpreter(origin: str) -> Any:  # noqa: ANN401  LiteRT has no type
     try:
         from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415  takes 0.1 s, which `kwsd --help` saves
     except (ImportError, OSError) as error:
-        raise ModelError(
-            f"{origin} needs LiteRT, which cannot be imported ({_first_line(error)}): install it again with "
-            " pip install --force-reinstall ai-edge-litert"
+        raise MissingLibraryError(
+            f"{origin} needs LiteRT, which cannot be imported ({_first_line(error)}): run  {REINSTALL_COMMAND}"
         ) from None
     return Interpreter
 

@@ -60,10 +60,13 @@ class SavedModelNetwork:
     ----------
     with_softmax : bool
         Whether `scores` is the softmax of the numbers. At first it is the numbers themselves.
+    owner : object
+        Object that holds the variables of the function.
     """
 
     def __init__(self, function: Any, feed: NetworkInput, output: str | int, origin: str) -> None:  # noqa: ANN401
         self.with_softmax = False
+        self.owner: Any = None
         self._function = function
         self._feed = feed
         self._output = output
@@ -107,7 +110,7 @@ def load_saved_model(folder: Path, labels: Sequence[str] = ()) -> Model:
             module = tf.saved_model.load(str(folder))
     except TENSORFLOW_ERRORS as error:
         raise ModelError(f"{folder} is not a SavedModel that TensorFlow can load: {_first_line(error)}") from None
-    return _make_model(_concrete_functions(module), folder, labels)
+    return _make_model(module, _concrete_functions(module), folder, labels)
 
 
 def load_frozen_graph(path: Path, labels: Sequence[str] = ()) -> Model:
@@ -150,12 +153,14 @@ def load_frozen_graph(path: Path, labels: Sequence[str] = ()) -> Model:
             " audio and a number for each label"
         )
     feed, end = (wrapped.graph.get_tensor_by_name(f"{name}:0") for name in (feeds[0], ends[0]))
-    return _make_model([wrapped.prune(feed, end)], path, labels)
+    return _make_model(wrapped, [wrapped.prune(feed, end)], path, labels)
 
 
-def _make_model(functions: Iterable[Any], path: Path, labels: Sequence[str]) -> Model:
+def _make_model(owner: Any, functions: Iterable[Any], path: Path, labels: Sequence[str]) -> Model:  # noqa: ANN401
+    """Make a model of the first suitable function. Its variables exist while their owner does."""
     origin = str(path)
     function, network = _choose_network(functions, len(labels), origin)
+    network.owner = owner
     silence = np.zeros(WINDOW_SAMPLES, np.float32)
     with silence_stderr():  # TensorFlow looks for processors when it runs its first function
         size = len(network.compute(Window(silence, spectrogram(silence))))
