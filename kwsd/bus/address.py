@@ -3,18 +3,23 @@
 import fcntl
 import ipaddress
 import os
+import socket
 import stat
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import zmq
 
 from kwsd.errors import AddressError
+from kwsd.trust import find_intruder
 
 IPC = "ipc://"
 TCP = "tcp://"
 POLLIN = int(zmq.POLLIN)
 """The flag as an integer: operations on pyzmq's flag type are slow."""
+
+SIOCGIFADDR = 0x8915
+"""Number of the request for the address of a network interface (netdevice(7))."""
 
 SET_ADDRESS_COMMAND = "export KWSD_ADDRESS=ipc://$HOME/.kwsd/events.sock"
 """Command that a user can type if the system provides no runtime folder for sockets."""
@@ -106,20 +111,18 @@ def check_control_address(address: str) -> None:
     _check_path(address.removeprefix(IPC))
 
 
-def bind_socket(socket: zmq.Socket[bytes], address: str) -> "IpcGuard | None":
-    """Bind a socket. An ipc path gets a lock against other daemons, and only this user can connect to it.
+def bind_listener(address: str) -> "tuple[socket.socket, IpcGuard | None]":
+    """Bind a socket to a public address. On ipc, a lock protects the path, and only this user can connect.
 
     Parameters
     ----------
-    socket : zmq.Socket
-        The socket of the daemon.
     address : str
         An address that has been checked.
 
     Returns
     -------
-    IpcGuard or None
-        The lock of an ipc path. Release it after closing the socket.
+    tuple
+        The socket, and the lock of an ipc path. Release the lock after closing the socket.
 
     Raises
     ------
@@ -129,15 +132,45 @@ def bind_socket(socket: zmq.Socket[bytes], address: str) -> "IpcGuard | None":
     guard = IpcGuard(Path(address.removeprefix(IPC))) if address.startswith(IPC) else None
     # With this mask the socket file is private from the start. A chmod after bind would come too late.
     mask = os.umask(0o077)
+    listener = None
     try:
-        socket.bind(address)
-    except zmq.ZMQError as error:
+        listener, name = _socket_for(address)
+        listener.bind(name)
+        # TCP reports some addresses in use only here.
+        listener.listen()
+    except OSError as error:
+        if listener:
+            listener.close()
         if guard:
             guard.release()
-        raise AddressError(f"cannot bind: {error.strerror}") from None
+        raise AddressError(f"cannot bind: {error.strerror} ({address})") from None
     finally:
         os.umask(mask)
-    return guard
+    return listener, guard
+
+
+def _socket_for(address: str) -> "tuple[socket.socket, Any]":
+    """A socket of the right family, and the name to which it can be bound."""
+    if address.startswith(IPC):
+        return socket.socket(socket.AF_UNIX), address.removeprefix(IPC)
+    host, _, port = address.removeprefix(TCP).rpartition(":")
+    host = host.strip("[]")
+    family = socket.AF_INET6 if is_ipv6(address) else socket.AF_INET
+    if host in dict(socket.if_nameindex()).values():
+        host = _interface_address(host)
+    found = socket.getaddrinfo(None if host == "*" else host, port, family, socket.SOCK_STREAM, 0, socket.AI_PASSIVE)
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if family == socket.AF_INET6:
+        listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+    return listener, found[0][4]
+
+
+def _interface_address(name: str) -> str:
+    """The IPv4 address of a network interface (netdevice(7), SIOCGIFADDR)."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
+        request = fcntl.ioctl(any_socket, SIOCGIFADDR, name.encode()[:15].ljust(40, b"\0"))
+    return socket.inet_ntoa(request[20:24])
 
 
 def is_readable(socket: "zmq.Socket[bytes]") -> bool:
@@ -213,6 +246,22 @@ def _check_loopback(address: str) -> None:
         )
 
 
+def check_socket_folder(address: str) -> None:
+    """Check that no other user can replace the socket of an ipc address. A client connects only after this check.
+
+    A tcp address passes, and so does a folder that does not exist. Of a tcp address, only CURVE proves who answers.
+
+    Raises
+    ------
+    AddressError
+        Another user owns the socket or its folder, or can write to a folder on its path.
+    """
+    if not address.startswith(IPC):
+        return
+    if fault := find_intruder(Path(address.removeprefix(IPC)), private_folder=True):
+        raise AddressError(f"cannot trust the address {address}: {fault}")
+
+
 def _make_private_folder(folder: Path) -> None:
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -223,11 +272,16 @@ def _make_private_folder(folder: Path) -> None:
         raise AddressError(f"the folder {folder} of the socket belongs to another user: choose another folder")
     if stat.S_IMODE(found.st_mode) & 0o022:
         raise AddressError(f"other users can write to the folder {folder} of the socket: choose a private folder")
+    if fault := find_intruder(folder / "socket", private_folder=True):
+        raise AddressError(f"other users can replace the folder {folder} of the socket: {fault}")
 
 
 def _lock_file(lock: Path, path: Path) -> IO[bytes]:
+    # Only this user may open the file: another user who can read it could hold the lock.
     try:
-        file = lock.open("ab")
+        if lock.exists() and stat.S_IMODE(lock.lstat().st_mode) & 0o077:
+            _remove_readable_lock(lock, path)
+        file = os.fdopen(os.open(lock, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600), "rb+")
     except OSError as error:
         raise AddressError(f"cannot lock the address {path}: {error.strerror}") from None
     try:
@@ -235,7 +289,19 @@ def _lock_file(lock: Path, path: Path) -> IO[bytes]:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         file.close()
-        raise AddressError(
-            f"another kwsd uses {IPC}{path}: stop it, or choose other addresses with --address and --control"
-        ) from None
+        raise _in_use(path) from None
     return file
+
+
+def _remove_readable_lock(lock: Path, path: Path) -> None:
+    """Remove the lock file of kwsd 0.1, which every user can lock, unless a daemon answers at the path."""
+    with socket.socket(socket.AF_UNIX) as probe:
+        if probe.connect_ex(str(path)) == 0:
+            raise _in_use(path)
+    lock.unlink()
+
+
+def _in_use(path: Path) -> AddressError:
+    return AddressError(
+        f"another kwsd uses {IPC}{path}: stop it, or choose other addresses with --address and --control"
+    )

@@ -3,13 +3,14 @@
 import math
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
 import zmq
 
 from kwsd.bus import events
-from kwsd.bus.address import check_subscribe_address, default_address, is_ipv6
+from kwsd.bus.address import IPC, check_socket_folder, check_subscribe_address, default_address, is_ipv6
 from kwsd.bus.curve import ClientKeys
 from kwsd.bus.events import KeywordEvent
 from kwsd.errors import AddressError, EventError
@@ -53,7 +54,7 @@ class Subscription:
     Raises
     ------
     AddressError
-        The address is invalid.
+        The address is invalid, or another user can replace the socket of the daemon.
     """
 
     def __init__(
@@ -80,11 +81,12 @@ class Subscription:
             self._socket.subscribe(events.MONITOR_TOPIC)
         # Last: the daemon publishes a status after this subscription, so a status means that the others are active.
         self._socket.subscribe(events.STATUS_TOPIC)
+        self._connected = False
         try:
-            self._socket.connect(self.address)
-        except zmq.ZMQError as error:
+            self._check_address()
+        except AddressError:
             self.close()
-            raise AddressError(f"cannot subscribe: {error.strerror}") from None
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -104,13 +106,18 @@ class Subscription:
 
         Raises
         ------
+        AddressError
+            Another user can replace the socket of the daemon.
         EventError
             The message is not an event of kwsd: another program publishes at this address.
         """
         end_s = math.inf if timeout_s is None else time.monotonic() + timeout_s
         while True:
+            self._check_address()
             if self._socket.poll(_milliseconds_until(end_s)):
                 message = _to_event_message(self._socket.recv_multipart())
+                # ZeroMQ may have connected again since the last check.
+                self._check_address()
                 if self._is_wanted(message.topic):
                     return message
             elif time.monotonic() >= end_s:
@@ -120,6 +127,18 @@ class Subscription:
         """Close the connection."""
         self._socket.close()
         self._context.term()
+
+    def _check_address(self) -> None:
+        """Check that no other user can replace the daemon's socket, and connect as soon as its folder exists."""
+        check_socket_folder(self.address)
+        missing = self.address.startswith(IPC) and not Path(self.address.removeprefix(IPC)).parent.exists()
+        if self._connected or missing:
+            return
+        try:
+            self._socket.connect(self.address)
+        except zmq.ZMQError as error:
+            raise AddressError(f"cannot subscribe: {error.strerror}") from None
+        self._connected = True
 
     def _is_wanted(self, topic: str) -> bool:
         """Whether the caller asked for a topic. ZeroMQ matches prefixes: a subscription to "on" also receives "one"."""

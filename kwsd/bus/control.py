@@ -8,12 +8,19 @@ from typing import Annotated, Literal
 import msgspec
 import zmq
 
-from kwsd.bus.address import IPC, bind_socket, check_control_address, control_address, is_readable
+from kwsd.bus.address import IPC, check_control_address, check_socket_folder, control_address, is_readable
 from kwsd.bus.events import StatusEvent
+from kwsd.bus.gate import PeerGate, PeerLimits
 from kwsd.errors import AddressError, ControlError, KwsdError
 
 MAX_REQUEST_BYTES = 4096
 """Maximum size of a request. ZeroMQ closes the connection of a client that sends a larger one."""
+
+LIMITS = PeerLimits(connections=64, message_bytes=MAX_REQUEST_BYTES, message_frames=16)
+"""Limits of the clients. A request has two frames, and each program on its way may add one."""
+
+QUEUED_REPLIES = 32
+"""Maximum number of replies that wait for one client. A client that reads none loses the others."""
 
 MAX_REQUESTS_PER_TURN = 8
 """Maximum number of requests per turn of the daemon's loop, and in each client's queue.
@@ -72,8 +79,9 @@ class ControlServer:
         self._socket.linger = LINGER_MS
         self._socket.maxmsgsize = MAX_REQUEST_BYTES
         self._socket.rcvhwm = MAX_REQUESTS_PER_TURN
+        self._socket.sndhwm = QUEUED_REPLIES
         try:
-            self._guard = bind_socket(self._socket, address)
+            self._gate = PeerGate(self._socket, address, LIMITS)
         except AddressError:
             self._context.destroy(linger=0)
             raise
@@ -113,8 +121,7 @@ class ControlServer:
         """Send the last reply, close the socket and release the address."""
         self._socket.close()
         self._context.term()
-        if self._guard:
-            self._guard.release()
+        self._gate.close()
 
 
 def send_request(
@@ -146,12 +153,13 @@ def send_request_all_streams(
     Raises
     ------
     AddressError
-        The address is not a valid control address.
+        The address is not a valid control address, or another user can replace the socket of the daemon.
     ControlError
         No daemon replies, or the daemon rejects the request.
     """
     address = address or control_address()
     check_control_address(address)
+    check_socket_folder(address)
     _check_running(address)
     with zmq.Context() as context, closing(context.socket(zmq.REQ)) as socket:
         # Without this, the end of the context would wait for a daemon that does not read the request.

@@ -14,6 +14,7 @@ from zmq.utils import z85
 from kwsd.config.schema import CurveConfig
 from kwsd.errors import ConfigError, OutputError
 from kwsd.files import TEXT_LIMIT, read_file
+from kwsd.trust import find_intruder
 
 SECRET_KEY_SUFFIX = "key_secret"  # noqa: S105  a file name, not a secret
 ZAP_DOMAIN = "kwsd"
@@ -88,9 +89,12 @@ def read_server_keys(curve: CurveConfig) -> ServerKeys:
     Raises
     ------
     ConfigError
-        A file or folder is unreadable, a file does not contain a key, or other users can read the secret key.
+        A file or folder is unreadable, a file does not contain a key, or other users can read the secret key. Another
+        user can change a file, or add one.
     """
-    folder = _expand_home(curve.clients)
+    folder = _expand_home(curve.clients).absolute()
+    if fault := find_intruder(folder / "client.key", private_folder=True):
+        raise ConfigError(f"cannot trust the client keys in {folder}: {fault}")
     try:
         files = [path for path in folder.iterdir() if path.suffix == ".key"]
     except OSError as error:
@@ -111,7 +115,7 @@ def read_client_keys(secret: Path, server: Path) -> ClientKeys:
     Raises
     ------
     ConfigError
-        A file is unreadable or does not contain a key, or other users can read the secret key.
+        A file is unreadable or does not contain a key, or other users can change it or read the secret key.
     """
     return ClientKeys(read_key_pair(secret), _read_key_file(_expand_home(server))[0])
 
@@ -122,7 +126,7 @@ def read_key_pair(path: Path) -> KeyPair:
     Raises
     ------
     ConfigError
-        The file is unreadable or does not contain a secret key, or other users can read it.
+        The file is unreadable or does not contain a secret key, or other users can read or change it.
     """
     path = _expand_home(path)
     public, secret = _read_key_file(path)
@@ -170,6 +174,9 @@ def _expand_home(path: str | Path) -> Path:
 
 
 def _read_key_file(path: Path) -> tuple[bytes, bytes | None]:
+    path = path.absolute()
+    if fault := find_intruder(path, private_folder=False):
+        raise ConfigError(f"cannot trust the key {path}: {fault}")
     try:
         # Not pyzmq's function: it waits for a FIFO, and reads a file of any size.
         keys = dict(KEY_LINE.findall(read_file(path, TEXT_LIMIT)))

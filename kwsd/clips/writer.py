@@ -6,10 +6,11 @@ import os
 import stat
 import threading
 import wave
+from contextlib import suppress
 from pathlib import Path
 from queue import Full, Queue
 
-from kwsd.clips.clip import Clip, ClipName, list_clips
+from kwsd.clips.clip import SUFFIX, Clip, ClipName
 from kwsd.errors import ConfigError
 from kwsd.frontend import SAMPLE_RATE
 
@@ -76,13 +77,24 @@ class ClipWriter:
     def _run(self) -> None:
         while clip := self._queue.get():
             try:
-                _create_folder(self.folder)
-                _write_file(self.folder / str(ClipName.from_clip(clip)), clip)
-                for old in list_clips(self.folder)[: -self._keep]:
-                    old.unlink(missing_ok=True)
+                self._save(clip)
                 self.written += 1
             except OSError as error:
                 self._lose(error.strerror or str(error))
+            except ConfigError as error:
+                self._lose(str(error))
+
+    def _save(self, clip: Clip) -> None:
+        """Write a clip, and delete the oldest clips. All files are in the folder that was checked, and in no other."""
+        folder = _open_private_folder(self.folder)
+        try:
+            _write_file(folder, str(ClipName.from_clip(clip)), clip)
+            names = os.listdir(folder)  # noqa: PTH208  a path could lead to another folder by now
+            for old in sorted(name for name in names if ClipName.parse(Path(name)))[: -self._keep]:
+                with suppress(FileNotFoundError):
+                    os.unlink(old, dir_fd=folder)
+        finally:
+            os.close(folder)
 
     def _lose(self, reason: str) -> None:
         self.lost += 1
@@ -102,38 +114,52 @@ def prepare_clips_folder(folder: Path) -> None:
         The folder cannot be created or written to, or other users can open it.
     """
     try:
-        _create_folder(folder)
-        found = folder.stat()
+        os.close(_open_private_folder(folder))
+    except ConfigError as error:
+        raise ConfigError(f"cannot save clips in {folder}: {error}") from None
     except OSError as error:
         # The disk may have room later, and a full disk must not stop the detection of keywords.
         if error.errno in NO_ROOM:
             return
         raise ConfigError(f"cannot save clips in {folder}: {error.strerror}") from None
-    if found.st_uid != os.geteuid():
-        raise ConfigError(f"cannot save clips in {folder}: the folder belongs to another user")
-    if stat.S_IMODE(found.st_mode) & 0o077:
-        raise ConfigError(
-            f"cannot save clips in {folder}: other users can open it: choose a new folder, or run chmod 700 on it"
-        )
     if not os.access(folder, os.W_OK | os.X_OK):
         raise ConfigError(f"cannot save clips in {folder}: the folder cannot be written to")
 
 
-def _create_folder(folder: Path) -> None:
+def _open_private_folder(folder: Path) -> int:
+    """Create a folder if it does not exist, and return its file descriptor if it is private.
+
+    Raises
+    ------
+    ConfigError
+        The folder belongs to another user, or other users can open it.
+    """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    found, fault = os.fstat(descriptor), ""
+    if found.st_uid != os.geteuid():
+        fault = "the folder belongs to another user"
+    elif stat.S_IMODE(found.st_mode) & 0o077:
+        fault = "other users can open it: choose a new folder, or run chmod 700 on it"
+    if fault:
+        os.close(descriptor)
+        raise ConfigError(fault)
+    return descriptor
 
 
-def _write_file(path: Path, clip: Clip) -> None:
+def _write_file(folder: int, name: str, clip: Clip) -> None:
     """Write a clip under a temporary name first, so that other programs never see an incomplete file."""
-    fresh = path.with_suffix(".new")
+    fresh = f"{name.removesuffix(SUFFIX)}.new"
     samples = (clip.samples * 32768).round().clip(-32768, 32767).astype("<i2")
     try:
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
         with (
-            os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file,
+            os.fdopen(os.open(fresh, flags, 0o600, dir_fd=folder), "wb") as file,
             wave.open(file, "wb") as sound,
         ):
             sound.setparams((1, SAMPLE_BYTES, SAMPLE_RATE, len(samples), "NONE", ""))
             sound.writeframes(samples.tobytes())
-        fresh.replace(path)
+        os.rename(fresh, name, src_dir_fd=folder, dst_dir_fd=folder)
     finally:
-        fresh.unlink(missing_ok=True)
+        with suppress(FileNotFoundError):
+            os.unlink(fresh, dir_fd=folder)

@@ -210,7 +210,6 @@ class Daemon:
             raise
         finally:
             self._notifier.ready()
-        self._watch_sockets()
         model = self._setup.model
         for listener in self._listeners:
             listener.use_model(model)

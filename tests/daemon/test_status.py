@@ -22,7 +22,7 @@ from kwsd.bus.client import Subscription
 from kwsd.bus.control import send_request
 from kwsd.bus.events import Quantiles, StatusEvent
 from kwsd.bus.metrics import prometheus_text
-from kwsd.bus.publisher import MAX_TOPIC_BYTES, Publisher
+from kwsd.bus.publisher import LIMITS, Publisher
 
 STATUS = msgspec.structs.replace(
     publishing.STATUS,
@@ -150,7 +150,7 @@ def test_a_stuck_subscriber_is_counted_and_another_loses_nothing(runtime: Path) 
 def test_whoever_subscribes_to_a_monstrous_topic_is_cut_off_and_others_are_served(runtime: Path) -> None:
     address = f"ipc://{runtime}/events.sock"
     with Publisher(address) as publisher, zmq.Context() as context, closing(context.socket(zmq.SUB)) as monster:
-        monster.subscribe(b"x" * (MAX_TOPIC_BYTES + 1))
+        monster.subscribe(b"x" * (LIMITS.message_bytes + 1))
         with monster.get_monitor_socket(zmq.EVENT_DISCONNECTED) as monitor:
             monster.connect(address)
             assert monitor.poll(30_000)
