@@ -7,6 +7,11 @@ import soxr
 
 from kwsd.frontend import SAMPLE_RATE, Float32
 
+CANCELLED, RESTORED = 0.03, 0.1
+"""Power of the mean of the channels, as a share of the mean power of the channels. Below the first value the channels
+cancel each other, as with a cable of wrong polarity; from the second on they no longer do. Channels that have nothing
+in common reach one half."""
+
 
 class Converter:
     """Mixes down and resamples a stream, block by block. The state of the filter is kept between blocks.
@@ -19,6 +24,7 @@ class Converter:
 
     def __init__(self, rate: int) -> None:
         self._resampler = None if rate == SAMPLE_RATE else soxr.ResampleStream(rate, SAMPLE_RATE, 1, dtype="float32")
+        self._cancelled = False
 
     def convert(self, frames: Float32, *, last: bool = False) -> Float32:
         """Convert the next frames.
@@ -34,13 +40,26 @@ class Converter:
         Returns
         -------
         ndarray, shape (m,), float32, 16 kHz
-            Mean of the channels. If the rate is converted, m differs from call to call.
+            Mean of the channels, or the loudest channel if the channels cancel each other. If the rate is converted, m
+            differs from call to call.
         """
         # The sum of squares is finite only if all samples are. A test of each sample takes three times as long.
-        if not math.isfinite(np.vdot(frames, frames)):
+        power = float(np.vdot(frames, frames))
+        if not math.isfinite(power):
             frames = np.where(np.isfinite(frames), frames, np.float32(0))
-        mono: Float32 = frames[:, 0] if frames.shape[1] == 1 else frames.mean(axis=1, dtype=np.float32)
+            power = float(np.vdot(frames, frames))
+        mono: Float32 = frames[:, 0] if frames.shape[1] == 1 else self._mix(frames, power)
         if self._resampler is None:
             return mono
         resampled: Float32 = self._resampler.resample_chunk(mono, last=last)
         return resampled
+
+    def _mix(self, frames: Float32, power: float) -> Float32:
+        mean: Float32 = frames.mean(axis=1, dtype=np.float32)
+        if power:  # digital silence changes nothing
+            share = float(np.vdot(mean, mean)) * frames.shape[1] / power
+            self._cancelled = share < (RESTORED if self._cancelled else CANCELLED)
+        if not self._cancelled:
+            return mean
+        loudest: Float32 = frames[:, np.square(frames).sum(axis=0).argmax()]
+        return loudest

@@ -5,7 +5,7 @@ import signal
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from functools import cache, partial
+from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from kwsd.audio.file import FileSource
+from kwsd.audio.reader import printable
 from kwsd.config.load import load_config
 from kwsd.errors import AudioDataError, KwsdError
 from kwsd.frontend import SAMPLE_RATE
@@ -106,9 +107,9 @@ def show_progress(results: Iterator[ScanResult], count: int) -> Iterator[ScanRes
 def format_detection(file: Path, detection: Detection, *, as_json: bool) -> str:
     """One line for a detection: a JSON object, or text for people."""
     if not as_json:
-        return f"{file}  {detection.time_s:8.2f} s  {detection.keyword:<10} {detection.score:.2f}"
+        return f"{printable(file)}  {detection.time_s:8.2f} s  {detection.keyword:<10} {detection.score:.2f}"
     row = {
-        "file": str(file),
+        "file": printable(file),
         "time_s": detection.time_s,
         "keyword": detection.keyword,
         "score": round(detection.score, 4),
@@ -145,13 +146,19 @@ def _scan_in_parallel(files: list[Path], request: ModelRequest, jobs: int) -> It
         # A terminal sends Ctrl+C to all processes. Until the initializer runs, it would end a process with a traceback.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
         try:
-            results = pool.map(partial(_scan_file, request), files)
+            scans = {file: pool.submit(_scan_file, request, file) for file in files if _is_shareable(file)}
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, before)
         try:
-            yield from results
+            for file in files:
+                yield scans[file].result() if file in scans else _scan_file(request, file)
         except BrokenProcessPool:
             raise KwsdError("one of the scanning processes was killed") from None
+
+
+def _is_shareable(file: Path) -> bool:
+    """Whether another process can open the file: not a pipe, or a standard input such as /dev/stdin."""
+    return file.is_file() and not str(file.absolute()).startswith(("/dev/", "/proc/"))
 
 
 def _end_silently_on_ctrl_c() -> None:

@@ -13,7 +13,7 @@ import soundfile
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
-from kwsd_train.data.dataset import read_recording
+from kwsd_train.data.recording import read_recording
 from kwsd_train.data.split import split_of_speaker
 from kwsd_train.recipe import Recipe, Tutorial, read_recipe
 

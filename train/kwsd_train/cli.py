@@ -372,8 +372,7 @@ join_help_lines(app)
 
 
 def _report_skipped(clips: "ClipSet") -> None:
-    for skipped in clips.skipped:
-        _say(f"skipped: {skipped.reason}")
+    clips.report_files(_say)
 
 
 def _terminal() -> "Console | None":

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from kwsd.frontend import Float32
 from kwsd.models.bundle import SILENCE_LABEL, UNKNOWN_LABEL
 from kwsd_train.data.augment import OUTSIDE_SHARE, Augmenter, mix_at_snr, place_in_window, random_crop, word_span
-from kwsd_train.data.dataset import audio_files, load_clips, load_recordings
+from kwsd_train.data.dataset import load_clips, load_recordings
 from kwsd_train.data.features import as_float, mel_matrix
+from kwsd_train.data.layout import audio_files
 from kwsd_train.data.mixture import ExampleGenerator, ExampleKind
 from kwsd_train.recipe import Recipe
 

@@ -10,7 +10,8 @@ from kwsd import load_model
 from kwsd.errors import OutputError
 from kwsd.models.bundle import SILENCE_LABEL, UNKNOWN_LABEL
 from kwsd_train.data.augment import Augmenter
-from kwsd_train.data.dataset import audio_files, load_clips, load_recordings
+from kwsd_train.data.dataset import load_clips, load_recordings
+from kwsd_train.data.layout import audio_files
 from kwsd_train.data.mine import MinedWindow, mine_windows, write_mined_windows
 from kwsd_train.data.mixture import ExampleGenerator, ExampleKind
 from kwsd_train.data.split import SPLITS

@@ -9,7 +9,8 @@ import soundfile
 
 from kwsd.cli.demo import DEMO_FOLDER
 from kwsd.errors import AudioDataError, UsageError
-from kwsd_train.data.dataset import load_clips, read_recording
+from kwsd_train.data.dataset import load_clips
+from kwsd_train.data.recording import read_recording
 from kwsd_train.measuring.streams import LEVEL, StreamBuilder, StreamCondition, noise_track, read_marked_recordings
 
 CLEAN, NOISY = StreamCondition("clean", None), StreamCondition("10 dB", 10)

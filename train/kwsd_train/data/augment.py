@@ -8,8 +8,8 @@ import numpy as np
 import soxr
 
 from kwsd.frontend import SAMPLE_RATE, WINDOW_SAMPLES, Float32
-from kwsd_train.data.dataset import Int16
 from kwsd_train.data.features import as_float
+from kwsd_train.data.recording import Int16
 from kwsd_train.recipe import Augmentation
 
 Rng = np.random.Generator

@@ -1,21 +1,24 @@
 """Reads recordings from disk into arrays: word folders, speech, noise and room impulse responses."""
 
+import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
-from kwsd.clips.sorting import NO_WORDS
 from kwsd.errors import AudioDataError, UsageError
-from kwsd.frontend import SAMPLE_RATE, WINDOW_SAMPLES
+from kwsd.frontend import WINDOW_SAMPLES
+from kwsd_train.data.layout import LAYOUT, audio_files, word_names, words_folder
+from kwsd_train.data.recording import MAX_CLIP_S, Int16, Recording, load_recording, plain_rooms
 from kwsd_train.data.split import SPLITS, Split, official_splits, random_splits, speaker_of_clip
 
-Int16 = NDArray[np.int16]
-AUDIO_SUFFIXES = frozenset({".wav", ".flac"})
+LOUD_SHARE = 0.99
+"""Share of the most energy that a second of a long clip can have, from which it contains the whole word."""
+ENERGY_FRAME = 160
+"""Samples, 10 ms: step in which the loudest second is located."""
 
 
 @dataclass(frozen=True)
@@ -37,21 +40,36 @@ class ClipSet:
     splits : ndarray, shape (n,), str
         Split of each clip.
     samples : ndarray, shape (n, 16000), int16
-        One second of each clip. Short clips are padded with zeros at the end, long clips are trimmed.
+        One second of each clip. Short clips are padded with zeros at the end. Of long clips, the second with the most
+        energy is used.
+    seconds : ndarray, shape (n,), float64
+        Lengths of the whole files.
     skipped : list of SkippedFile
         Files of the folder that cannot be used.
+    changes : list of str
+        What was converted or trimmed, with the number of clips: one sentence for each kind.
     """
 
     paths: list[Path]
     words: NDArray[np.str_]
     splits: NDArray[np.str_]
     samples: Int16
+    seconds: NDArray[np.float64]
     skipped: list[SkippedFile]
+    changes: list[str]
 
     def select(self, mask: NDArray[np.bool_]) -> "ClipSet":
         """Return the clips for which `mask` is true."""
         paths = [path for path, keep in zip(self.paths, mask, strict=True) if keep]
-        return ClipSet(paths, self.words[mask], self.splits[mask], self.samples[mask], self.skipped)
+        kept = self.words[mask], self.splits[mask], self.samples[mask], self.seconds[mask]
+        return ClipSet(paths, *kept, self.skipped, self.changes)
+
+    def report_files(self, say: Callable[[str], None]) -> None:
+        """Report the skipped files and the conversions, each in one line."""
+        for skipped in self.skipped:
+            say(f"skipped: {skipped.reason}")
+        for change in self.changes:
+            say(change)
 
     def of_split(self, split: str) -> "ClipSet":
         """Return the clips of one split, or all clips for ``"all"``."""
@@ -60,21 +78,6 @@ class ClipSet:
     def count_by_word(self) -> dict[str, int]:
         """Count the clips of each word, in alphabetical order."""
         return dict(sorted(Counter(self.words.tolist()).items()))
-
-
-def words_folder(data: Path) -> Path:
-    """Folder that holds the word folders: ``speech_commands`` inside the data folder, or the data folder itself."""
-    inside = data / "speech_commands"
-    return inside if inside.is_dir() else data
-
-
-def word_names(data: Path) -> list[str]:
-    """Names of the word folders, sorted; folders whose names begin with ``_`` or ``.`` are left out."""
-    folder = words_folder(data)
-    if not folder.is_dir():
-        raise UsageError(f"there is no data folder {folder}")
-    names = sorted(path.name for path in folder.iterdir() if path.is_dir() and path.name[0] not in "._")
-    return [name for name in names if name not in NO_WORDS]
 
 
 def load_clips(
@@ -109,24 +112,45 @@ def load_clips(
     """
     folder = words_folder(data)
     wanted = list(words) or word_names(data)
-    paths = [path for word in wanted for path in audio_files(folder / word)]
+    word_of = {path: word for word in wanted for path in audio_files(folder / word)}
+    paths = list(word_of)
     speakers = [speaker_of_clip(path.stem) for path in paths]
     splits = official_splits(folder, paths, speakers) if random_seed is None else random_splits(len(paths), random_seed)
     split_of = {path: name for path, name in zip(paths, splits, strict=True) if part in {name, "all"}}
-    kept, samples, skipped = _read_all(list(split_of), strict=strict)
+    kept, recordings, skipped = _read_all(list(split_of), strict=strict, longest_s=MAX_CLIP_S)
     # Files of other splits were not read, so they count as usable here.
-    missing = set(wanted) - {path.parent.name for path in set(paths) - {file.path for file in skipped}}
+    reasons = {file.path: file.reason for file in skipped}
+    missing = set(wanted) - {word for path, word in word_of.items() if path not in reasons}
     if missing:
-        raise UsageError(f"{folder} has no usable clip of {', '.join(sorted(missing))}")
+        why = next((f": {reason}" for path, reason in reasons.items() if word_of[path] in missing), f": {LAYOUT}")
+        raise UsageError(f"{folder} has no usable clip of {', '.join(sorted(missing))}{why}")
     if not kept:
-        raise UsageError(f"{folder} has no usable clip of any word{'' if part == 'all' else f' for {part}'}")
-    words_of_kept, splits_of_kept = [path.parent.name for path in kept], [split_of[path] for path in kept]
-    rows = np.stack([_fit_window(clip) for clip in samples])
-    return ClipSet(kept, np.array(words_of_kept), np.array(splits_of_kept), rows, skipped)
+        where = "" if part == "all" else f" for {part}"
+        raise UsageError(f"{folder} has no usable clip of any word{where}: {LAYOUT}")
+    return ClipSet(
+        kept,
+        np.array([word_of[path] for path in kept]),
+        np.array([split_of[path] for path in kept]),
+        np.stack([fit_window(recording.samples) for recording in recordings]),
+        np.array([recording.seconds for recording in recordings]),
+        skipped,
+        _summarise_changes(recordings),
+    )
 
 
-def load_recordings(folder: Path, splits: Iterable[Split], *, strict: bool = False) -> list[Int16]:
+def load_recordings(
+    folder: Path, splits: Iterable[Split], *, strict: bool = False, say: Callable[[str], None] | None = None
+) -> list[Int16]:
     """Read recordings of any length that belong to the given splits; see `recording_paths`.
+
+    Of a damaged recording, the usable part is read.
+
+    Parameters
+    ----------
+    strict : bool
+        Raise an error at the first damaged or unusable file.
+    say : callable, optional
+        Receives one line for each damaged or unusable file; the default writes it to standard error.
 
     Raises
     ------
@@ -136,7 +160,18 @@ def load_recordings(folder: Path, splits: Iterable[Split], *, strict: bool = Fal
         `strict` is set and a file cannot be used.
     """
     names = list(splits)
-    _, samples, _ = _read_all(recording_paths(folder, names), strict=strict)
+    samples = []
+    for path in recording_paths(folder, names):
+        try:
+            recording = load_recording(path, strict=strict)
+        except AudioDataError as error:
+            if strict:
+                raise
+            (say or _write_to_stderr)(f"skipped: {error}")
+            continue
+        if recording.damage:
+            (say or _write_to_stderr)(recording.damage)
+        samples.append(recording.samples)
     if not samples:
         wanted = "" if set(names) == set(SPLITS) else f" for {' or '.join(names)}"
         raise UsageError(f"{folder} has no usable recording{wanted}")
@@ -158,61 +193,63 @@ def recording_paths(folder: Path, splits: Iterable[Split]) -> list[Path]:
     return [path for path, split in zip(paths, found, strict=True) if split in wanted]
 
 
-def audio_files(folder: Path) -> list[Path]:
-    """Find the WAV and FLAC files below a folder, sorted; hidden files are left out."""
-    return sorted(p for p in folder.rglob("*") if p.suffix.lower() in AUDIO_SUFFIXES and not p.name.startswith("."))
+def load_rooms(folder: Path) -> list[Path]:
+    """Find room impulse responses that audiomentations can read; unusable files are reported on standard error."""
+    return plain_rooms(audio_files(folder), _write_to_stderr)
 
 
-def read_recording(path: Path) -> Int16:
-    """Read the samples of a 16 kHz mono recording.
+def fit_window(samples: Int16) -> Int16:
+    """Make a clip one second long: pad a short one with zeros, and cut the loudest second out of a long one."""
+    if len(samples) <= WINDOW_SAMPLES:
+        return np.pad(samples, (0, WINDOW_SAMPLES - len(samples)))
+    start = loudest_second(samples)
+    return samples[start : start + WINDOW_SAMPLES]
 
-    Raises
-    ------
-    AudioDataError
-        The file is unreadable, empty or truncated, has another sample rate, or has more than one channel.
+
+def loudest_second(samples: Int16) -> int:
+    """First sample of the second with the most energy above the noise floor; its word lies in the middle.
+
+    The noise floor is the 20th percentile of the energy of 10 ms frames.
     """
-    try:
-        with soundfile.SoundFile(path) as file:
-            _check_format(path, file)
-            samples: Int16 = file.read(dtype="int16")
-            expected = file.frames
-    except (soundfile.LibsndfileError, OSError) as error:
-        raise AudioDataError(f"{path} cannot be read: {error}") from None
-    if len(samples) < expected or _is_truncated_wav(path):
-        raise AudioDataError(f"{path} is truncated")
-    return samples
+    frames = samples[: len(samples) // ENERGY_FRAME * ENERGY_FRAME].reshape(-1, ENERGY_FRAME)  # (frames, 160)
+    energy = np.square(frames.astype(np.float64)).sum(1)  # (frames,)
+    cumulative = np.concatenate([[0], np.cumsum(np.maximum(0, energy - np.percentile(energy, 20)))])
+    width = WINDOW_SAMPLES // ENERGY_FRAME
+    sums = cumulative[width:] - cumulative[:-width]
+    # A word shorter than a second has the same energy in many windows. The middle one has it in its middle.
+    best = int(sums.argmax())
+    inside = sums >= LOUD_SHARE * sums[best]
+    first = best - int(np.argmin(inside[best::-1])) + 1 if not inside[: best + 1].all() else 0
+    last = best + int(np.argmin(inside[best:])) - 1 if not inside[best:].all() else len(sums) - 1
+    return (first + last) // 2 * ENERGY_FRAME
 
 
-def _check_format(path: Path, file: soundfile.SoundFile) -> None:
-    if file.channels != 1:
-        raise AudioDataError(f"{path} has {file.channels} channels, not one")
-    if file.samplerate != SAMPLE_RATE:
-        raise AudioDataError(f"{path} has {file.samplerate} Hz, not {SAMPLE_RATE}")
-    if file.frames == 0:
-        raise AudioDataError(f"{path} is empty")
+def _summarise_changes(recordings: list[Recording]) -> list[str]:
+    counts = Counter(change for recording in recordings for change in recording.changes)
+    long = sum(len(recording.samples) > WINDOW_SAMPLES for recording in recordings)
+    lines = [f"{change}: {count} clips" for change, count in sorted(counts.items())]
+    if long:
+        lines.append(f"longer than a second, so the second with the most energy is used: {long} clips")
+    return lines
 
 
-def _is_truncated_wav(path: Path) -> bool:
-    # libsndfile reads a truncated WAV without an error, so the size in the RIFF header is compared instead.
-    with path.open("rb") as file:
-        head = file.read(8)
-    return head[:4] == b"RIFF" and path.stat().st_size < 8 + int.from_bytes(head[4:], "little")
-
-
-def _read_all(paths: list[Path], *, strict: bool) -> tuple[list[Path], list[Int16], list[SkippedFile]]:
-    kept, samples, skipped = [], [], []
+def _read_all(
+    paths: list[Path], *, strict: bool, longest_s: float
+) -> tuple[list[Path], list[Recording], list[SkippedFile]]:
+    kept, recordings, skipped = [], [], []
     for path in paths:
         try:
-            samples.append(read_recording(path))
-            kept.append(path)
+            # Of a damaged clip, nobody knows whether the word is in the usable part.
+            recording = load_recording(path, longest_s=longest_s, strict=True)
         except AudioDataError as error:
             if strict:
                 raise
             skipped.append(SkippedFile(path, str(error)))
-    return kept, samples, skipped
+        else:
+            recordings.append(recording)
+            kept.append(path)
+    return kept, recordings, skipped
 
 
-def _fit_window(samples: Int16) -> Int16:
-    row = np.zeros(WINDOW_SAMPLES, np.int16)
-    row[: len(samples)] = samples[:WINDOW_SAMPLES]
-    return row
+def _write_to_stderr(line: str) -> None:
+    sys.stderr.write(f"{line}\n")

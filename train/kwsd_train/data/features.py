@@ -4,7 +4,7 @@ import numpy as np
 
 from kwsd import frontend
 from kwsd.frontend import Float32
-from kwsd_train.data.dataset import Int16
+from kwsd_train.data.recording import Int16
 
 FULL_SCALE = 32_768
 LOWEST_HZ, HIGHEST_HZ = 20.0, 8000.0

@@ -12,8 +12,8 @@ from kwsd.errors import AudioDataError, OutputError
 from kwsd.frontend import SAMPLE_RATE, WINDOW_SAMPLES, Float32
 from kwsd.models.model import Model
 from kwsd.tuning.scoring import score_recordings
-from kwsd_train.data.dataset import read_recording
 from kwsd_train.data.features import as_float
+from kwsd_train.data.recording import load_recording
 
 TABLE_FILE = "mined.csv"
 
@@ -59,11 +59,13 @@ def mine_windows(
     """
     for path in paths:
         try:
-            samples = as_float(read_recording(path))
+            recording = load_recording(path)
         except AudioDataError as error:
             say(f"skipped: {error}")
-        else:
-            yield from _mine_recording(model, path, samples, threshold)
+            continue
+        if recording.damage:
+            say(recording.damage)
+        yield from _mine_recording(model, path, as_float(recording.samples), threshold)
 
 
 def write_mined_windows(found: Iterator[MinedWindow], folder: Path) -> int:

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from kwsd.frontend import WINDOW_SAMPLES, Float32
 from kwsd.models.bundle import SILENCE_LABEL, UNKNOWN_LABEL
 from kwsd_train.data.augment import Augmenter, Rng, random_crop
-from kwsd_train.data.dataset import ClipSet, Int16
+from kwsd_train.data.dataset import ClipSet
 from kwsd_train.data.features import as_float, compute_spectrograms
+from kwsd_train.data.recording import Int16
 from kwsd_train.recipe import Mixture
 
 DIGITAL_SILENCE_SHARE = 0.2

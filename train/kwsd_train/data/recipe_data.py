@@ -1,11 +1,13 @@
 """What a recipe takes from a data folder: its labels, its clips, and the checks before training."""
 
 import hashlib
+import os
 from pathlib import Path
 
 from kwsd.errors import UsageError
 from kwsd.models.bundle import SILENCE_LABEL, UNKNOWN_LABEL
-from kwsd_train.data.dataset import ClipSet, audio_files, load_clips, word_names
+from kwsd_train.data.dataset import ClipSet, load_clips
+from kwsd_train.data.layout import audio_files, word_names
 from kwsd_train.recipe import Recipe
 
 
@@ -49,6 +51,11 @@ def check_recipe_data(recipe: Recipe, data: Path, clips: ClipSet, keywords: list
             f"{data} has no clip {lacking}: add clips of other speakers, or name some in validation_list.txt"
         )
     mixture = recipe.mixture
+    if not mixture and len(keywords) == 1:
+        raise UsageError(
+            f"{data} has only the word {keywords[0]}, and a network with one label finds it in any sound: "
+            "add folders of other words, or use a recipe with a mixture, such as tc-resnet"
+        )
     if mixture and mixture.glued_words and by_split["training"] <= set(keywords):
         raise UsageError(
             f"{data} has only keywords, but glued_words needs other words: add some, or set glued_words = 0"
@@ -64,5 +71,10 @@ def check_recipe_data(recipe: Recipe, data: Path, clips: ClipSet, keywords: list
 
 def hash_clip_names(clips: ClipSet) -> str:
     """SHA-256 of the sorted names of all clips, one per line; it shows whether two runs used the same clips."""
-    names = sorted(f"{path.parent.name}/{path.name}" for path in clips.paths)
-    return hashlib.sha256("\n".join(names).encode()).hexdigest()
+    names = sorted(_clip_name(path, word) for path, word in zip(clips.paths, clips.words.tolist(), strict=True))
+    return hashlib.sha256(os.fsencode("\n".join(names))).hexdigest()
+
+
+def _clip_name(path: Path, word: str) -> str:
+    parent = path.parent.name
+    return f"{word}/{path.name}" if parent == word else f"{word}/{parent}/{path.name}"

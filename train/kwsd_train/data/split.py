@@ -1,6 +1,7 @@
 """Division of recordings into training, validation and testing, by speaker."""
 
 import hashlib
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -29,7 +30,7 @@ def split_of_speaker(speaker: str) -> Split:
     The rule and its constants are those of `which_set` in the README of the Speech Commands data set
     (arXiv:1804.03209, section 7.1). It hashes the speaker's name, so additional clips never move a speaker.
     """
-    digest = int(hashlib.sha1(speaker.encode(), usedforsecurity=False).hexdigest(), 16)
+    digest = int(hashlib.sha1(os.fsencode(speaker), usedforsecurity=False).hexdigest(), 16)
     percent = (digest % (MAX_CLIPS_PER_WORD + 1)) * (100.0 / MAX_CLIPS_PER_WORD)
     if percent < VALIDATION_PERCENT:
         return "validation"

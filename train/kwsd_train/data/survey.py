@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
-from kwsd.frontend import SAMPLE_RATE, Float32
+from kwsd.frontend import Float32
 from kwsd.levels import peak_db, rms_db
 from kwsd.models.bundle import UNKNOWN_LABEL
 from kwsd_train.data.dataset import ClipSet
@@ -28,9 +27,9 @@ class ClipMeasures:
     Parameters
     ----------
     seconds : ndarray, shape (n,), float64
-        Lengths of the whole files. Training uses only the first second.
+        Lengths of the whole files. Training uses only one second.
     mean_db, peak_db : ndarray, shape (n,), float64
-        Mean and peak level of the first second, in dB of full scale.
+        Mean and peak level of that second, in dB of full scale.
     """
 
     seconds: NDArray[np.float64]
@@ -63,7 +62,7 @@ def measure_clips(clips: ClipSet) -> ClipMeasures:
     """Measure length and levels of every clip."""
     rows = [as_float(row) for row in clips.samples]
     return ClipMeasures(
-        np.array([soundfile.info(path).frames for path in clips.paths]) / SAMPLE_RATE,
+        clips.seconds,
         np.array([rms_db(row) for row in rows]),
         np.array([peak_db(row) for row in rows]),
     )

@@ -12,7 +12,7 @@ import tensorflow as tf
 from kwsd.frontend import Float32
 from kwsd.models.bundle import SILENCE_LABEL, UNKNOWN_LABEL
 from kwsd_train.data.augment import Augmenter, random_crop
-from kwsd_train.data.dataset import ClipSet, audio_files, load_recordings
+from kwsd_train.data.dataset import ClipSet, load_recordings, load_rooms
 from kwsd_train.data.features import as_float, compute_spectrograms
 from kwsd_train.data.mixture import ExampleGenerator, Int64
 from kwsd_train.data.split import SPLITS
@@ -78,7 +78,7 @@ def _unaugmented(recipe: Recipe, labels: list[str], clips: ClipSet) -> TrainingD
 
 def _make_augmenter(settings: Augmentation, data: Path) -> Augmenter:
     noise, speech = (load_recordings(data / kind, ["training"]) for kind in ("noise", "speech"))
-    return Augmenter(settings, noise, speech, audio_files(data / "rir"))
+    return Augmenter(settings, noise, speech, load_rooms(data / "rir"))
 
 
 def _endless_batches(generator: ExampleGenerator, recipe: Recipe, finished: int) -> Iterator[tuple[Float32, Int64]]:

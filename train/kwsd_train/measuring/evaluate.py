@@ -13,8 +13,10 @@ from kwsd.errors import UsageError
 from kwsd.frontend import SAMPLE_RATE, WINDOW_SAMPLES, Float32
 from kwsd.models.bundle import RESERVED_LABELS, SILENCE_LABEL, UNKNOWN_LABEL, keywords_among
 from kwsd.models.model import Model
-from kwsd_train.data.dataset import ClipSet, Int16, audio_files, load_clips, read_recording, word_names, words_folder
+from kwsd_train.data.dataset import ClipSet, load_clips
 from kwsd_train.data.features import as_float
+from kwsd_train.data.layout import audio_files, word_names, words_folder
+from kwsd_train.data.recording import Int16, read_recording
 from kwsd_train.data.split import check_split_name
 
 SILENCE_EVERY = 10 * SAMPLE_RATE

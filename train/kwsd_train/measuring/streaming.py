@@ -14,8 +14,9 @@ from kwsd.errors import UsageError
 from kwsd.models.bundle import DetectorSettings
 from kwsd.models.model import Model
 from kwsd.tuning.scoring import RecordingScores, replay_detector, score_recordings
-from kwsd_train.data.dataset import Int16, audio_files, load_clips, load_recordings
+from kwsd_train.data.dataset import load_clips, load_recordings, load_rooms
 from kwsd_train.data.features import as_float
+from kwsd_train.data.recording import Int16
 from kwsd_train.data.split import SPLITS, check_split_name
 from kwsd_train.measuring.evaluate import Proportion, wilson_proportion
 from kwsd_train.measuring.matching import Matching, SpokenWord, match_detections
@@ -72,7 +73,7 @@ class EvaluationData:
             return read_marked_recordings(self.positives) or self._streams_of_own_clips(self.positives, keywords)
         if not self.data:
             raise UsageError("give --data, or --positives with recordings of the keywords")
-        clips, rooms = load_clips(self.data, part=self.split), audio_files(self.data / "rir")
+        clips, rooms = load_clips(self.data, part=self.split), load_rooms(self.data / "rir")
         noise = self._recordings_of_split(self.data / "noise")
         return StreamBuilder(clips, keywords, noise, rooms, self.per_keyword, self.seed).build_all()
 

@@ -21,8 +21,10 @@ import numpy as np
 from kwsd.errors import AudioDataError, UsageError
 from kwsd.frontend import SAMPLE_RATE, Float32
 from kwsd_train.data.augment import Rng, word_span
-from kwsd_train.data.dataset import ClipSet, Int16, audio_files, read_recording
+from kwsd_train.data.dataset import ClipSet
 from kwsd_train.data.features import as_float
+from kwsd_train.data.layout import audio_files
+from kwsd_train.data.recording import Int16, read_recording
 from kwsd_train.measuring.matching import TOLERANCE_SAMPLES, SpokenWord
 
 GAP_S = (0.5, 3.0)

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib import style
 
 from kwsd.frontend import SAMPLE_RATE, Float32
-from kwsd_train.data.dataset import Int16
+from kwsd_train.data.recording import Int16
 
 LIGHT, DARK = "default", "dark_background"
 """Styles of matplotlib for a light and a dark page."""

@@ -8,14 +8,16 @@ from pathlib import Path
 
 import numpy as np
 
+from kwsd.audio.reader import printable
 from kwsd.errors import OutputError, UsageError
 from kwsd.frontend import SAMPLE_RATE, Float32
 from kwsd.models.bundle import SILENCE_LABEL
 from kwsd.models.model import Model
 from kwsd.tuning.scoring import replay_detector
 from kwsd_train.data import survey
-from kwsd_train.data.dataset import ClipSet, load_clips, word_names
+from kwsd_train.data.dataset import ClipSet, load_clips
 from kwsd_train.data.features import as_float
+from kwsd_train.data.layout import word_names
 from kwsd_train.data.split import SPLITS, check_split_name, speaker_of_clip
 from kwsd_train.measuring.evaluate import (
     ClipReport,
@@ -134,8 +136,7 @@ def write_html_report(
     else:
         say(NO_STREAMS)
     evaluation = evaluate_all_clips(model, sources.data, sources.split, say)
-    for skipped in evaluation.clips.skipped:
-        say(f"skipped: {skipped.reason}")
+    evaluation.clips.report_files(say)
     sections = [
         Section("Summary", [_summary(evaluation, scored)]),
         Section("Data", list(_data(evaluation))),
@@ -225,11 +226,13 @@ def _data(evaluation: ClipEvaluation) -> Iterator[Block]:
         f"Clips: {len(clips.paths):,}. Speakers: {len(set(speakers)):,}. "
         f"Files that could not be used: {len(clips.skipped):,}."
     )
+    for change in clips.changes:
+        yield Paragraph(f"{change[0].upper()}{change[1:]}.")
     if clips.skipped:
         yield Table(
             _list_caption("Files that could not be used", len(clips.skipped)),
             ["file", "reason"],
-            [(file.path.name, file.reason) for file in clips.skipped[:LISTED]],
+            [(printable(file.path.name), file.reason) for file in clips.skipped[:LISTED]],
             "text",
         )
     head = [

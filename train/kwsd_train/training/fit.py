@@ -81,8 +81,7 @@ def start_run(  # noqa: PLR0913  a run depends on all of these
     """
     with show_status(terminal, f"reading the clips of {data}"):
         clips = load_recipe_clips(recipe, data, strict=strict)
-    for skipped in clips.skipped:
-        say(f"skipped: {skipped.reason}")
+    clips.report_files(say)
     settings = _make_settings(recipe, data, clips, after)
     check_recipe_data(recipe, data, clips, settings.keywords)
     create_run_folder(run, settings)

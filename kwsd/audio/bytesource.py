@@ -1,0 +1,185 @@
+"""Reads bytes of a file or pipe, with a look ahead that pipes lack."""
+
+import os
+import select
+import stat
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Self
+
+from kwsd.errors import AudioDataError
+
+POLL_S = 0.1
+"""Interval at which a read from a pipe looks whether it must stop."""
+
+MAX_AHEAD = 16 * 2**20
+"""Most bytes of a pipe that are kept for the look ahead, 16 MiB. Titles and pictures before the audio are smaller."""
+
+MAX_SPOOLED = 2**30
+"""Most bytes of a pipe that are copied to a temporary file, 1 GiB. Many temporary folders are not larger."""
+
+CHUNK = 2**16
+
+
+class ByteSource:
+    """A file or pipe from which bytes are taken in order.
+
+    A regular file ends where it ended when it was opened, so a file that grows has an end.
+
+    Parameters
+    ----------
+    descriptor : int
+        File descriptor. `close` closes it if `owned` is set.
+    name : str
+        What error messages call the source.
+    stopped : callable, optional
+        Asked ten times a second while a pipe delivers nothing. If it returns True, the source ends.
+
+    Attributes
+    ----------
+    regular : bool
+        Whether the source is a regular file, so that any part can be read at any time.
+    """
+
+    def __init__(
+        self, descriptor: int, name: str, *, owned: bool = True, stopped: Callable[[], bool] = lambda: False
+    ) -> None:
+        self.name = name
+        self._descriptor = descriptor
+        self._owned = owned
+        self._stopped = stopped
+        status = os.fstat(descriptor)
+        self.regular = stat.S_ISREG(status.st_mode)
+        self._place = os.lseek(descriptor, 0, os.SEEK_CUR) if self.regular else 0
+        self._end = status.st_size
+        self._ahead = bytearray()
+        self._ended = False
+
+    @classmethod
+    def open(cls, path: str | Path, name: str, *, stopped: Callable[[], bool] = lambda: False) -> Self:
+        """Open a file or pipe by its path. A FIFO without a writer does not block here.
+
+        Raises
+        ------
+        AudioDataError
+            It cannot be opened.
+        """
+        try:
+            descriptor = os.open(Path(path), os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except (OSError, ValueError) as error:
+            raise AudioDataError(f"cannot read {name}: {getattr(error, 'strerror', None) or error}") from None
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise AudioDataError(f"cannot read {name}: Is a directory")
+        return cls(descriptor, name, stopped=stopped)
+
+    def close(self) -> None:
+        """Close the descriptor. Closing twice is harmless."""
+        if self._owned:
+            os.close(self._descriptor)
+            self._owned = False
+
+    def __del__(self) -> None:
+        self.close()
+
+    @property
+    def left(self) -> int | None:
+        """Number of bytes that are left; None if that is unknown."""
+        return max(0, self._end - self._place) if self.regular else None
+
+    def look(self, offset: int, count: int) -> bytes:
+        """Return `count` bytes that lie `offset` bytes ahead, without taking them; fewer only at the end.
+
+        Raises
+        ------
+        AudioDataError
+            The source cannot be read, or a pipe would have to be kept for more than `MAX_AHEAD` bytes.
+        """
+        if self.regular:
+            return self._read_at(self._place + offset, count)
+        if offset + count > MAX_AHEAD:
+            raise AudioDataError(f"{self.name} has no audio in its first {MAX_AHEAD >> 20} MiB")
+        while len(self._ahead) < offset + count and not self._ended:
+            self._receive()
+        return bytes(self._ahead[offset : offset + count])
+
+    def take(self, count: int) -> bytes:
+        """Take the next `count` bytes; fewer only at the end."""
+        data = self.look(0, count)
+        self.skip(len(data))
+        return data
+
+    def take_available(self, count: int) -> bytes:
+        """Take at most `count` bytes, and wait only for the first; empty at the end."""
+        if self.regular:
+            return self.take(count)
+        while not self._ahead and not self._ended:
+            self._receive(count)
+        return self.take(min(count, len(self._ahead)))
+
+    def skip(self, count: int) -> None:
+        """Take bytes and discard them."""
+        if self.regular:
+            self._place += count
+            return
+        while count > len(self._ahead) and not self._ended:
+            count -= len(self._ahead)
+            self._ahead.clear()
+            self._receive()
+        del self._ahead[:count]
+
+    def skip_rest(self) -> None:
+        """Take all bytes up to the end and discard them."""
+        if self.regular:
+            self._place = self._end
+        while self.take_available(CHUNK):
+            pass
+
+    def spool(self) -> "ByteSource":
+        """Copy a pipe to a temporary file, and return that file as a source. A regular file returns itself.
+
+        Raises
+        ------
+        AudioDataError
+            The pipe has more than `MAX_SPOOLED` bytes, or the temporary file cannot be written.
+        """
+        if self.regular:
+            return self
+        try:
+            with tempfile.TemporaryFile() as file:
+                while data := self.take_available(CHUNK):
+                    file.write(data)
+                    if file.tell() > MAX_SPOOLED:
+                        raise AudioDataError(
+                            f"{self.name} must be read as a whole, but has more than {MAX_SPOOLED >> 20} MiB: "
+                            "save it as a file first"
+                        )
+                file.seek(0)
+                return ByteSource(os.dup(file.fileno()), self.name)
+        except OSError as error:
+            raise AudioDataError(f"cannot copy {self.name} to a temporary file: {error.strerror}") from None
+
+    def _read_at(self, place: int, count: int) -> bytes:
+        try:
+            return os.pread(self._descriptor, max(0, min(count, self._end - place)), place)
+        except OSError as error:
+            raise AudioDataError(f"cannot read {self.name}: {error.strerror}") from None
+
+    def _receive(self, count: int = CHUNK) -> None:
+        poll = select.poll()
+        poll.register(self._descriptor, select.POLLIN)
+        # Not through sys.stdin: if a thread waits inside its buffer, the interpreter aborts at exit. And a read of a
+        # FIFO without a writer would return as if the FIFO had ended, but a poll waits for the writer.
+        while not poll.poll(POLL_S * 1000):
+            if self._stopped():
+                self._ended = True
+                return
+        try:
+            data = os.read(self._descriptor, count)
+        except BlockingIOError:
+            return
+        except OSError as error:
+            raise AudioDataError(f"cannot read {self.name}: {error.strerror}") from None
+        self._ahead += data
+        self._ended = not data

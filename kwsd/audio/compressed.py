@@ -1,0 +1,257 @@
+"""Audio that libsndfile decodes: FLAC, Ogg, MP3, ADPCM, GSM and rare formats."""
+
+import ctypes
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+
+import soundfile
+
+from kwsd.audio.bytesource import ByteSource
+from kwsd.audio.formats import claimed_mp3_frames
+from kwsd.frontend import Float32
+
+ENDLESS = 2**40
+"""Size that libsndfile sees of a file whose end it must find by itself. It expects more MP3 and FLAC than any file has,
+so it reads to the true end instead of trusting the lengths in headers, or its own guess."""
+
+REREAD_BYTES = 2**16
+"""Bytes behind the place of reading that a pipe keeps. libsndfile goes back a little when it opens a file."""
+
+MAX_FRAMES_PER_BYTE = 70_000
+"""Most frames that a byte can decode to. FLAC stores 65,535 equal samples in some ten bytes."""
+
+FLAC_TOTAL = slice(21, 26)
+"""Bytes of a FLAC file whose lowest 36 bits are the total number of samples (RFC 9639, section 8.2)."""
+FLAC_TOTAL_MASK = 2**36 - 1
+
+
+class View:
+    """A part of a source as a file object for libsndfile.
+
+    A pipe can be read forwards only, but until `sequential` is set, all its bytes are kept.
+
+    Parameters
+    ----------
+    size : int
+        Number of bytes, or `ENDLESS`.
+    replaced : dict of int to bytes
+        Bytes that libsndfile sees instead of those at these places.
+    """
+
+    def __init__(self, source: ByteSource, size: int, replaced: dict[int, bytes] | None = None) -> None:
+        self.sequential = False
+        self.received = 0
+        self._source = source
+        self._size = size
+        self._replaced = replaced or {}
+        self._place = 0
+        self.taken = 0
+
+    def tell(self) -> int:
+        """Place of the next byte to read."""
+        return self._place
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Move the place of the next byte to read."""
+        self._place = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence]
+        return self._place
+
+    def read(self, count: int) -> bytes:
+        """Read bytes; fewer only at the end."""
+        start = self._place
+        if start >= ENDLESS // 2:
+            # libmpg123 looks for a tag at the end, and gives up if it cannot read there.
+            data = bytes(min(count, max(0, self._size - start)))
+        else:
+            data = self._source.look(start - self.taken, max(0, min(count, self._size - start)))
+        self._place += len(data)
+        self.received += len(data)
+        if self.sequential and not self._source.regular and start < ENDLESS // 2:
+            surplus = max(0, self._place - REREAD_BYTES - self.taken)
+            self._source.skip(surplus)
+            self.taken += surplus
+        return self._replace(start, data)
+
+    def catch_up(self) -> bool:
+        """Take what was read from the source; return whether that is anything."""
+        if 0 < self._place < ENDLESS // 2:
+            self._source.skip(self._place - self.taken)
+            return True
+        return False
+
+    def _replace(self, start: int, data: bytes) -> bytes:
+        for place, new in self._replaced.items():
+            first, last = max(place, start), min(place + len(new), start + len(data))
+            if first < last:
+                data = data[: first - start] + new[first - place : last - place] + data[last - start :]
+        return data
+
+
+class _Sequential(soundfile.SoundFile):  # type: ignore[misc]  # soundfile publishes no types
+    """A sound file that is read once, from its start to its end.
+
+    After each read, soundfile would seek to where the file is already. GSM and MP3 cannot do that exactly. And without
+    seeks soundfile does not limit a read to the number of frames that the header claims.
+    """
+
+    def seekable(self) -> bool:
+        return False
+
+
+class Decoder:
+    """Decodes a part of a source with libsndfile.
+
+    Parameters
+    ----------
+    noisy : bool
+        Whether the decoder writes to standard error, as libmpg123 does.
+
+    Attributes
+    ----------
+    rate : int
+        Sampling rate, in hertz.
+    failed : bool
+        Whether the decoder met an error; final after `frames`.
+
+    Raises
+    ------
+    soundfile.LibsndfileError
+        libsndfile does not recognise or support the format.
+    """
+
+    def __init__(self, view: View, *, noisy: bool = False) -> None:
+        self._view = view
+        self._noisy = noisy
+        self.failed = False
+        with _silent_c_library(wanted=noisy):
+            self._file = _Sequential(view)
+        view.sequential = True
+        self.rate: int = self._file.samplerate
+        self.channels: int = self._file.channels
+
+    def frames(self, count: int, claimed: int) -> Iterator[Float32]:
+        """Yield arrays of at most `count` frames, shape (n, channels), to the end or the first error.
+
+        Parameters
+        ----------
+        claimed : int
+            Number of frames after which the file may end. An error in a read loses its frames, so no read crosses it.
+        """
+        total = 0
+        # Of a chained Ogg, libsndfile returns its last buffer for ever.
+        while total <= MAX_FRAMES_PER_BYTE * (self._view.received + REREAD_BYTES):
+            wanted = min(count, claimed - total) if total < claimed else count
+            try:
+                with _silent_c_library(wanted=self._noisy):
+                    block = self._file.read(min(wanted, max(0, self._file.frames - total)), "float32", always_2d=True)
+            except soundfile.LibsndfileError:
+                self.failed = True
+                return
+            if not len(block):
+                return
+            total += len(block)
+            yield block
+        self.failed = True
+
+
+def flac_view(source: ByteSource) -> tuple[View, int]:
+    """A view of a FLAC file whose header claims more than any file has, and the claimed number of frames."""
+    head = int.from_bytes(source.look(0, FLAC_TOTAL.stop)[FLAC_TOTAL], "big")
+    endless = (head | FLAC_TOTAL_MASK).to_bytes(5, "big")
+    return View(source, _size_of(source), {FLAC_TOTAL.start: endless}), head & FLAC_TOTAL_MASK
+
+
+def mp3_view(source: ByteSource) -> tuple[View, int]:
+    """A view of an MP3 stream as long as needed, and the number of frames that its first header claims; 0 without."""
+    return View(source, ENDLESS), claimed_mp3_frames(source)
+
+
+def container_view(source: ByteSource, audio: int, claimed: int | None, size_at: int) -> View:
+    """A view of a container, with the true size of its audio in its header.
+
+    Parameters
+    ----------
+    audio : int
+        Place of the audio.
+    claimed : int or None
+        Bytes of audio that the header claims.
+    size_at : int
+        Place of the size of the audio in the header; 0 if there is no such field.
+    """
+    size = _size_of(source)
+    there = max(0, size - audio)
+    replaced = {}
+    if size_at and (claimed is None or claimed > there):
+        replaced = {
+            4: min(size - 8, 2**32 - 1).to_bytes(4, "little"),
+            size_at: min(there, 2**32 - 1).to_bytes(4, "little"),
+        }
+    return View(source, size, replaced)
+
+
+def ogg_links(source: ByteSource) -> Iterator[tuple[int, bool]]:
+    """Yield the length of each link of a chained Ogg file, and whether it is whole. Each link has its own headers.
+
+    After each item the caller takes the bytes of the link from the source (RFC 3533, section 6).
+    """
+    while source.look(0, 4) == b"OggS":
+        place, in_headers, ended = 0, True, False
+        while (head := source.look(place, 27 + 255))[:4] == b"OggS" and len(head) > 26:  # noqa: PLR2004
+            first_page = bool(head[5] & 2)
+            if first_page and not in_headers:
+                break
+            in_headers = in_headers and first_page
+            length = 27 + head[26] + sum(head[27 : 27 + head[26]])
+            if len(source.look(place + length - 1, 1)) < 1:
+                ended = False
+                break
+            ended = bool(head[5] & 4)
+            place += length
+        rest = source.left or 0
+        if place == 0 or source.look(place, 4) != b"OggS":
+            place = max(place, rest) if not ended else place
+        yield place, ended
+
+
+def _size_of(source: ByteSource) -> int:
+    return ENDLESS if source.left is None else source.left
+
+
+@cache
+def _null_stream() -> int | None:
+    libc = ctypes.CDLL(None)
+    libc.fopen.restype = ctypes.c_void_p
+    stream: int | None = libc.fopen(os.fsencode(os.devnull), b"w")
+    return stream
+
+
+@cache
+def _c_stderr() -> tuple[ctypes.c_void_p, int | None] | None:
+    """The variable ``stderr`` of the C library and its value; None if the C library does not allow to set it."""
+    try:
+        if not os.confstr("CS_GNU_LIBC_VERSION"):
+            return None
+        variable = ctypes.c_void_p.in_dll(ctypes.CDLL(None), "stderr")
+    except (OSError, ValueError):  # another C library
+        return None
+    return variable, variable.value
+
+
+@contextmanager
+def _silent_c_library(*, wanted: bool) -> Iterator[None]:
+    """Discard what C libraries write to the C stream ``stderr``. Python does not use it, so no message of ours is lost.
+
+    libmpg123 reports there each tag and each frame that it finds odd, and libsndfile has no option against it.
+    """
+    found = _c_stderr() if wanted else None
+    if not found or not _null_stream():
+        yield
+        return
+    variable, own = found
+    variable.value = _null_stream()
+    try:
+        yield
+    finally:
+        variable.value = own
