@@ -8,8 +8,11 @@ import pytest
 import soundfile
 
 from kwsd.errors import AudioDataError, UsageError
+from kwsd_train.data.augment import word_span
 from kwsd_train.data.dataset import load_clips, load_recordings
+from kwsd_train.data.features import as_float
 from kwsd_train.data.layout import word_names
+from kwsd_train.data.recording import read_recording
 from kwsd_train.data.split import random_splits, split_of_speaker
 
 SECOND = np.zeros(16_000, np.int16)
@@ -47,13 +50,24 @@ def test_the_data_folder_and_its_word_folders_are_the_same_data(data: Path) -> N
     assert load_clips(data).count_by_word() == load_clips(data / "speech_commands").count_by_word()
 
 
-def test_clips_are_padded_and_trimmed_to_one_second(words: Path) -> None:
+def test_short_clips_are_padded_and_of_long_clips_the_word_is_used(words: Path) -> None:
     ramp = np.arange(20_000, dtype=np.int16)
-    soundfile.write(words / "yes" / "long_nohash_0.wav", ramp, 16_000)
+    spoken = read_recording(min((words / "no").iterdir()))
+    pause = np.zeros(20_000, np.int16)
+    soundfile.write(words / "yes" / "long_nohash_0.wav", np.concatenate([pause, spoken, pause]), 16_000)
     soundfile.write(words / "yes" / "short_nohash_0.wav", ramp[:1000], 16_000)
     clips = load_clips(words, words=["yes"])
     by_name = {path.stem: row for path, row in zip(clips.paths, clips.samples, strict=True)}
-    np.testing.assert_array_equal(by_name["long_nohash_0"], ramp[:16_000])
+    first, last = word_span(as_float(spoken), 0.01)
+    word = spoken[first:last].tobytes()
+    assert word in by_name["long_nohash_0"].tobytes()
+    before = by_name["long_nohash_0"].tobytes().index(word) // 2
+    after = 16_000 - before - (last - first)
+    assert abs(before - after) < 4800  # it is in the middle, to 0.15 s
+    assert clips.changes == ["longer than a second, so the second with the most energy is used: 1 clips"]
+    assert (
+        dict(zip([path.stem for path in clips.paths], clips.seconds.tolist(), strict=True))["short_nohash_0"] == 1 / 16
+    )
     np.testing.assert_array_equal(by_name["short_nohash_0"], np.pad(ramp[:1000], (0, 15_000)))
 
 
