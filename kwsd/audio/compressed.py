@@ -13,8 +13,8 @@ from kwsd.audio.formats import claimed_mp3_frames
 from kwsd.frontend import Float32
 
 ENDLESS = 2**40
-"""Size that libsndfile sees of a file whose end it must find by itself. It then reads to the true end, and does not trust
-a length in a header or its own guess."""
+"""Size that libsndfile sees of a file whose end it must find by itself. It then reads to the true end, and ignores
+the length in the header and its own guess."""
 
 REREAD_BYTES = 2**16
 """Bytes behind the place of reading that a pipe keeps. libsndfile goes back a little when it opens a file."""
