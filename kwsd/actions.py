@@ -1,10 +1,10 @@
 """Runs the user's commands when keywords are detected, each in a separate process."""
 
 import os
-import signal
 import subprocess
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from pathlib import Path
 from threading import Lock, Thread
 from types import TracebackType
 from typing import Self
@@ -13,9 +13,28 @@ from kwsd.bus.events import KeywordEvent, encode_event
 from kwsd.config.load import ENVIRONMENT_PREFIX
 from kwsd.config.schema import ANY_KEYWORD, EVENT_FIELDS, PLACEHOLDER, ActionConfig
 from kwsd.log import print_error
+from kwsd.processes import end_processes, find_descendants, list_processes, reap_orphans
 
-GRACE_S = 1.0
-"""Seconds between SIGTERM and SIGKILL, in which a command can end by itself."""
+
+class Children:
+    """The commands that this process has started and not yet waited for.
+
+    While the lock is held, no command starts. Otherwise `reap_orphans` could take the exit code of a command that has
+    ended before its identifier was in the set.
+    """
+
+    def __init__(self) -> None:
+        self.lock = Lock()
+        self.pids: set[int] = set()
+
+    def remove(self, pid: int) -> None:
+        """Note that the exit code of a command is known, and remove the orphans that it has left."""
+        with self.lock:
+            self.pids.discard(pid)
+            reap_orphans(self.pids)
+
+
+CHILDREN = Children()
 
 
 class ActionRun:
@@ -58,12 +77,16 @@ class ActionRun:
             self._thread.join()
 
     def stop(self) -> None:
-        """Stop the command. A command that has not started yet will not start."""
+        """Prevent the start of the command. If it has started, `find_processes` finds what is left to end."""
         # While this method holds the lock, the command cannot start.
         with self._lock:
             self._stopped = True
-            if self._process and self._process.poll() is None:
-                _end_process_group(self._process)
+
+    def find_processes(self) -> set[int]:
+        """The command and everything that it has started, unless the command has ended."""
+        if not (self.running and self._process):
+            return set()
+        return _find_command_processes(self._process.pid, self._event.id)
 
     def _execute(self) -> None:
         with self._lock:
@@ -75,9 +98,12 @@ class ActionRun:
         try:
             code = self._process.wait(self._action.timeout_s)
         except subprocess.TimeoutExpired:
-            _end_process_group(self._process)
+            end_processes(self.find_processes)
+            self._process.wait()
             _report(self._event, f"stopped because it still ran after {self._action.timeout_s:g} s")
             return
+        finally:
+            CHILDREN.remove(self._process.pid)
         if code and not self._stopped:
             _report(self._event, f"failed with exit code {code}" if code > 0 else f"was ended by signal {-code}")
 
@@ -118,6 +144,8 @@ class ActionRunner:
         finally:
             for run in self._runs.values():
                 run.stop()
+            # All at once: each of them may use the whole time between SIGTERM and SIGKILL.
+            end_processes(lambda: set().union(*(run.find_processes() for run in self._runs.values())))
         self._wait()
 
     def __contains__(self, keyword: str) -> bool:
@@ -166,11 +194,14 @@ def _start_command(event: KeywordEvent, action: ActionConfig) -> subprocess.Pope
     words = [PLACEHOLDER.sub(lambda found: fields[found[1]], word) for word in action.split_command()]
     environment = {ENVIRONMENT_PREFIX + field.upper(): fields[field] for field in EVENT_FIELDS}
     try:
-        # `kwsd act` prints events on standard output, so the command writes to standard error. In a new session, the
-        # command is the leader of a process group, which `_end_process_group` can stop as a whole.
-        return subprocess.Popen(
-            words, env=os.environ | environment, stdin=subprocess.DEVNULL, stdout=2, start_new_session=True
-        )
+        # `kwsd act` prints events on standard output, so the command writes to standard error. Orphans of the command
+        # can be recognised by its session.
+        with CHILDREN.lock:
+            process = subprocess.Popen(
+                words, env=os.environ | environment, stdin=subprocess.DEVNULL, stdout=2, start_new_session=True
+            )
+            CHILDREN.pids.add(process.pid)
+            return process
     except OSError as error:
         _report(event, f"cannot run {words[0]}: {error.strerror}")
     except ValueError:
@@ -179,14 +210,25 @@ def _start_command(event: KeywordEvent, action: ActionConfig) -> subprocess.Pope
     return None
 
 
-def _end_process_group(process: subprocess.Popen[bytes]) -> None:
-    """Stop a process and all processes that it started: first SIGTERM, then SIGKILL."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(GRACE_S)
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
+def _find_command_processes(command: int, event_id: str) -> set[int]:
+    """The processes of a command: its descendants, its session, and orphans that have left both.
+
+    This process has adopted such an orphan if it runs under `kwsd.processes.run_guarded`. The environment of the orphan
+    names the event.
+    """
+    processes = list_processes()
+    orphans = {pid for pid, info in processes.items() if info.parent == os.getpid()} - CHILDREN.pids
+    roots = {command} | {pid for pid, info in processes.items() if info.session == command}
+    roots |= {pid for pid in orphans if _has_event(pid, event_id)}
+    found = roots | find_descendants(processes, roots)
+    return {pid for pid in found if pid in processes and not processes[pid].ended}
+
+
+def _has_event(pid: int, event_id: str) -> bool:
+    with suppress(OSError):
+        variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+        return f"{ENVIRONMENT_PREFIX}ID={event_id}".encode() in variables
+    return False
 
 
 def _report(event: KeywordEvent, problem: str) -> None:

@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 
 from kwsd.errors import KwsdError, OutputError
 from kwsd.log import open_closed_streams, print_error
@@ -33,9 +34,21 @@ def run_and_exit(program: Callable[[], object]) -> None:
 
 
 def treat_as_ctrl_c(*signals: signal.Signals) -> None:
-    """Let these signals raise `KeyboardInterrupt`, as Ctrl+C does, so that a program can clean up before it ends."""
-    for number in signals:
-        signal.signal(number, signal.default_int_handler)
+    """Let these signals and SIGINT raise `KeyboardInterrupt`, so that a program can clean up before it ends.
+
+    Only the first signal does so, because the next one would interrupt the clean-up. SIGHUP stays ignored if nohup(1)
+    started the program, and SIGINT if a script started it in the background.
+    """
+    ignored = {number for number in (signal.SIGHUP, signal.SIGINT) if signal.getsignal(number) == signal.SIG_IGN}
+    caught = {*signals, signal.SIGINT} - ignored
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        for number in caught:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in caught:
+        signal.signal(number, interrupt)
 
 
 def _run_program(program: Callable[[], object]) -> None:

@@ -1,16 +1,15 @@
 """The command ``kwsd``. Each command has a module of its name in this folder."""
 
-import signal
 import sys
 
+from kwsd.daemon.hangup import prepare_signals
 from kwsd.ending import run_and_exit
 
 
 def main() -> None:
     """Run the command line, and end the process."""
     if sys.argv[1:2] == ["run"]:
-        # SIGHUP means "reload". It must not end a daemon that has not yet read its configuration.
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        prepare_signals()
     run_and_exit(_run)
 
 

@@ -1,15 +1,21 @@
 """``kwsd act``."""
 
-import signal
 import sys
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from kwsd.cli.follow import ClientKey, ServerKey, follow_events, format_keyword_event, open_subscription
+from kwsd.cli.follow import (
+    ClientKey,
+    ServerKey,
+    follow_events,
+    format_keyword_event,
+    guard_actions,
+    open_subscription,
+)
 from kwsd.cli.options import ConfigFile, EventAddress
-from kwsd.ending import treat_as_ctrl_c
 from kwsd.errors import ConfigError
+from kwsd.processes import ending_descendants
 
 if TYPE_CHECKING:
     from kwsd.actions import ActionRunner
@@ -22,8 +28,9 @@ def act(
     """Run the actions of the configuration, which are commands, when their keywords are detected.
 
     kwsd act prints each event that has an action. It reports a command that fails, hangs or is missing in one line on
-    standard error, and continues. SIGTERM and SIGINT (Ctrl+C) stop kwsd act and the commands that still run.
+    standard error, and continues. SIGTERM and SIGINT (Ctrl+C) stop kwsd act and everything that it has started.
     """
+    guard_actions()
     from kwsd.actions import ActionRunner
     from kwsd.bus.events import KeywordEvent, StatusEvent
     from kwsd.config.load import load_config
@@ -31,9 +38,9 @@ def act(
     loaded = load_config(file=config).config
     if not loaded.actions:
         raise ConfigError("the configuration has no actions; for an example:  kwsd config --default")
-    treat_as_ctrl_c(signal.SIGTERM)
     with (
         suppress(KeyboardInterrupt),
+        ending_descendants(),
         open_subscription(connect or loaded.address, None, key, server_key) as events,
         ActionRunner(loaded.actions_by_keyword()) as actions,
     ):

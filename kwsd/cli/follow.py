@@ -1,6 +1,7 @@
 """Events of a running daemon, for the commands that print them. Changes of its state go to standard error."""
 
 import math
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -9,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kwsd.ending import treat_as_ctrl_c
 from kwsd.errors import UsageError
+from kwsd.processes import run_guarded
 
 if TYPE_CHECKING:
     from kwsd.bus.client import Subscription
@@ -21,6 +24,15 @@ ClientKey = Annotated[
 ServerKey = Annotated[
     Path | None, typer.Option("--server-key", metavar="FILE", help="The daemon's public key, if the daemon uses CURVE.")
 ]
+
+
+def guard_actions() -> None:
+    """End everything that this command starts when the command ends, however it ends.
+
+    It must be called before the imports that start threads; see `kwsd.processes.run_guarded`.
+    """
+    run_guarded()
+    treat_as_ctrl_c(signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
 
 def open_subscription(

@@ -1,15 +1,22 @@
 """``kwsd listen``."""
 
-import signal
 import time
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kwsd.cli.follow import ClientKey, ServerKey, follow_events, format_keyword_event, open_subscription
+from kwsd.cli.follow import (
+    ClientKey,
+    ServerKey,
+    follow_events,
+    format_keyword_event,
+    guard_actions,
+    open_subscription,
+)
 from kwsd.cli.options import EventAddress
-from kwsd.ending import treat_as_ctrl_c
 from kwsd.errors import NoEventError, UsageError
+from kwsd.processes import ending_descendants
 
 if TYPE_CHECKING:
     from kwsd.actions import ActionRunner
@@ -39,11 +46,17 @@ def listen(
 
     Example: kwsd listen --exec 'playerctl {keyword}'
     """
+    if command is not None:
+        guard_actions()
     from kwsd.bus.events import KeywordEvent
     from kwsd.config.load import load_config
 
     address = connect or load_config().config.address
-    with open_subscription(address, keyword, key, server_key) as events, _action_runner(command) as actions:
+    with (
+        nullcontext() if command is None else ending_descendants(),
+        open_subscription(address, keyword, key, server_key) as events,
+        _action_runner(command) as actions,
+    ):
         printed = 0
         for event, body in follow_events(events, timeout):
             if not isinstance(event, KeywordEvent):
@@ -63,8 +76,6 @@ def _action_runner(command: str | None) -> "ActionRunner":
 
     if command is None:
         return ActionRunner({})
-    # Without this, SIGTERM would leave the started programs running.
-    treat_as_ctrl_c(signal.SIGTERM)
     try:
         return ActionRunner({ANY_KEYWORD: ActionConfig(command)})
     except ValueError as error:

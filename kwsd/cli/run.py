@@ -41,8 +41,8 @@ def run(
 ) -> None:
     """Listen, and publish an event for each detected keyword.
 
-    The daemon stops on SIGTERM, on SIGINT (Ctrl+C), and at the end of a file or pipe. On SIGHUP it reads its
-    configuration again.
+    The daemon stops on SIGTERM, on SIGINT (Ctrl+C), and at the end of a file or pipe. In a terminal, it also stops when
+    the terminal is closed. Without a terminal, it reads its configuration again on SIGHUP.
 
     Example: kwsd run --device 'USB Audio' --threshold stop=0.9
     """

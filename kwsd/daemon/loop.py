@@ -17,6 +17,7 @@ from kwsd.bus.control import ControlServer, Request
 from kwsd.bus.events import StatusEvent
 from kwsd.bus.publisher import Publisher
 from kwsd.config.schema import Config
+from kwsd.daemon.hangup import obey_hangup
 from kwsd.daemon.listener import DEAF_S, Listener
 from kwsd.daemon.notify import Notifier
 from kwsd.daemon.setup import MakeOpener, Setup, build_listeners
@@ -70,6 +71,7 @@ class Daemon:
         self._asked = False
         self._reload_asked = False
         self._stopping = False
+        self._hung_up = False
         self._early = self._take_first_items()
         self._watch_sockets()
 
@@ -89,6 +91,8 @@ class Daemon:
         try:
             self._loop()
         finally:
+            if self._hung_up:
+                log.warning("the terminal is closed, so the daemon ends")
             self._notifier.stopping()
             for listener in self._listeners:
                 listener.stop()  # all of them, before the first close waits
@@ -102,6 +106,11 @@ class Daemon:
         """Make `run` return soon. A signal handler may call this."""
         self._stopping = True
         self._inbox.ring()
+
+    def stop_with_terminal(self) -> None:
+        """Make `run` return soon because the terminal of this process is closed. A signal handler may call this."""
+        self._hung_up = True
+        self.stop()
 
     def reload(self) -> None:
         """Make `run` read the configuration again soon. A signal handler may call this."""
@@ -262,4 +271,4 @@ def _obey_signals(daemon: Daemon) -> None:
 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, stop)
-    signal.signal(signal.SIGHUP, lambda _number, _frame: daemon.reload())
+    obey_hangup(daemon.stop_with_terminal, daemon.reload)

@@ -4,16 +4,15 @@ It does what ``kwsd run`` does without options. It loads no command line library
 long as the daemon runs.
 """
 
-import signal
 import sys
 
+from kwsd.daemon.hangup import prepare_signals
 from kwsd.ending import run_and_exit
 
 
 def main() -> None:
     """Run a daemon by its environment and its configuration file, and end the process."""
-    # A reload that is asked for before the daemon can reload must not end it.
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    prepare_signals()
     run_and_exit(_run)
 
 
