@@ -46,6 +46,7 @@ def test_a_reload_that_comes_too_early_does_not_end_it(kwsd: Command, two_words:
         env=kwsd.environment | {"KWSD_DEVICE": f"file:{two_words}", "KWSD_ADDRESS": address},
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,  # without a terminal
     )
     ignored = 1 << signal.SIGHUP - 1
     # The daemon ignores the signal from its first line on, and catches it once it can reload.

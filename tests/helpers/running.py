@@ -49,7 +49,10 @@ class Running:
         command = [program, "run", "--device", "-", "--address", address, "--control", self.control, *options]
         self._log = folder / "log"
         with self._log.open("w") as log:
-            self.process = subprocess.Popen(command, env=os.environ | environment, stdin=subprocess.PIPE, stderr=log)
+            # In a session without a terminal, SIGHUP means reload.
+            self.process = subprocess.Popen(
+                command, env=os.environ | environment, stdin=subprocess.PIPE, stderr=log, start_new_session=True
+            )
         self.speak(np.zeros(1280))
         self.wait_for("listening")
 
