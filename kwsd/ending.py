@@ -1,36 +1,50 @@
 """Runs a program and ends its process with the right exit code and at most one error message."""
 
-import io
 import logging
 import os
+import resource
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from types import FrameType
+from types import FrameType, TracebackType
+from typing import NoReturn
 
-from kwsd.errors import KwsdError, OutputError
-from kwsd.log import open_closed_streams, print_error
+from kwsd.errors import InternalError, KwsdError, LibraryError, OutputError, ResourceError
+from kwsd.log import discard_stdout, drain_stderr, prepare_streams, print_error
 
 INTERRUPT_EXIT_CODE = 130
 """Exit code after Ctrl+C. Shells use 128 plus the number of the signal."""
 
+READER_ENDED_EXIT_CODE = 1
+"""Exit code if the program that reads the output has ended, for example ``head``."""
 
-def run_and_exit(program: Callable[[], object]) -> None:
+MIN_OPEN_FILES = 64
+"""Number of files that a program of kwsd must be able to open. With fewer, ZeroMQ aborts the process."""
+
+PACKAGES = {"ai_edge_litert": "ai-edge-litert", "zmq": "pyzmq", "_cffi_backend": "cffi", "_soundfile": "soundfile"}
+"""Import name of a library to the name of its package, if they differ."""
+
+SYSTEM_PACKAGES = {"soundfile": "libsndfile1", "sounddevice": "libportaudio2"}
+"""Import name of a library to the Debian package of the C library that it loads."""
+
+
+def run_and_exit(program: Callable[[], object]) -> NoReturn:
     """Run a program and end the process. An expected error prints one sentence and sets its exit code."""
-    open_closed_streams()
+    prepare_streams()
+    code = _run_program(program)
     try:
-        _run_program(program)
-    except SystemExit as end:
-        # Looked up, not imported: commands that do not capture audio need not load the module.
-        capture = sys.modules.get("kwsd.audio.capture")
-        if capture and capture.left_behind():
-            # A thread still reads from a device. The exit handlers of the sound libraries would crash because of it.
-            code = _exit_code(end)
-            sys.stdout.flush()
-            os._exit(code)
-        raise
+        sys.stdout.flush()
+    except OSError as error:
+        code = code or _report_error(error)
+    drain_stderr()
+    # Looked up, not imported: commands that do not capture audio need not load the module.
+    capture = sys.modules.get("kwsd.audio.capture")
+    if capture and capture.left_behind():
+        # A thread still reads from a device. The exit handlers of the sound libraries would crash because of it.
+        os._exit(code)
+    sys.exit(code)
 
 
 def treat_as_ctrl_c(*signals: signal.Signals) -> None:
@@ -51,30 +65,114 @@ def treat_as_ctrl_c(*signals: signal.Signals) -> None:
         signal.signal(number, interrupt)
 
 
-def _run_program(program: Callable[[], object]) -> None:
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        # A reader gets each line at once, and a full disk is noticed while an error can still be reported.
-        sys.stdout.reconfigure(line_buffering=True)
+def _run_program(program: Callable[[], object]) -> int:
+    """Run a program, and return its exit code."""
     try:
+        _allow_open_files()
         program()
-        sys.exit()
+    except SystemExit as end:
+        return _exit_code(end)
     except KeyboardInterrupt:
-        sys.exit(INTERRUPT_EXIT_CODE)
-    except KwsdError as error:
-        print_error(str(error))
-        sys.exit(error.exit_code)
-    except OSError as error:
-        if _is_debugging():
-            traceback.print_exc()
-        print_error(str(OutputError(f"cannot go on: {_describe_os_error(error)}")))
-        # At exit Python would try again to write the output that could not be written.
-        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115  open until the process ends
-        sys.exit(OutputError.exit_code)
+        return INTERRUPT_EXIT_CODE
+    except Exception as error:  # noqa: BLE001  the last place that can turn it into one sentence
+        return _report_error(error)
+    return 0
+
+
+def _report_error(error: Exception) -> int:
+    """Print one sentence about an error, and return the exit code."""
+    if isinstance(error, BrokenPipeError):
+        discard_stdout()
+        return READER_ENDED_EXIT_CODE
+    known = error if isinstance(error, KwsdError) else _translate_error(error)
+    if known is not error and _is_debugging():
+        traceback.print_exception(error)
+    if isinstance(known, OutputError):
+        discard_stdout()
+    print_error(str(known))
+    return known.exit_code
+
+
+def _translate_error(error: Exception) -> KwsdError:
+    """The error of kwsd for any other error that ends a program."""
+    if isinstance(error, MemoryError):
+        return ResourceError("there is not enough memory")
+    if library := describe_failed_import(error):
+        return LibraryError(library)
+    if isinstance(error, OSError):
+        return OutputError(f"cannot go on: {_describe_os_error(error)}")
+    if "can't start new thread" in str(error):
+        return ResourceError("the system does not allow another thread")
+    # ZeroMQ's errors are not errors of the operating system for Python, but they have its numbers.
+    if isinstance(number := getattr(error, "errno", None), int):
+        return ResourceError(f"cannot go on: {os.strerror(number)}")
+    place = _find_place(error)
+    return InternalError(f"internal error{place}: {type(error).__name__}: {error}; please report it")
+
+
+def describe_failed_import(error: Exception) -> str:
+    """Which library could not be imported, why, and how to install it. Empty if the error has another cause.
+
+    A library may raise any error while it is imported, for example if a file of it is missing or damaged.
+    """
+    name = next(_importing_libraries(error.__traceback__), "")
+    if isinstance(error, ImportError) and not name:
+        name = (error.name or "").partition(".")[0]
+        if not name or name in {"kwsd", "kwsd_train"}:
+            return ""
+    if not name:
+        return ""
+    reason = " ".join(str(error).split())[:200] or type(error).__name__
+    cure = f"pip install --force-reinstall {PACKAGES.get(name, name)}"
+    if name in SYSTEM_PACKAGES and isinstance(error, OSError):
+        cure += f"  or  apt install {SYSTEM_PACKAGES[name]}"
+    return f"the library {name} cannot be loaded ({reason}); install it with  {cure}"
+
+
+def _importing_libraries(trace: TracebackType | None) -> Iterator[str]:
+    """Names of the libraries that were being imported when an error was raised, from the outside."""
+    for frame, _ in traceback.walk_tb(trace):
+        name = str(frame.f_globals.get("__name__", "")).partition(".")[0]
+        if frame.f_code.co_name == "<module>" and name not in {"kwsd", "kwsd_train", "__main__"}:
+            yield name
+
+
+def _find_place(error: Exception) -> str:
+    """The line of kwsd that raised an error, for a report."""
+    package = Path(__file__).parent
+    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+        path = Path(frame.f_code.co_filename)
+        if path.parent != package and "kwsd" in path.parts:
+            return f" in {path.name}, line {line}"
+    return ""
 
 
 def _describe_os_error(error: OSError) -> str:
     reason = error.strerror or str(error)
-    return f"{reason}: {os.fsdecode(error.filename)}" if isinstance(error.filename, str | bytes) else reason
+    if isinstance(error.filename, str | bytes):
+        return f"{reason}: {os.fsdecode(error.filename)}"
+    try:
+        Path.cwd()
+    except OSError:
+        return f"{reason}: the current folder does not exist or cannot be read"
+    return reason
+
+
+def _allow_open_files() -> None:
+    """Raise the limit of open files to the minimum.
+
+    Raises
+    ------
+    ResourceError
+        The limit cannot be raised.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if 0 <= soft < MIN_OPEN_FILES:
+        if 0 <= hard < MIN_OPEN_FILES:
+            raise ResourceError(
+                f"this process may open only {hard} files, but needs {MIN_OPEN_FILES}: raise the limit (ulimit -n)"
+            )
+        resource.setrlimit(resource.RLIMIT_NOFILE, (MIN_OPEN_FILES, hard))
 
 
 def _is_debugging() -> bool:

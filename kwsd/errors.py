@@ -3,12 +3,15 @@
 ::
 
     KwsdError                 70  internal error of kwsd (EX_SOFTWARE)
+    ├── InternalError         70  internal error of kwsd (EX_SOFTWARE)
     ├── UsageError             2  wrong or contradictory options or arguments
     ├── AudioDataError        65  file or pipe without usable audio (EX_DATAERR)
     ├── ModelError            66  missing or unusable model (EX_NOINPUT)
     ├── AudioUnavailableError 69  PortAudio or the audio device is not available (EX_UNAVAILABLE)
     ├── ControlError          69  daemon does not run or rejects the request (EX_UNAVAILABLE)
     ├── ServiceError          69  systemd does not run or rejects the request (EX_UNAVAILABLE)
+    ├── LibraryError          69  a Python library is missing or damaged (EX_UNAVAILABLE)
+    ├── ResourceError         71  not enough memory, threads or open files (EX_OSERR)
     ├── AddressError          73  invalid address, or address in use (EX_CANTCREAT)
     ├── OutputError           74  file or folder that cannot be written, or another I/O error (EX_IOERR)
     ├── AudioLostError        75  audio device disappeared; a restart may help (EX_TEMPFAIL)
@@ -22,10 +25,7 @@ daemon with 0.
 
 from typing import ClassVar
 
-
-def replace_unprintable(text: str) -> str:
-    """Text with a question mark in place of every control character, line break and lone surrogate."""
-    return "".join(character if character.isprintable() else "?" for character in text)
+from kwsd.text import clean_text
 
 
 class KwsdError(Exception):
@@ -35,7 +35,13 @@ class KwsdError(Exception):
 
     def __str__(self) -> str:
         """The message on one line. Control characters are replaced because they could damage a log or a terminal."""
-        return replace_unprintable(super().__str__())
+        return clean_text(super().__str__())
+
+
+class InternalError(KwsdError):
+    """Internal error of kwsd."""
+
+    exit_code = 70
 
 
 class UsageError(KwsdError):
@@ -72,6 +78,18 @@ class ServiceError(KwsdError):
     """Systemd does not run, or it rejects the request."""
 
     exit_code = 69
+
+
+class LibraryError(KwsdError):
+    """A Python library that kwsd needs is missing or damaged."""
+
+    exit_code = 69
+
+
+class ResourceError(KwsdError):
+    """The system does not provide enough memory, threads or open files."""
+
+    exit_code = 71
 
 
 class AddressError(KwsdError):

@@ -1,16 +1,27 @@
-"""Messages on standard error: with priorities for the journal, coloured in a terminal, plain in a file."""
+"""Messages on standard error: with priorities for the journal, coloured in a terminal, plain in a file.
 
+A thread writes them. If nothing reads standard error, messages are lost, but no caller waits for long.
+"""
+
+import atexit
 import faulthandler
 import io
 import logging
 import os
+import select
 import sys
+import threading
+import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import Literal, TextIO
+from typing import Literal
+
+from kwsd.text import clean_lines, clean_text
 
 LogLevel = Literal["debug", "info", "warning", "error"]
 
+STDIN = 0
 STDOUT = 1
 STDERR = 2
 """File descriptors of the standard streams, fixed by POSIX."""
@@ -18,39 +29,170 @@ STDERR = 2
 PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 """Maps logging levels to syslog priorities; see sd-daemon(3)."""
 
+MAX_WAITING_CHARACTERS = 1 << 18
+"""Limit of the messages that wait to be written: some thousand lines, and little memory."""
 
-class JournalFormatter(logging.Formatter):
+WRITE_TIMEOUT_S = 1.0
+"""Longest wait until a message is written. After one such wait nobody waits until standard error accepts text again."""
+
+
+class BackgroundStream(io.TextIOBase):
+    """A text stream whose thread writes to a file descriptor, so that a full pipe does not stop the caller.
+
+    If the text that waits exceeds `MAX_WAITING_CHARACTERS`, the oldest messages are lost. A line reports their number
+    when writing works again.
+
+    Parameters
+    ----------
+    descriptor : int
+        Where the thread writes. It can change at any time.
+    encoding : str
+        Encoding of the text. Characters that it does not contain are written as escape sequences of Python.
+
+    Attributes
+    ----------
+    descriptor : int
+    """
+
+    def __init__(self, descriptor: int, encoding: str = "utf-8") -> None:
+        self.descriptor = descriptor
+        self._encoding = encoding
+        self._changed = threading.Condition()
+        self._waiting: deque[str] = deque()
+        self._waiting_characters = 0
+        self._busy = False
+        self._stalled = False
+        self._lost = 0
+        self._thread: threading.Thread | None = None
+        atexit.register(self.drain)
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]  a text stream has this attribute; rich reads it
+        """Encoding of the text."""
+        return self._encoding
+
+    def fileno(self) -> int:
+        """The file descriptor."""
+        return self.descriptor
+
+    def isatty(self) -> bool:
+        """Whether the thread writes to a terminal."""
+        return os.isatty(self.descriptor)
+
+    def writable(self) -> bool:
+        """Text can be written."""
+        return True
+
+    def write(self, text: str) -> int:
+        """Let the thread write the text, and return at once."""
+        with self._changed:
+            self._waiting.append(text)
+            self._waiting_characters += len(text)
+            # The newest message stays: it may say why the program ends.
+            while self._waiting_characters > MAX_WAITING_CHARACTERS and len(self._waiting) > 1:
+                self._waiting_characters -= len(self._waiting.popleft())
+                self._lost += 1
+            self._changed.notify_all()
+            # A forked process has no thread. A program without messages needs none.
+            if not (self._thread and self._thread.is_alive()):
+                self._thread = threading.Thread(target=self._write_all, name="kwsd-messages", daemon=True)
+                self._thread.start()
+        return len(text)
+
+    def drain(self, timeout_s: float = WRITE_TIMEOUT_S) -> None:
+        """Wait until all text is written, but only if the previous wait was successful."""
+        end_s = time.monotonic() + timeout_s
+        with self._changed:
+            while (self._waiting or self._busy) and not self._stalled:
+                if not self._changed.wait(end_s - time.monotonic()):
+                    self._stalled = True
+
+    def _write_all(self) -> None:
+        while True:
+            with self._changed:
+                while not self._waiting:
+                    self._changed.wait()
+                text, self._busy = self._waiting.popleft(), True
+                self._waiting_characters -= len(text)
+                lost, self._lost = self._lost, 0
+            if lost:
+                text = format_message(f"{lost} messages were lost because standard error was blocked or full") + text
+            written = _write_to(self.descriptor, text.encode(self._encoding, "backslashreplace"))
+            with self._changed:
+                self._busy = self._stalled = False
+                if not written:
+                    self._lost += lost + 1
+                self._changed.notify_all()
+
+
+def _write_to(descriptor: int, data: bytes) -> bool:
+    """Write all data, wait as long as the descriptor is full, and return whether it was possible."""
+    while data:
+        try:
+            data = data[os.write(descriptor, data) :]
+        except BlockingIOError:
+            # Another program has set the terminal or pipe to non-blocking.
+            select.select([], [descriptor], [])
+        except OSError:
+            return False
+    return True
+
+
+class CleanFormatter(logging.Formatter):
+    """Formats a log record: a message is one line of printable text, whatever it quotes. Only a traceback has more."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  the name is logging's
+        """The line of a record."""
+        record.message = clean_text(record.message)
+        return super().formatMessage(record)
+
+    def formatException(self, ei: "logging._SysExcInfoType") -> str:  # noqa: N802  the name is logging's
+        """The lines of a traceback."""
+        return clean_lines(super().formatException(ei))
+
+
+class JournalFormatter(CleanFormatter):
     """Puts the priority at the start of every line. The journal adds the time."""
 
     def format(self, record: logging.LogRecord) -> str:
         """The message of a record, with the priority before each of its lines."""
         prefix = f"<{PRIORITIES.get(record.levelno, 6)}>"
-        return "\n".join(prefix + line for line in super().format(record).splitlines())
+        return "\n".join(prefix + line for line in super().format(record).split("\n"))
 
 
-def open_closed_streams() -> None:
-    """Open the null device as standard output and standard error if the process was started without them.
+def prepare_streams() -> None:
+    """Make the standard streams safe: none is closed, none raises an error for a character, none of ours blocks.
 
-    Otherwise the next file or socket would get the number 1 or 2, and C libraries would write their messages to it.
+    Without this, the next file or socket could get the number of a closed stream, and C libraries would write their
+    messages to it.
     """
-    if sys.stdout is None:
-        sys.stdout = _open_null(STDOUT)
-    if sys.stderr is None:
-        sys.stderr = _open_null(STDERR)
+    for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            _point_to_null(descriptor, os.O_RDONLY if descriptor == STDIN else os.O_WRONLY)
+            if descriptor != STDIN:  # standard input stays None: a program must notice that there is none
+                setattr(sys, name, os.fdopen(descriptor, "w", encoding="utf-8", closefd=False))
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A reader gets each line at once, and a full disk is noticed while an error can still be reported.
+        sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
+    if isinstance(sys.stderr, io.TextIOWrapper):
+        sys.stderr = BackgroundStream(STDERR, sys.stderr.encoding)
 
 
-def _open_null(descriptor: int) -> TextIO:
-    _point_to_null(descriptor)
-    return os.fdopen(descriptor, "w", encoding="utf-8", closefd=False)
-
-
-def _point_to_null(descriptor: int) -> None:
-    null = os.open(os.devnull, os.O_WRONLY)
+def _point_to_null(descriptor: int, flags: int = os.O_WRONLY) -> None:
+    null = os.open(os.devnull, flags)
     if null != descriptor:
         os.dup2(null, descriptor)
         os.close(null)
     # Child processes must inherit their standard streams.
     os.set_inheritable(descriptor, True)  # noqa: FBT003  it takes no keyword
+
+
+def discard_stdout() -> None:
+    """Discard the rest of the output. Otherwise Python would try again at exit to write what it could not write."""
+    with suppress(OSError):
+        _point_to_null(STDOUT)
 
 
 @contextmanager
@@ -59,6 +201,7 @@ def silence_stderr() -> Iterator[None]:
 
     File descriptor 2 belongs to the whole process: other threads lose their messages too.
     """
+    drain_stderr()
     saved = None
     with suppress(OSError):  # standard error may be closed
         saved = os.dup(STDERR)
@@ -80,17 +223,22 @@ def silence_libraries() -> None:
     """
     if sys.stderr is None:
         return
+    drain_stderr()
     own = os.dup(sys.stderr.fileno())
     _point_to_null(STDERR)
-    # Unbuffered: on a full disk a buffer would keep the lines and raise an error at exit.
-    sys.stderr = io.TextIOWrapper(io.FileIO(own, "w"), errors="backslashreplace", write_through=True)
+    if isinstance(sys.stderr, BackgroundStream):
+        sys.stderr.descriptor = own
+    else:
+        sys.stderr = BackgroundStream(own, sys.stderr.encoding)
     # The message of a crashing library is lost, but the Python traceback of the crash is printed.
-    faulthandler.enable(sys.stderr)
+    faulthandler.enable(own)
 
 
 def set_up_logging(level: LogLevel) -> None:
     """Log messages of this level and above to standard error."""
     logging.basicConfig(level=level.upper(), handlers=[_create_handler()], force=True)
+    # A handler that fails must not print a traceback for each message.
+    logging.raiseExceptions = False
 
 
 def _create_handler() -> logging.Handler:
@@ -98,20 +246,46 @@ def _create_handler() -> logging.Handler:
         from rich.console import Console  # noqa: PLC0415  a service does not need it
         from rich.logging import RichHandler  # noqa: PLC0415
 
-        return RichHandler(console=Console(stderr=True), show_path=False, log_time_format="[%X]")
+        handler: logging.Handler = RichHandler(console=Console(stderr=True), show_path=False, log_time_format="[%X]")
+        handler.setFormatter(CleanFormatter("%(message)s"))
+        return handler
     handler = logging.StreamHandler()
-    plain = logging.Formatter("%(asctime)s %(levelname)s %(message)s")
+    plain = CleanFormatter("%(asctime)s %(levelname)s %(message)s")
     handler.setFormatter(JournalFormatter("%(message)s") if _is_journal() else plain)
     return handler
 
 
 def _is_journal() -> bool:
     """Whether standard error is the journal, whose device and inode are in JOURNAL_STREAM (systemd.exec(5))."""
-    found = os.fstat(sys.stderr.fileno())
-    return os.environ.get("JOURNAL_STREAM") == f"{found.st_dev}:{found.st_ino}"
+    wanted = os.environ.get("JOURNAL_STREAM")
+    if not wanted:
+        return False
+    try:
+        found = os.fstat(sys.stderr.fileno())
+    except OSError:
+        return False
+    return wanted == f"{found.st_dev}:{found.st_ino}"
+
+
+def format_message(message: str) -> str:
+    """One line for an error message. In the journal it begins with its priority."""
+    return f"{'<3>' if _is_journal() else 'kwsd: '}{clean_text(message)}\n"
 
 
 def print_error(message: str) -> None:
     """Print an error message, one sentence, to standard error."""
-    prefix = "<3>" if _is_journal() else "kwsd: "
-    sys.stderr.write(f"{prefix}{message}\n")
+    write_message(format_message(message))
+
+
+def write_message(text: str) -> None:
+    """Write text to standard error, and wait a moment until it is there, so that it precedes later output."""
+    sys.stderr.write(text)
+    drain_stderr()
+
+
+def drain_stderr() -> None:
+    """Wait until standard error has accepted all messages, at most `WRITE_TIMEOUT_S`."""
+    if isinstance(sys.stderr, BackgroundStream):
+        sys.stderr.drain()
+    elif sys.stderr is not None:
+        sys.stderr.flush()

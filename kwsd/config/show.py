@@ -12,7 +12,7 @@ from tomlkit.toml_document import TOMLDocument
 
 from kwsd.config.load import LoadedConfig, config_file_candidates
 from kwsd.config.schema import Config
-from kwsd.errors import replace_unprintable
+from kwsd.text import clean_text
 
 COMMENT_WIDTH = 98
 """Maximum length of a comment line in characters."""
@@ -136,7 +136,7 @@ def _to_toml_item(value: Any, origin: Any) -> Item:  # noqa: ANN401  any TOML va
         item = tomlkit.item(value) if value != {} else tomlkit.inline_table()
         if origin is not None:
             # A table without keys has a mapping without origins: no layer has set a key of it.
-            item.comment(replace_unprintable(origin or "default"))
+            item.comment(clean_text(origin or "default"))
             item.trivia.comment_ws = "  "
         return item
     if isinstance(value, list):

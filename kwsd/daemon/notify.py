@@ -6,6 +6,8 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 
+from kwsd.text import clean_text
+
 ALIVE_S = 1.0
 """Seconds between two messages to the watchdog. The units give it 20 seconds."""
 
@@ -25,6 +27,7 @@ class Notifier:
         self._path = "\0" + path[1:] if path.startswith("@") else path
         self._alive_due_s = 0.0
         self._states: dict[str, str] = {}
+        self._unsent: dict[str, str] = {}
 
     @property
     def managed(self) -> bool:
@@ -38,7 +41,7 @@ class Notifier:
     def status(self, text: str, stream: str = "") -> None:
         """Report the state of a stream in words. ``systemctl status`` shows all streams in one line."""
         self._states[stream] = text
-        self._send(f"STATUS={'; '.join(self._states.values())}")
+        self._send(f"STATUS={clean_text('; '.join(self._states.values()))}")
 
     def alive(self) -> None:
         """Feed the watchdog, at most once in `ALIVE_S`. The loop that processes audio calls this in every round."""
@@ -56,8 +59,18 @@ class Notifier:
         self._send("STOPPING=1")
 
     def _send(self, message: str) -> None:
+        """Send a message, and before it those that the service manager did not accept earlier. Never waits.
+
+        Only the newest message of each kind is kept.
+        """
         if not self._path:
             return
+        kind = message.partition("=")[0]
+        self._unsent.pop(kind, None)
+        self._unsent[kind] = message
         # A service manager that does not listen must not stop the daemon (sd_notify(3), "Return Value").
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as channel:
-            channel.sendto(message.encode(), self._path)
+            channel.settimeout(0)
+            for kind, unsent in list(self._unsent.items()):
+                channel.sendto(unsent.encode(), self._path)
+                del self._unsent[kind]
