@@ -49,14 +49,13 @@ class BackgroundStream(io.TextIOBase):
     encoding : str
         Encoding of the text. Characters that it does not contain are written as escape sequences of Python.
 
-    Attributes
-    ----------
-    descriptor : int
     """
+
+    encoding = "utf-8"
 
     def __init__(self, descriptor: int, encoding: str = "utf-8") -> None:
         self.descriptor = descriptor
-        self._encoding = encoding
+        self.encoding = encoding
         self._changed = threading.Condition()
         self._waiting: deque[str] = deque()
         self._waiting_characters = 0
@@ -65,11 +64,6 @@ class BackgroundStream(io.TextIOBase):
         self._lost = 0
         self._thread: threading.Thread | None = None
         atexit.register(self.drain)
-
-    @property
-    def encoding(self) -> str:  # type: ignore[override]  a text stream has this attribute; rich reads it
-        """Encoding of the text."""
-        return self._encoding
 
     def fileno(self) -> int:
         """The file descriptor."""
@@ -117,7 +111,7 @@ class BackgroundStream(io.TextIOBase):
                 lost, self._lost = self._lost, 0
             if lost:
                 text = format_message(f"{lost} messages were lost because standard error was blocked or full") + text
-            written = _write_to(self.descriptor, text.encode(self._encoding, "backslashreplace"))
+            written = _write_to(self.descriptor, text.encode(self.encoding, "backslashreplace"))
             with self._changed:
                 self._busy = self._stalled = False
                 if not written:

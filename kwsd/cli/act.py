@@ -1,6 +1,5 @@
 """``kwsd act``."""
 
-import sys
 import time
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -15,6 +14,7 @@ from kwsd.cli.follow import (
 )
 from kwsd.cli.options import ConfigFile, EventAddress
 from kwsd.errors import ConfigError
+from kwsd.output import print_line, print_message
 from kwsd.processes import ending_descendants
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def act(
             if isinstance(event, StatusEvent):
                 unknown = _report_unknown(actions, event, unknown)
             if isinstance(event, KeywordEvent) and event.keyword in actions:
-                print(format_keyword_event(event), flush=True)
+                print_line(format_keyword_event(event))
                 actions.run(event, time.monotonic())
 
 
@@ -57,5 +57,5 @@ def _report_unknown(actions: "ActionRunner", status: "StatusEvent", reported: se
     """Report the keywords of actions that the model does not know, if they are not yet reported; return all of them."""
     unknown = actions.unknown_keywords(status.keywords)
     for keyword in sorted(unknown - reported):
-        print(f"model {status.model} has no keyword {keyword!r}: its action never runs", file=sys.stderr)
+        print_message(f"model {status.model} has no keyword {keyword!r}: its action never runs")
     return unknown

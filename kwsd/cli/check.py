@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kwsd.cli.options import ConfigFile, Device
+from kwsd.output import create_console, print_data, print_message
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -33,11 +34,9 @@ def check(
     The last line is "ready", or the command for the first failure. The exit code is that of the first failure.
     Warnings do not stop kwsd from working. The recording is not saved.
     """
-    from rich.console import Console
-
     from kwsd.check import check_all
 
-    console = Console(highlight=False, soft_wrap=True)
+    console = create_console(highlight=False, soft_wrap=True)
     findings = []
     for finding in check_all(device, config):
         findings.append(finding)
@@ -46,7 +45,7 @@ def check(
             _prompt_to_speak(finding)
     failure = next((finding for finding in findings if finding.state == "failed"), None)
     if as_json:
-        print(_format_json(findings, failure))
+        print_data(_format_json(findings, failure))
     else:
         console.print("ready" if failure is None else f"next: {failure.cure}", style="bold", markup=False)
     if failure:
@@ -63,7 +62,7 @@ def _format_finding(finding: "Finding") -> "Text":
 def _prompt_to_speak(finding: "Finding") -> None:
     """Ask the user to speak after the last finding before the recording."""
     if finding.check == "device" and finding.state == "ok" and sys.stderr.isatty():
-        print("recording three seconds: say one of the keywords", file=sys.stderr)
+        print_message("recording three seconds: say one of the keywords")
 
 
 def _format_json(findings: "list[Finding]", failure: "Finding | None") -> str:

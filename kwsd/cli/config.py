@@ -7,6 +7,7 @@ import typer
 
 from kwsd.cli.options import ConfigFile
 from kwsd.errors import UsageError
+from kwsd.output import print_data, print_lines
 
 
 def config(
@@ -32,7 +33,7 @@ def config(
     if default:
         if as_json:
             raise UsageError("--default prints a TOML file: use it without --json")
-        print(format_default_config(), end="")
+        print_lines(format_default_config())
         return
     loaded = load_config(file=config)
     events = loaded.config.address or default_address()
@@ -40,7 +41,7 @@ def config(
     complete = loaded._replace(config=msgspec.structs.replace(loaded.config, address=events, control=control))
     if as_json:
         values = msgspec.to_builtins(complete.config)
-        print(json.dumps({key: {"value": values[key], "origin": complete.origins[key]} for key in values}))
+        print_data(json.dumps({key: {"value": values[key], "origin": complete.origins[key]} for key in values}))
     else:
-        print(format_loaded_config(complete), end="")
+        print_lines(format_loaded_config(complete))
     configured_model(loaded.config)

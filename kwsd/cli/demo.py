@@ -2,7 +2,6 @@
 
 import csv
 import signal
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ import typer
 
 from kwsd.ending import treat_as_ctrl_c
 from kwsd.errors import KwsdError
+from kwsd.output import print_line, print_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +40,7 @@ def demo() -> None:
     ):
         right = _print_events(_keyword_events(subscription, daemon))
         exit_code = daemon.wait()
-        sys.stderr.write(daemon.read_log())
+        print_log(daemon.read_log())
     if exit_code:
         raise typer.Exit(exit_code)
     if not right:
@@ -53,17 +53,15 @@ def _print_events(events: "Iterator[KeywordEvent]") -> int:
 
     with (DEMO_FOLDER / "demo.csv").open(newline="") as table:
         spoken = list(csv.DictReader(table))
-    print(f"A daemon listens to {len(spoken)} words in noise: {' '.join(row['word'] for row in spoken)}", flush=True)
+    print_line(f"A daemon listens to {len(spoken)} words in noise: {' '.join(row['word'] for row in spoken)}")
     right = 0
     for event in events:
         time_s = event.sample / SAMPLE_RATE
         words = [row["word"] for row in spoken if float(row["start_s"]) <= time_s <= float(row["end_s"]) + TOLERANCE_S]
         right += event.keyword in words
         detected = f"{time_s:6.2f} s  {event.keyword:<6} score {event.score:.2f}"
-        print(
-            f"{detected}  published in {event.latency_ms:.1f} ms  (spoken: {' '.join(words) or 'nothing'})", flush=True
-        )
-    print(f"{right} words were detected. The words that are not keywords (cat, house) should not be detected.")
+        print_line(f"{detected}  published in {event.latency_ms:.1f} ms  (spoken: {' '.join(words) or 'nothing'})")
+    print_line(f"{right} words were detected. The words that are not keywords (cat, house) should not be detected.")
     return right
 
 

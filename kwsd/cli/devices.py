@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from kwsd.output import print_data, print_line
+
 
 def devices(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object per device.")] = False,
@@ -16,7 +18,7 @@ def devices(
 
     for device in input_devices():
         if as_json:
-            print(json.dumps(asdict(device)))
+            print_data(json.dumps(asdict(device)))
         else:
             mark = "*" if device.default else " "
-            print(f"{mark} {device.index:>3}  {device.name}  ({device.channels} in, {device.rate} Hz)")
+            print_line(f"{mark} {device.index:>3}  {device.name}  ({device.channels} in, {device.rate} Hz)")

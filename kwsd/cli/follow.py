@@ -2,7 +2,6 @@
 
 import math
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,7 +11,9 @@ import typer
 
 from kwsd.ending import treat_as_ctrl_c
 from kwsd.errors import UsageError
+from kwsd.output import print_message
 from kwsd.processes import run_guarded
+from kwsd.text import format_local_time
 
 if TYPE_CHECKING:
     from kwsd.bus.client import Subscription
@@ -62,20 +63,20 @@ def follow_events(subscription: "Subscription", timeout_s: float | None = None) 
     """Yield each event and its JSON. Print each change of the daemon's state on standard error."""
     from kwsd.bus.events import StatusEvent, decode_event
 
-    print(f"waiting for kwsd at {subscription.address}", file=sys.stderr)
+    print_message(f"waiting for kwsd at {subscription.address}")
     printed: dict[str, str] = {}
     end_s = math.inf if timeout_s is None else time.monotonic() + timeout_s
     while message := subscription.receive(end_s - time.monotonic()):
         event = decode_event(message.body)
         if isinstance(event, StatusEvent) and printed.get(event.stream) != _describe_state(event):
             printed[event.stream] = _describe_state(event)
-            print(printed[event.stream], file=sys.stderr)
+            print_message(printed[event.stream])
         yield event, message.body
 
 
 def format_keyword_event(event: "KeywordEvent") -> str:
     """One line for people: time, keyword, score, and the name of the stream if the daemon has several."""
-    return f"{event.time.astimezone():%H:%M:%S}  {event.keyword:<10} {event.score:.2f}  {event.stream}".rstrip()
+    return f"{format_local_time(event.time)}  {event.keyword:<10} {event.score:.2f}  {event.stream}".rstrip()
 
 
 def _describe_state(status: "StatusEvent") -> str:

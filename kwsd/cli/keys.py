@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from kwsd.errors import UsageError
+from kwsd.output import print_line
 
 keys = typer.Typer(help="Create the keys for encrypted events over the network.", no_args_is_help=True)
 
@@ -33,4 +34,4 @@ def new(
     name = "server" if client is None else client
     if not name or Path(name).name != name:
         raise UsageError(f"{name!r} cannot be the name of a file")
-    print(create_key_pair(folder, name))
+    print_line(str(create_key_pair(folder, name)))

@@ -16,6 +16,7 @@ from kwsd.cli.follow import (
 )
 from kwsd.cli.options import EventAddress
 from kwsd.errors import NoEventError, UsageError
+from kwsd.output import print_data, print_line
 from kwsd.processes import ending_descendants
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def listen(
         for event, body in follow_events(events, timeout):
             if not isinstance(event, KeywordEvent):
                 continue
-            print(body.decode() if as_json else format_keyword_event(event), flush=True)
+            print_data(body.decode()) if as_json else print_line(format_keyword_event(event))
             actions.run(event, time.monotonic())
             printed += 1
             if printed == count:

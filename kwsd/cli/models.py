@@ -7,6 +7,7 @@ import typer
 
 from kwsd.errors import ModelError
 from kwsd.log import print_error
+from kwsd.output import print_data, print_line
 
 
 def models(
@@ -24,6 +25,6 @@ def models(
             continue
         if as_json:
             row = {"name": name, "folder": str(folder), "keywords": bundle.keywords, "licence": bundle.licence}
-            print(json.dumps(row))
+            print_data(json.dumps(row))
         else:
-            print(f"{name}: {' '.join(bundle.keywords)}  ({folder})")
+            print_line(f"{name}: {' '.join(bundle.keywords)}  ({folder})")

@@ -6,6 +6,7 @@ import typer
 
 from kwsd.cli.options import EventAddress
 from kwsd.errors import UsageError
+from kwsd.output import print_line, print_lines
 
 
 def monitor(
@@ -36,6 +37,6 @@ def monitor(
     if exit_code:
         raise typer.Exit(exit_code)
     if view.changed_thresholds:
-        print("# To keep the thresholds, add these lines to config.toml:\n[thresholds]")
+        print_lines("# To keep the thresholds, add these lines to config.toml:\n[thresholds]\n")
         for word, threshold in view.changed_thresholds.items():
-            print(f'"{word}" = {threshold:g}')
+            print_line(f'"{word}" = {threshold:g}')

@@ -1,8 +1,7 @@
 """``kwsd mute``."""
 
-import sys
-
 from kwsd.cli.options import ControlAddress, find_control_address
+from kwsd.output import print_message
 
 
 def mute(connect: ControlAddress = None) -> None:
@@ -10,4 +9,4 @@ def mute(connect: ControlAddress = None) -> None:
     from kwsd.bus.control import send_request
 
     send_request("mute", find_control_address(connect))
-    print("kwsd is muted", file=sys.stderr)
+    print_message("kwsd is muted")

@@ -1,8 +1,7 @@
 """``kwsd reload``."""
 
-import sys
-
 from kwsd.cli.options import ControlAddress, find_control_address
+from kwsd.output import print_message
 
 
 def reload(connect: ControlAddress = None) -> None:
@@ -13,4 +12,4 @@ def reload(connect: ControlAddress = None) -> None:
     from kwsd.bus.control import send_request
 
     status = send_request("reload", find_control_address(connect))
-    print(f"kwsd has reloaded (model {status.model}: {' '.join(status.keywords)})", file=sys.stderr)
+    print_message(f"kwsd has reloaded (model {status.model}: {' '.join(status.keywords)})")

@@ -1,7 +1,6 @@
 """``kwsd review``."""
 
 import shlex
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +8,7 @@ import typer
 
 from kwsd.errors import UsageError
 from kwsd.log import silence_libraries
+from kwsd.output import print_lines, print_message
 
 
 def review(
@@ -29,9 +29,8 @@ def review(
         raise UsageError(f"there is no folder {folder}")
     dialogue = ClipReview(folder, into, sound=not no_play)
     if not dialogue.list_clips():
-        print(
-            f"there are no clips in {folder}; to save some:  kwsd run --save-clips {shlex.quote(str(folder))}",
-            file=sys.stderr,
+        print_message(
+            f"there are no clips in {folder}; to save some:  kwsd run --save-clips {shlex.quote(str(folder))}"
         )
         return
-    print(format_review_summary(dialogue.run(), folder, into))
+    print_lines(format_review_summary(dialogue.run(), folder, into))

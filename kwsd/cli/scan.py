@@ -10,6 +10,7 @@ import typer
 from kwsd.cli.options import ConfigFile, Labels, ModelName, split_labels
 from kwsd.errors import AudioDataError
 from kwsd.log import print_error
+from kwsd.output import print_data, print_line, print_message
 
 
 def scan(
@@ -35,15 +36,16 @@ def scan(
     # Detections on the same terminal would break the bar apart.
     if len(files) > 1 and sys.stderr.isatty() and not sys.stdout.isatty():
         results = show_progress(results, len(files))
+    write_row = print_data if as_json else print_line
     for file_scan, detections in results:
         for detection in detections:
-            print(format_detection(file_scan.file, detection, as_json=as_json))
+            write_row(format_detection(file_scan.file, detection, as_json=as_json))
             found += 1
         if file_scan.error:
             print_error(file_scan.error)
             failed = True
         seconds += file_scan.seconds
     if len(files) > 1 or is_long_enough_for_rate(seconds):
-        print(format_scan_summary(found, seconds, time.monotonic() - started_s), file=sys.stderr)
+        print_message(format_scan_summary(found, seconds, time.monotonic() - started_s))
     if failed:
         raise typer.Exit(AudioDataError.exit_code)

@@ -1,12 +1,12 @@
 """``kwsd service``."""
 
 import subprocess
-import sys
 from typing import Annotated
 
 import typer
 
 from kwsd.errors import ServiceError
+from kwsd.output import print_message
 
 service = typer.Typer(help="Run kwsd as a systemd service of your session.", no_args_is_help=True)
 
@@ -16,7 +16,7 @@ def install() -> None:
     """Install the service, start it now and at every login."""
     from kwsd.service import install_service
 
-    print(f"kwsd runs as the service {install_service()}", file=sys.stderr)
+    print_message(f"kwsd runs as the service {install_service()}")
 
 
 @service.command()
@@ -24,7 +24,7 @@ def uninstall() -> None:
     """Stop the service and remove it."""
     from kwsd.service import uninstall_service
 
-    print(f"the service {uninstall_service()} is removed", file=sys.stderr)
+    print_message(f"the service {uninstall_service()} is removed")
 
 
 @service.command()

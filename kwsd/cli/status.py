@@ -1,11 +1,11 @@
 """``kwsd status``."""
 
-import sys
 from typing import Annotated
 
 import typer
 
 from kwsd.cli.options import ControlAddress, find_control_address
+from kwsd.output import print_data, print_line
 
 HIDDEN_FIELDS = {"type", "v", "run", "seq"}
 """Fields of the status event that only programs need."""
@@ -29,17 +29,17 @@ def status(
 
     streams = send_request_all_streams("status", find_control_address(connect))
     if prometheus:
-        sys.stdout.write(prometheus_text(*streams))
+        print_data(prometheus_text(*streams).removesuffix("\n"))
         return
     for number, stream in enumerate(streams):
         if as_json:
-            print(msgspec.json.encode(stream).decode())
+            print_data(msgspec.json.encode(stream).decode())
             continue
         if number:
-            print()
+            print_line()
         for key, value in msgspec.to_builtins(stream).items():
             if key not in HIDDEN_FIELDS and _format_value(value):
-                print(f"{key:<18} {_format_value(value)}")
+                print_line(f"{key:<18} {_format_value(value)}")
 
 
 def _format_value(value: object) -> str:

@@ -1,8 +1,7 @@
 """``kwsd stop``."""
 
-import sys
-
 from kwsd.cli.options import ControlAddress, find_control_address
+from kwsd.output import print_message
 
 
 def stop(connect: ControlAddress = None) -> None:
@@ -10,4 +9,4 @@ def stop(connect: ControlAddress = None) -> None:
     from kwsd.bus.control import send_request
 
     send_request("stop", find_control_address(connect))
-    print("kwsd is stopping", file=sys.stderr)
+    print_message("kwsd is stopping")

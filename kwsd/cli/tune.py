@@ -2,7 +2,6 @@
 
 import math
 import signal
-import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from kwsd.cli.options import ConfigFile, Device, Labels, ModelName, split_labels
 from kwsd.ending import INTERRUPT_EXIT_CODE
 from kwsd.errors import UsageError
 from kwsd.log import print_error, silence_libraries
+from kwsd.output import create_console, print_data, print_message
 
 
 def tune(
@@ -81,7 +81,7 @@ def tune(
         table.print_threshold_table(counts, choice)
     path = choosing.write_choice(setup.model.detector, choice.thresholds, config, _say) if choice else None
     if as_json:
-        print(table.format_tuning_json(counts, choice, path))
+        print_data(table.format_tuning_json(counts, choice, path))
     elif choice is None:
         _say("to choose:  kwsd tune --set WORD=NUMBER")
     raise typer.Exit(audio.exit_code)
@@ -89,10 +89,9 @@ def tune(
 
 def _with_progress(files: list[Path]) -> Iterable[Path]:
     """Yield the files, and show a progress bar on a terminal."""
-    from rich.console import Console
     from rich.progress import track
 
-    console = Console(stderr=True)
+    console = create_console(stderr=True)
     return track(files, "scoring", console=console, transient=True, disable=not console.is_terminal)
 
 
@@ -111,4 +110,4 @@ def _first_ctrl_c() -> Iterator[threading.Event]:
 
 
 def _say(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)
+    print_message(message)

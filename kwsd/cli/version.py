@@ -6,6 +6,7 @@ import typer
 
 from kwsd import __version__
 from kwsd.errors import ModelError
+from kwsd.output import print_line
 
 RUNTIME_LIBRARIES = ("ai-edge-litert", "numpy", "pyzmq", "sounddevice", "soundfile", "soxr")
 """Libraries whose versions a bug report must name."""
@@ -14,7 +15,8 @@ RUNTIME_LIBRARIES = ("ai-edge-litert", "numpy", "pyzmq", "sounddevice", "soundfi
 def print_version(wanted: bool) -> None:
     """Print the versions that a bug report must name, and end the command."""
     if wanted:
-        print("\n".join([*format_versions("kwsd", RUNTIME_LIBRARIES), *_format_models()]))
+        for line in (*format_versions("kwsd", RUNTIME_LIBRARIES), *_format_models()):
+            print_line(line)
         raise typer.Exit
 
 

@@ -13,6 +13,8 @@ from kwsd.audio.playback import play
 from kwsd.clips.clip import ClipName, list_clips
 from kwsd.clips.sorting import is_folder_name, move_to_no_keyword, move_to_word
 from kwsd.errors import AudioDataError, AudioUnavailableError
+from kwsd.output import print_message, print_prompt
+from kwsd.text import format_local_time
 
 KEYS = "y yes, n no keyword, w WORD another word, r play again, s skip, q quit"
 
@@ -78,7 +80,7 @@ class ClipReview:
             A clip cannot be played.
         """
         clips = self.list_clips()
-        _print_line(f"{len(clips)} clips. Was the word said?  {KEYS}")
+        print_message(f"{len(clips)} clips. Was the word said?  {KEYS}")
         words = others = 0
         for number, clip in enumerate(clips, 1):
             name = ClipName.parse(clip)
@@ -99,21 +101,20 @@ class ClipReview:
     def _ask(self, question: str, keyword: str, clip: Path) -> Answer:
         """Ask about a clip until there is an answer that ends the question."""
         while True:
-            sys.stderr.write(question)
-            sys.stderr.flush()
+            print_prompt(question)
             line = next(self._answers, None)
             if line is None:
-                _print_line("")
+                print_message("")
                 return Answer("quit")
             answer = parse_answer(line, keyword)
             if isinstance(answer, str):
-                _print_line(answer)
+                print_message(answer)
             elif answer.action != "again":
                 return answer
             elif self._sound:
                 self._play(clip)
             else:
-                _print_line(KEYS)
+                print_message(KEYS)
 
     def _play(self, clip: Path) -> None:
         if not self._sound:
@@ -121,7 +122,7 @@ class ClipReview:
         try:
             play(np.concatenate([block.samples for block in FileSource(clip, paced=False).blocks()]))
         except AudioDataError as error:
-            _print_line(str(error))
+            print_message(str(error))
         except AudioUnavailableError as error:
             raise AudioUnavailableError(f"{error}; to review without sound:  kwsd review --no-play") from None
 
@@ -159,9 +160,4 @@ def format_review_summary(counts: ReviewCounts, folder: Path, data: Path) -> str
 
 
 def _describe(name: ClipName) -> str:
-    return f"{name.time.astimezone():%a %H:%M:%S}  {name.keyword:<10} {name.score:.2f} {name.kind:<5}"
-
-
-def _print_line(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
+    return f"{format_local_time(name.time, '%a %H:%M:%S')}  {name.keyword:<10} {name.score:.2f} {name.kind:<5}"

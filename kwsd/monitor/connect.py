@@ -1,6 +1,5 @@
 """Connects the screen to a running daemon, or to a daemon that it starts."""
 
-import sys
 import time
 
 from kwsd.bus.address import IPC, check_subscribe_address, control_address, default_address
@@ -10,6 +9,7 @@ from kwsd.daemon.child import run_child_daemon
 from kwsd.errors import ControlError, UsageError
 from kwsd.monitor.view import MonitorView
 from kwsd.monitor.watch import watch_daemon
+from kwsd.output import print_log
 
 
 def show_running_daemon(address: str | None, stream: str | None) -> MonitorView:
@@ -65,7 +65,7 @@ def show_child_daemon(device: str) -> tuple[MonitorView, int]:
         ended = not daemon.is_running()
         exit_code = daemon.terminate()
         if ended:
-            sys.stderr.write(daemon.read_log() or f"{device} has ended\n")
+            print_log(daemon.read_log() or f"{device} has ended\n")
     return view, exit_code
 
 

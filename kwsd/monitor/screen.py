@@ -20,6 +20,7 @@ from kwsd.bus.events import StatusEvent
 from kwsd.frontend import Float32
 from kwsd.levels import BAND_COUNT, QUIET_ROOM_DB
 from kwsd.monitor.view import MonitorView
+from kwsd.text import format_local_time
 
 MIN_WIDTH, MIN_HEIGHT = 80, 24
 
@@ -197,7 +198,7 @@ def _colour(step: int) -> Color:
 def _draw_events(view: MonitorView) -> Text:
     lines = Text(no_wrap=True, overflow="ellipsis")
     for event in view.keyword_events:
-        lines.append(f"{event.time.astimezone():%H:%M:%S}  ", "dim")
+        lines.append(f"{format_local_time(event.time)}  ", "dim")
         lines.append(f"{event.keyword:<16} ", "bold")
         lines.append(f"{event.score:.2f}\n")
     return lines if view.keyword_events else Text("no keyword yet", "dim")

@@ -17,6 +17,7 @@ from kwsd.errors import KwsdError, UsageError
 from kwsd.monitor.keyboard import Keyboard
 from kwsd.monitor.screen import describe_small_terminal, draw_screen
 from kwsd.monitor.view import MonitorView
+from kwsd.output import create_console
 
 FRAME_S = 0.08
 """Seconds between two updates of the screen: one hop of the bundled models."""
@@ -58,7 +59,7 @@ def watch_daemon(view: MonitorView, address: str, control: str, is_running: Call
 
 
 def _open_console() -> Console:
-    console = Console()
+    console = create_console()
     if not sys.stdin.isatty() or not console.is_terminal or console.is_dumb_terminal:
         raise UsageError("kwsd monitor needs a terminal; programs can use kwsd listen --json")
     if problem := describe_small_terminal(console):

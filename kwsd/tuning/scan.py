@@ -10,7 +10,6 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
-from rich.console import Console
 from rich.progress import Progress
 
 from kwsd.audio.file import FileSource
@@ -20,6 +19,7 @@ from kwsd.errors import AudioDataError, KwsdError
 from kwsd.frontend import SAMPLE_RATE
 from kwsd.models.find import configured_model
 from kwsd.models.model import Model
+from kwsd.output import create_console
 from kwsd.pipeline.detector import Detection
 from kwsd.pipeline.spotter import Spotter
 from kwsd.tuning.thresholds import is_long_enough_for_rate
@@ -100,7 +100,7 @@ def scan_files(files: list[Path], request: ModelRequest, jobs: int) -> Iterator[
 
 def show_progress(results: Iterator[ScanResult], count: int) -> Iterator[ScanResult]:
     """Pass on the results, and show a progress bar on standard error."""
-    with Progress(console=Console(stderr=True), transient=True, redirect_stdout=False) as progress:
+    with Progress(console=create_console(stderr=True), transient=True, redirect_stdout=False) as progress:
         yield from progress.track(results, count, description="scanning")
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import msgspec
 from rich import box
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from kwsd.output import create_console
 from kwsd.tuning.thresholds import ThresholdChoice, ThresholdTable, is_long_enough_for_rate
 
 COLUMNS_AT_ONCE = 8
@@ -19,7 +19,7 @@ COLUMNS_AT_ONCE = 8
 
 def print_threshold_table(table: ThresholdTable, choice: ThresholdChoice | None) -> None:
     """Print the detections by threshold and keyword, and those with the chosen thresholds, if there is a choice."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = create_console(highlight=False, soft_wrap=True)
     words = list(table.keywords)
     long = is_long_enough_for_rate(table.seconds)
     short = "" if long else ", too short for a rate"

@@ -10,6 +10,7 @@ import typer
 
 from kwsd.cli.help_text import join_help_lines
 from kwsd.errors import KwsdError, UsageError
+from kwsd.output import print_data, print_line, print_lines, print_message
 from kwsd_train.quiet import import_tensorflow
 
 if TYPE_CHECKING:
@@ -38,7 +39,8 @@ def _print_version(wanted: bool) -> None:
     if wanted:
         from kwsd.cli.version import format_versions
 
-        print("\n".join(format_versions("kwsd-train", ("tensorflow", "keras", "numpy"))))
+        for line in format_versions("kwsd-train", ("tensorflow", "keras", "numpy")):
+            print_line(line)
         raise typer.Exit
 
 
@@ -67,7 +69,7 @@ def download(
     """
     from kwsd_train.data.download import download_archive
 
-    print(download_archive(archive, cache))
+    print_line(str(download_archive(archive, cache)))
 
 
 @app.command()
@@ -84,7 +86,7 @@ def explore(
 
     clips = load_clips(data, strict=strict)
     _report_skipped(clips)
-    print(dumps(count_clips(clips)) if json else format_clip_counts(clips))
+    print_data(dumps(count_clips(clips))) if json else print_lines(format_clip_counts(clips))
     for path in draw_example_clips(clips, out, seed):
         _say(f"wrote {path}")
 
@@ -121,12 +123,12 @@ def fit(
     terminal = _terminal()
     if resume:
         resume_run(resume, _say, terminal=terminal)
-        print(resume)
+        print_line(str(resume))
     elif data:
         chosen = read_recipe(recipe)
         run = runs / new_run_name(chosen)
         start_run(chosen, data, run, _say, after=after, strict=strict, terminal=terminal)
-        print(run)
+        print_line(str(run))
 
 
 @app.command()
@@ -141,7 +143,7 @@ def average(
     from kwsd_train.training.derived_runs import average_runs
 
     average_runs(runs, out)
-    print(out)
+    print_line(str(out))
 
 
 @app.command()
@@ -158,7 +160,7 @@ def cut(
     from kwsd_train.training.derived_runs import cut_channels
 
     cut_channels(run, channels, out)
-    print(out)
+    print_line(str(out))
 
 
 @app.command()
@@ -193,7 +195,7 @@ def evaluate(
     _report_skipped(clips)
     if write:
         add_figures_to_bundle(find_model(model), CLIPS, figures)
-    print(msgspec.json.encode(figures).decode() if json else format_clip_report(figures))
+    print_data(msgspec.json.encode(figures).decode()) if json else print_lines(format_clip_report(figures))
 
 
 def _evaluate_in_streams(name: str, sources: "EvaluationData", write: bool, json: bool) -> None:
@@ -207,7 +209,7 @@ def _evaluate_in_streams(name: str, sources: "EvaluationData", write: bool, json
     figures = make_stream_report(model, sources, score_evaluation_data(model, sources))
     if write:
         add_figures_to_bundle(find_model(name), STREAM, figures)
-    print(msgspec.json.encode(figures).decode() if json else format_stream_report(figures))
+    print_data(msgspec.json.encode(figures).decode()) if json else print_lines(format_stream_report(figures))
 
 
 @app.command()
@@ -301,7 +303,7 @@ def tune(
     if write:
         write_operating_point(find_model(model), point)
         _say(f"wrote {find_model(model)}")
-    print(msgspec.json.encode(point).decode() if json else format_operating_point(point))
+    print_data(msgspec.json.encode(point).decode()) if json else print_lines(format_operating_point(point))
 
 
 @app.command()
@@ -337,7 +339,9 @@ def predict(
     window = read_window(file)
     scores = predict_labels(load_model(model), window)
     ranked = sorted(scores.items(), key=lambda item: -item[1])
-    print(dumps(dict(ranked)) if json else "\n".join(f"{label:<12}{score:8.4f}" for label, score in ranked))
+    print_data(dumps(dict(ranked))) if json else print_lines(
+        "\n".join(f"{label:<12}{score:8.4f}" for label, score in ranked) + "\n"
+    )
     if chart:
         from kwsd_train.reporting.plots import plot_probabilities
 
@@ -384,7 +388,7 @@ def _terminal() -> "Console | None":
 
 
 def _say(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)
+    print_message(message)
 
 
 def main() -> None:
