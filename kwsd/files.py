@@ -9,6 +9,9 @@ import os
 import shutil
 import stat
 from pathlib import Path
+from typing import Literal
+
+import platformdirs
 
 MIB = 1 << 20
 
@@ -89,7 +92,9 @@ def is_present(path: Path) -> bool:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Replace the content of a file atomically. If the write fails, the old content stays.
+    """Replace the content of a file atomically: a reader sees the old content or the new content, never a part.
+
+    If the write fails, the old content stays.
 
     Parameters
     ----------
@@ -128,3 +133,33 @@ def _check_status(found: os.stat_result, path: Path, limit: int) -> int:
 
 def _size_error(path: Path, limit: int) -> OSError:
     return OSError(errno.EFBIG, f"it is larger than {limit:,} bytes", str(path))
+def find_user_folder(kind: Literal["config", "data"], name: str = "kwsd") -> Path | None:
+    """The folder for a user's files of a program (XDG Base Directory Specification).
+
+    Returns
+    -------
+    Path or None
+        None if this user has no home folder: then there are no such files.
+    """
+    find = platformdirs.user_config_path if kind == "config" else platformdirs.user_data_path
+    try:
+        folder = find(name)
+    except RuntimeError:
+        return None
+    # Older versions of platformdirs keep the ~ if there is no home folder.
+    return folder if folder.is_absolute() else None
+
+
+def expand_home(path: str | Path) -> Path:
+    """A path with the home folder in place of ``~`` or ``~user`` at its start.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such user, or this user has no home folder.
+    """
+    text = os.fspath(path)
+    expanded = os.path.expanduser(text)  # noqa: PTH111  pathlib raises an error that does not name the path
+    if text.startswith("~") and expanded == text:
+        raise FileNotFoundError(errno.ENOENT, "there is no such home folder", text)
+    return Path(expanded)

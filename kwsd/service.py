@@ -1,17 +1,21 @@
 """Installs, removes and inspects kwsd's systemd unit in the user's session."""
 
+import os
+import shutil
 import subprocess
 import sys
+import sysconfig
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import platformdirs
-
 from kwsd.errors import OutputError, ServiceError
-from kwsd.files import replace_file
+from kwsd.files import find_user_folder, replace_file
 
 UNIT_NAME = "kwsd.service"
+
+PROGRAMS = ("kwsd", "kwsd-daemon")
+"""The programs that the unit starts."""
 
 
 def install_service() -> Path:
@@ -27,14 +31,14 @@ def install_service() -> Path:
     OutputError
         The file cannot be written.
     ServiceError
-        Systemd does not run or cannot start the unit.
+        Systemd does not run or cannot start the unit, or the programs of kwsd were not found.
     """
-    path = unit_path()
+    path, programs = unit_path(), find_programs()
     # Without a running systemd, a unit left behind would start unexpectedly at a later login. This call raises then.
     run_systemctl("show-environment")
     with _file_errors("write", path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace_file(path, format_unit(Path(sys.executable).with_name("kwsd")).encode())
+        replace_file(path, format_unit(programs / "kwsd").encode())
     run_systemctl("daemon-reload")
     run_systemctl("enable", UNIT_NAME)
     # A daemon that already runs may be an older version.
@@ -67,8 +71,41 @@ def uninstall_service() -> Path:
 
 
 def unit_path() -> Path:
-    """The file of the unit, in the folder of the user's own units (systemd.unit(5))."""
-    return platformdirs.user_config_path("systemd") / "user" / UNIT_NAME
+    """The file of the unit, in the folder of the user's own units (systemd.unit(5)).
+
+    Raises
+    ------
+    ServiceError
+        This user has no home folder.
+    """
+    folder = find_user_folder("config", "systemd")
+    if folder is None:
+        raise ServiceError("this user has no home folder for the unit: set HOME")
+    return folder / "user" / UNIT_NAME
+
+
+def find_programs() -> Path:
+    """The folder of the programs that belong to this Python, wherever the installation has put them.
+
+    Raises
+    ------
+    ServiceError
+        There is no folder with both programs.
+    """
+    user_scheme = sysconfig.get_preferred_scheme("user")
+    folders = [
+        Path(sys.executable).parent,
+        Path(sys.argv[0]).absolute().parent,
+        Path(sysconfig.get_path("scripts")),
+        Path(sysconfig.get_path("scripts", user_scheme)),
+        *(Path(found).parent for found in map(shutil.which, PROGRAMS) if found),
+    ]
+    for folder in folders:
+        if all(os.access(folder / program, os.X_OK) for program in PROGRAMS):
+            return folder
+    raise ServiceError(
+        f"the programs {' and '.join(PROGRAMS)} are neither beside {sys.executable} nor in PATH: install kwsd again"
+    )
 
 
 def format_unit(program: Path) -> str:

@@ -33,11 +33,11 @@ def write_thresholds(thresholds: Mapping[str, float], file: Path | None, environ
     Raises
     ------
     OutputError
-        The file cannot be written.
+        The file cannot be written, or this user has no home folder.
     """
     source = find_config_file(file, environment)
     named = file is not None or bool(environment.get(CONFIG_VARIABLE))
-    target = source if source and named else config_file_candidates()[0]
+    target = source if source and named else _find_users_file()
     text = source.read_bytes().decode() if source else ""
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -45,6 +45,13 @@ def write_thresholds(thresholds: Mapping[str, float], file: Path | None, environ
     except OSError as error:
         raise OutputError(f"cannot write {target}: {error.strerror}") from None
     return target
+
+
+def _find_users_file() -> Path:
+    user, *site = config_file_candidates()
+    if not site:
+        raise OutputError("there is no home folder for the configuration: name a file with --config")
+    return user
 
 
 def set_thresholds_in_toml(text: str, thresholds: Mapping[str, float]) -> str:

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 import msgspec
 import platformdirs
 
-from kwsd.config.schema import EVENT_FIELDS, Config
+from kwsd.config.schema import EVENT_FIELDS, Config, CurveConfig
 from kwsd.errors import ConfigError
-from kwsd.files import TEXT_LIMIT, is_present, read_file
+from kwsd.files import TEXT_LIMIT, expand_home, find_user_folder, is_present, read_file
 
 ENVIRONMENT_PREFIX = "KWSD_"
 """Prefix of the names of all environment variables of kwsd."""
@@ -52,6 +52,15 @@ LONG_KEY = re.compile(rf"""(?<![\w-])(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ 
 
 MAX_SHOWN_NUMBER = 10**15
 """Messages do not show integers from here on: Python refuses to print integers of more than 4,300 digits."""
+FILE_PREFIX, IPC_PREFIX = "file:", "ipc://"
+"""Starts of a device and of an address that are followed by a path."""
+
+KUBERNETES_VARIABLE = re.compile(
+    r"(\w+_)?(SERVICE_HOST=[\da-f.:]+|SERVICE_PORT(_\w+)?=\d+|PORT(_\d+_(TCP|UDP|SCTP))?=(tcp|udp|sctp)://\S+"
+    r"|PORT_\d+_(TCP|UDP|SCTP)_(PROTO=(tcp|udp|sctp)|PORT=\d+|ADDR=[\da-f.:]+))"
+)
+"""What Kubernetes sets in each container for a service whose name begins with kwsd, for example
+``KWSD_PORT=tcp://10.0.0.1:80``. No setting has such a name, so this hides no typing error in the name of a setting."""
 
 MERGED_TABLES = ("thresholds", "actions", "clips")
 """Tables whose keys are merged from all layers. For other keys, the highest layer provides the whole value."""
@@ -124,22 +133,68 @@ def load_config(
                 origins[key] |= dict.fromkeys(value, layer.origin)
             else:
                 values[key], origins[key] = value, layer.origin
-    return LoadedConfig(_validate(values, "configuration"), origins)
+    return LoadedConfig(_expand_homes(_validate(values, "configuration")), origins)
+
+
+def _expand_homes(config: Config) -> Config:
+    """The configuration with home folders in place of ``~``, in everything that contains a path."""
+    try:
+        return msgspec.structs.replace(
+            config,
+            device=_expand_path(config.device, FILE_PREFIX),
+            stream=[
+                msgspec.structs.replace(stream, device=_expand_path(stream.device, FILE_PREFIX))
+                for stream in config.stream
+            ],
+            address=expand_address(config.address),
+            control=expand_address(config.control),
+            clips=msgspec.structs.replace(config.clips, folder=_expand_path(config.clips.folder)),
+            curve=config.curve
+            and CurveConfig(_expand_path(config.curve.server_key), _expand_path(config.curve.clients)),
+        )
+    except OSError as error:
+        raise ConfigError(f"{error.filename}: {error.strerror}") from None
+
+
+def expand_address(address: str) -> str:
+    """An ipc address with the home folder in place of ``~`` at the start of its path; another address unchanged.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such home folder.
+    """
+    return _expand_path(address, IPC_PREFIX)
+
+
+def _expand_path(text: str, prefix: str = "") -> str:
+    path = text.removeprefix(prefix)
+    return f"{prefix}{expand_home(path)}" if text.startswith(f"{prefix}~") else text
 
 
 def config_file_candidates() -> list[Path]:
-    """The paths where kwsd looks for a configuration file. It reads the first that exists."""
-    return [
-        platformdirs.user_config_path("kwsd") / "config.toml",
-        platformdirs.site_config_path("kwsd") / "config.toml",
-    ]
+    """The paths where kwsd looks for a configuration file. It reads the first that exists.
+
+    A user without a home folder has only the second.
+    """
+    folders = (find_user_folder("config"), platformdirs.site_config_path("kwsd"))
+    return [folder / "config.toml" for folder in folders if folder]
 
 
 def find_config_file(file: Path | None = None, environment: Mapping[str, str] = os.environ) -> Path | None:
-    """The configuration file that kwsd reads, or None if there is no file. `load_config` describes the parameters."""
+    """The configuration file that kwsd reads, or None if there is no file. `load_config` describes the parameters.
+
+    Raises
+    ------
+    ConfigError
+        There is no such home folder.
+    """
     if file is None and environment.get(CONFIG_VARIABLE):
         file = Path(environment[CONFIG_VARIABLE])
-    return file or next((path for path in config_file_candidates() if is_present(path)), None)
+    try:
+        return expand_home(file) if file else next(filter(is_present, config_file_candidates()), None)
+    except OSError as error:
+        raise ConfigError(f"cannot read {error.filename}: {error.strerror}") from None
 
 
 def _file_layer(file: Path | None, environment: Mapping[str, str]) -> ConfigLayer:
@@ -161,11 +216,17 @@ def _environment_layer(environment: Mapping[str, str]) -> ConfigLayer:
     # kwsd passes the event to an action in these variables. If the action runs kwsd, they must not configure it.
     others = {CONFIG_VARIABLE, *(ENVIRONMENT_PREFIX + field.upper() for field in EVENT_FIELDS)}
     variables = {
-        name: text for name, text in environment.items() if name.startswith(ENVIRONMENT_PREFIX) and name not in others
+        name: text
+        for name, text in environment.items()
+        if name.startswith(ENVIRONMENT_PREFIX) and name not in others and not _is_from_kubernetes(name, text)
     }
     values = {name.removeprefix(ENVIRONMENT_PREFIX).lower(): text for name, text in variables.items()}
     parsed = {key: _parse_variable(key, text) for key, text in values.items()}
     return ConfigLayer(f"environment ({' '.join(sorted(variables))})", parsed)
+
+
+def _is_from_kubernetes(name: str, text: str) -> bool:
+    return bool(KUBERNETES_VARIABLE.fullmatch(f"{name.removeprefix(ENVIRONMENT_PREFIX)}={text}"))
 
 
 def _parse_variable(key: str, text: str) -> Any:  # noqa: ANN401  a text, a list or a table
@@ -215,10 +276,27 @@ def _check_thresholds(thresholds: object, origin: str) -> None:
 
 def _validate(values: dict[str, Any], origin: str) -> Config:
     _check_thresholds(values.get("thresholds"), origin)
+    _check_encoding(values, origin)
     try:
         return msgspec.convert(values, Config)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{origin}: {rephrase_validation_error(str(error))}") from None
+
+
+def _check_encoding(values: object, origin: str, key: str = "") -> None:
+    """Check that each text is valid Unicode: events contain it as UTF-8. A byte that is not UTF-8 is a surrogate."""
+    if isinstance(values, str):
+        try:
+            values.encode()
+        except UnicodeEncodeError:
+            raise ConfigError(f"{origin}: {key}: {values!r} is not valid UTF-8") from None
+    elif isinstance(values, dict):
+        for inner, value in values.items():
+            _check_encoding(inner, origin, key)
+            _check_encoding(value, origin, f"{key}.{inner}".removeprefix("."))
+    elif isinstance(values, list | tuple):
+        for value in values:
+            _check_encoding(value, origin, key)
 
 
 def rephrase_validation_error(reason: str) -> str:

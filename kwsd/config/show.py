@@ -75,9 +75,10 @@ def _table_names(schema: dict[str, Any]) -> list[str]:
 
 def format_default_config() -> str:
     """A configuration file that lists every setting with its meaning. Each setting is commented out."""
-    user, site = config_file_candidates()
+    *user, site = config_file_candidates()
+    places = f"{user[0]}, or {site} (for all users) if the first does not exist" if user else str(site)
     head = (
-        f"The configuration of kwsd. kwsd reads {user}, or {site} (for all users) if the first does not exist."
+        f"The configuration of kwsd. kwsd reads {places}."
         " Environment variables such as KWSD_DEVICE override the file. Command-line options override both."
         " A line that starts with # and no space is a setting. It shows the default value or, for a table, an example."
     )

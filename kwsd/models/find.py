@@ -6,11 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-import platformdirs
-
 from kwsd.config.schema import DEFAULT_MODEL, Config
 from kwsd.errors import ModelError
-from kwsd.files import NETWORK_LIMIT, check_file, is_present
+from kwsd.files import NETWORK_LIMIT, check_file, find_user_folder, is_present
 from kwsd.models import bundle
 from kwsd.models.litert import load_bundle_model, load_tflite_model
 from kwsd.models.model import Model
@@ -111,7 +109,8 @@ def find_model(path_or_name: str) -> Path:
 
 def installed_models() -> dict[str, Path]:
     """Return name and folder of each installed bundle. A bundle of the user hides a bundled one of the same name."""
-    folders = [_shipped_models(), platformdirs.user_data_path("kwsd") / "models"]
+    users = find_user_folder("data")
+    folders = [_shipped_models(), users / "models"] if users else [_shipped_models()]
     found: dict[str, Path] = {}
     for folder in folders:
         try:
