@@ -30,9 +30,17 @@ SYSTEM_PACKAGES = {"soundfile": "libsndfile1", "sounddevice": "libportaudio2"}
 """Import name of a library to the Debian package of the C library that it loads."""
 
 
-def run_and_exit(program: Callable[[], object]) -> NoReturn:
-    """Run a program and end the process. An expected error prints one sentence and sets its exit code."""
-    prepare_streams()
+def run_and_exit(program: Callable[[], object], name: str = "kwsd") -> NoReturn:
+    """Run a program and end the process. Any error prints one sentence and sets its exit code.
+
+    Parameters
+    ----------
+    program : callable
+        The program. It may raise any exception, also `SystemExit`.
+    name : str
+        Name of the program at the start of its error messages.
+    """
+    prepare_streams(name)
     code = _run_program(program)
     try:
         sys.stdout.flush()

@@ -48,12 +48,15 @@ class BackgroundStream(io.TextIOBase):
         Where the thread writes. It can change at any time.
     encoding : str
         Encoding of the text. Characters that it does not contain are written as escape sequences of Python.
+    program : str
+        Name at the start of error messages.
 
     """
 
     encoding = "utf-8"
 
-    def __init__(self, descriptor: int, encoding: str = "utf-8") -> None:
+    def __init__(self, descriptor: int, encoding: str = "utf-8", program: str = "kwsd") -> None:
+        self.program = program
         self.descriptor = descriptor
         self.encoding = encoding
         self._changed = threading.Condition()
@@ -154,7 +157,7 @@ class JournalFormatter(CleanFormatter):
         return "\n".join(prefix + line for line in super().format(record).split("\n"))
 
 
-def prepare_streams() -> None:
+def prepare_streams(program: str) -> None:
     """Make the standard streams safe: none is closed, none raises an error for a character, none of ours blocks.
 
     Without this, the next file or socket could get the number of a closed stream, and C libraries would write their
@@ -171,7 +174,7 @@ def prepare_streams() -> None:
         # A reader gets each line at once, and a full disk is noticed while an error can still be reported.
         sys.stdout.reconfigure(line_buffering=True, errors="backslashreplace")
     if isinstance(sys.stderr, io.TextIOWrapper):
-        sys.stderr = BackgroundStream(STDERR, sys.stderr.encoding)
+        sys.stderr = BackgroundStream(STDERR, sys.stderr.encoding, program)
 
 
 def _point_to_null(descriptor: int, flags: int = os.O_WRONLY) -> None:
@@ -263,7 +266,8 @@ def _is_journal() -> bool:
 
 def format_message(message: str) -> str:
     """One line for an error message. In the journal it begins with its priority."""
-    return f"{'<3>' if _is_journal() else 'kwsd: '}{clean_text(message)}\n"
+    program = getattr(sys.stderr, "program", "kwsd")
+    return f"{'<3>' if _is_journal() else f'{program}: '}{clean_text(message)}\n"
 
 
 def print_error(message: str) -> None:

@@ -23,7 +23,7 @@ from kwsd.cli.commands import app
 from kwsd.config.load import ENVIRONMENT_PREFIX
 from kwsd.config.schema import EVENT_FIELDS
 from kwsd.config.show import Setting, format_toml, list_settings
-from kwsd.ending import INTERRUPT_EXIT_CODE
+from kwsd.ending import INTERRUPT_EXIT_CODE, READER_ENDED_EXIT_CODE
 
 ROOT = Path(__file__).parents[1]
 
@@ -84,7 +84,7 @@ def list_exit_codes() -> Iterator[tuple[int, str]]:
     for kind in (errors.KwsdError, *errors.KwsdError.__subclasses__()):
         found.setdefault(kind.exit_code, []).append(str(kind.__doc__))
     found[errors.KwsdError.exit_code] = ["Internal error of kwsd."]
-    found[1] = ["The program that reads the output of the command has ended, for example `head`."]
+    found[READER_ENDED_EXIT_CODE] = ["The program that reads the output of the command has ended, for example `head`."]
     found[3] = ["`kwsd service status` found that the service does not run."]
     found[INTERRUPT_EXIT_CODE] = ["Ctrl+C ended the command. After Ctrl+C, the daemon exits with code 0 instead."]
     for code, meanings in sorted(found.items()):

@@ -15,6 +15,7 @@ from kwsd.cli.listen import listen
 from kwsd.cli.models import models
 from kwsd.cli.monitor import monitor
 from kwsd.cli.mute import mute
+from kwsd.cli.paths import expand_arguments
 from kwsd.cli.reload import reload
 from kwsd.cli.review import review
 from kwsd.cli.run import run
@@ -40,6 +41,7 @@ for command in COMMANDS:
     app.command()(command)
 for group in (app, keys, service):
     join_help_lines(group)
+    expand_arguments(group)
 app.add_typer(keys, name="keys")
 app.add_typer(service, name="service")
 

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from kwsd.cli.help_text import join_help_lines
-from kwsd.errors import KwsdError, UsageError
+from kwsd.cli.paths import expand_arguments
+from kwsd.ending import run_and_exit
+from kwsd.errors import UsageError
 from kwsd.output import print_data, print_line, print_lines, print_message
 from kwsd_train.quiet import import_tensorflow
 
@@ -373,6 +375,7 @@ def export(
 
 
 join_help_lines(app)
+expand_arguments(app)
 
 
 def _report_skipped(clips: "ClipSet") -> None:
@@ -392,16 +395,13 @@ def _say(message: str) -> None:
 
 
 def main() -> None:
-    """Run the command line; an expected error becomes one sentence and an exit code."""
+    """Run the command line, and end the process."""
+    run_and_exit(_run, "kwsd-train")
+
+
+def _run() -> None:
     try:
         app()
-    except KwsdError as error:
-        _fail(error)
     except ModuleNotFoundError as error:
         how = "install it, in a clone of kwsd, with  pipx install --force '.[train]'"
-        _fail(UsageError(f"this command needs {error.name}: {how}"))
-
-
-def _fail(error: KwsdError) -> None:
-    _say(f"kwsd-train: {error}")
-    sys.exit(error.exit_code)
+        raise UsageError(f"this command needs {error.name}: {how}") from None
