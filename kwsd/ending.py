@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import FrameType, TracebackType
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from kwsd.errors import InternalError, KwsdError, LibraryError, OutputError, ResourceError
 from kwsd.log import discard_stdout, drain_stderr, prepare_streams, print_error
@@ -105,8 +105,8 @@ def _translate_error(error: Exception) -> KwsdError:
     """The error of kwsd for any other error that ends a program."""
     if isinstance(error, MemoryError):
         return ResourceError("there is not enough memory")
-    if library := describe_failed_import(error):
-        return LibraryError(library)
+    if failed := find_failed_import(error):
+        return LibraryError(f"{failed.problem}; install it with  {failed.cure}")
     if isinstance(error, OSError):
         return OutputError(f"cannot go on: {_describe_os_error(error)}")
     if "can't start new thread" in str(error):
@@ -118,8 +118,23 @@ def _translate_error(error: Exception) -> KwsdError:
     return InternalError(f"internal error{place}: {type(error).__name__}: {error}; please report it")
 
 
-def describe_failed_import(error: Exception) -> str:
-    """Which library could not be imported, why, and how to install it. Empty if the error has another cause.
+class FailedImport(NamedTuple):
+    """A library that could not be imported.
+
+    Parameters
+    ----------
+    problem : str
+        Its name and the reason.
+    cure : str
+        The command that installs it.
+    """
+
+    problem: str
+    cure: str
+
+
+def find_failed_import(error: Exception) -> FailedImport | None:
+    """The library that could not be imported, or None if the error has another cause.
 
     A library may raise any error while it is imported, for example if a file of it is missing or damaged.
     """
@@ -127,14 +142,14 @@ def describe_failed_import(error: Exception) -> str:
     if isinstance(error, ImportError) and not name:
         name = (error.name or "").partition(".")[0]
         if not name or name in {"kwsd", "kwsd_train"}:
-            return ""
+            return None
     if not name:
-        return ""
+        return None
     reason = " ".join(str(error).split())[:200] or type(error).__name__
     cure = f"pip install --force-reinstall {PACKAGES.get(name, name)}"
     if name in SYSTEM_PACKAGES and isinstance(error, OSError):
         cure += f"  or  apt install {SYSTEM_PACKAGES[name]}"
-    return f"the library {name} cannot be loaded ({reason}); install it with  {cure}"
+    return FailedImport(f"the library {name} cannot be loaded ({reason})", cure)
 
 
 def _importing_libraries(trace: TracebackType | None) -> Iterator[str]:

@@ -133,6 +133,8 @@ def _check_status(found: os.stat_result, path: Path, limit: int) -> int:
 
 def _size_error(path: Path, limit: int) -> OSError:
     return OSError(errno.EFBIG, f"it is larger than {limit:,} bytes", str(path))
+
+
 def find_user_folder(kind: Literal["config", "data"], name: str = "kwsd") -> Path | None:
     """The folder for a user's files of a program (XDG Base Directory Specification).
 

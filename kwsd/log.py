@@ -32,7 +32,7 @@ PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERR
 MAX_WAITING_CHARACTERS = 1 << 18
 """Limit of the messages that wait to be written: some thousand lines, and little memory."""
 
-WRITE_TIMEOUT_S = 1.0
+WRITE_TIMEOUT_S = 0.5
 """Longest wait until a message is written. After one such wait nobody waits until standard error accepts text again."""
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import typer
 
 from kwsd import __version__
+from kwsd.ending import find_failed_import
 from kwsd.errors import ModelError
 from kwsd.output import print_line
 
@@ -36,10 +37,16 @@ def format_versions(program: str, libraries: Sequence[str]) -> Iterator[str]:
 
 def _format_models() -> Iterator[str]:
     """Yield a line for each model, with the start of its network's SHA-256, which changes with every training."""
-    from kwsd.models.bundle import NETWORK, read_bundle
-    from kwsd.models.find import installed_models
+    try:
+        from kwsd.models.bundle import NETWORK, read_bundle
+        from kwsd.models.find import installed_models
 
-    for name, folder in installed_models().items():
+        models = installed_models()
+    except (ImportError, ModelError) as error:
+        failed = find_failed_import(error)
+        yield f"the models cannot be listed: {failed.problem if failed else error}"
+        return
+    for name, folder in models.items():
         try:
             bundle = read_bundle(folder)
         except ModelError as error:
