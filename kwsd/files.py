@@ -106,9 +106,12 @@ def replace_file(path: Path, content: bytes) -> None:
     Raises
     ------
     OSError
-        The file cannot be written.
+        The file cannot be written, or it is not a regular file.
     """
     path = path.resolve()
+    # A rename would put a file in the place of a device or a pipe.
+    if path.exists() and not path.is_file():
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
     # In the same folder, because a rename is atomic only within a file system.
     fresh = path.with_name(f".{path.name}.new")
     try:

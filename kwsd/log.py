@@ -166,7 +166,7 @@ def prepare_streams(program: str) -> None:
     for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
             _point_to_null(descriptor, os.O_RDONLY if descriptor == STDIN else os.O_WRONLY)
-            if descriptor != STDIN:  # standard input stays None: a program must notice that there is none
+            if descriptor != STDIN:  # standard input stays None, because a program must notice that it is closed
                 setattr(sys, name, os.fdopen(descriptor, "w", encoding="utf-8", closefd=False))
     if isinstance(sys.stdin, io.TextIOWrapper):
         sys.stdin.reconfigure(errors="replace")

@@ -1,6 +1,7 @@
 """``kwsd review``."""
 
 import shlex
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,8 @@ def review(
     from kwsd.clips.review import ClipReview, format_review_summary
 
     silence_libraries()
+    if sys.stdin is None:
+        raise UsageError("kwsd review reads your answers from standard input, which is closed")
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}")
     dialogue = ClipReview(folder, into, sound=not no_play)

@@ -1,12 +1,17 @@
 """``kwsd service``."""
 
+import signal
 import subprocess
 from typing import Annotated
 
 import typer
 
+from kwsd.ending import treat_as_ctrl_c
 from kwsd.errors import ServiceError
 from kwsd.output import print_message
+
+NOT_RUNNING = 3
+"""Exit code of ``systemctl status`` if the unit does not run; see systemctl(1), "Exit status"."""
 
 service = typer.Typer(help="Run kwsd as a systemd service of your session.", no_args_is_help=True)
 
@@ -46,8 +51,10 @@ def logs(
 
 
 def _run_and_exit(*command: str) -> None:
+    treat_as_ctrl_c(signal.SIGTERM)  # without this, SIGTERM would leave the command running
     try:
         done = subprocess.run(command, check=False)
     except FileNotFoundError:
         raise ServiceError(f"{command[0]} is not installed: this machine does not use systemd") from None
-    raise typer.Exit(done.returncode)
+    # systemctl and journalctl have printed why they failed, and their other exit codes mean something else for kwsd.
+    raise typer.Exit(done.returncode if done.returncode in {0, NOT_RUNNING} else ServiceError.exit_code)
