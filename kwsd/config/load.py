@@ -52,6 +52,7 @@ LONG_KEY = re.compile(rf"""(?<![\w-])(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ 
 
 MAX_SHOWN_NUMBER = 10**15
 """Messages do not show integers from here on: Python refuses to print integers of more than 4,300 digits."""
+
 FILE_PREFIX, IPC_PREFIX = "file:", "ipc://"
 """Starts of a device and of an address that are followed by a path."""
 

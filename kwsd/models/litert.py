@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from kwsd.errors import ModelError, replace_unprintable
+from kwsd.errors import ModelError
 from kwsd.files import NETWORK_LIMIT, read_file
 from kwsd.frontend import Float32
 from kwsd.log import silence_stderr
@@ -22,6 +22,7 @@ from kwsd.models.trial import (
     softmax,
     try_in_child,
 )
+from kwsd.text import clean_text
 
 REINSTALL_COMMAND = "pipx reinstall kwsd"
 """What to type if a library of kwsd is missing or damaged."""
@@ -121,7 +122,7 @@ def load_bundle_model(folder: Path, *, trusted: bool) -> Model:
         return network
 
     network = load() if trusted else _load_after_trial(load, origin)
-    return Model(replace_unprintable(bundle.name), tuple(bundle.labels), bundle.hop_samples, bundle.detector, network)
+    return Model(clean_text(bundle.name), tuple(bundle.labels), bundle.hop_samples, bundle.detector, network)
 
 
 def load_tflite_model(path: Path, labels: Sequence[str]) -> Model:
@@ -156,7 +157,7 @@ def load_tflite_model(path: Path, labels: Sequence[str]) -> Model:
             f"{path} does not contain its labels: name its {network.outputs} outputs in order with  --labels a,b,…"
         )
     names = check_labels(labels, origin)
-    return Model(replace_unprintable(path.stem), names, HOP_SAMPLES, make_default_settings(names), network)
+    return Model(clean_text(path.stem), names, HOP_SAMPLES, make_default_settings(names), network)
 
 
 def _load_after_trial(load: Callable[[], LiteRTNetwork], origin: str) -> LiteRTNetwork:

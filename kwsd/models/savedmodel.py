@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from kwsd.errors import ModelError, replace_unprintable
+from kwsd.errors import ModelError
 from kwsd.files import NETWORK_LIMIT, check_file, read_file
 from kwsd.frontend import SAMPLE_RATE, WINDOW_SAMPLES, Float32, spectrogram
 from kwsd.log import silence_stderr
@@ -16,6 +16,7 @@ from kwsd.models.bundle import check_labels
 from kwsd.models.inputs import NetworkInput, find_input
 from kwsd.models.model import HOP_SAMPLES, Model, Window, make_default_settings
 from kwsd.models.trial import compute_trial_outputs, needs_softmax, softmax
+from kwsd.text import clean_text
 
 LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 """TensorFlow's environment variable: 0 shows all messages, 3 shows none. Errors are raised at every level."""
@@ -30,7 +31,7 @@ except ModuleNotFoundError:
         "a SavedModel needs TensorFlow: install it, in a clone of kwsd, with  pipx install --force '.[tensorflow]'"
     ) from None
 except (ImportError, OSError) as error:
-    raise ModelError(f"TensorFlow cannot be imported: {replace_unprintable(str(error))}") from None
+    raise ModelError(f"TensorFlow cannot be imported: {clean_text(str(error))}") from None
 
 TENSORFLOW_ERRORS = (OSError, ValueError, RuntimeError, LookupError, AttributeError, TypeError, tf.errors.OpError)
 """What TensorFlow raises for damaged models."""
@@ -172,7 +173,7 @@ def _make_model(owner: Any, functions: Iterable[Any], path: Path, labels: Sequen
     resolved = path.resolve()
     # TensorFlow Serving names the folders of a model by number.
     name = resolved.parent.name if resolved.name.isdecimal() else resolved.name.removesuffix(".pb")
-    return Model(replace_unprintable(name), names, HOP_SAMPLES, make_default_settings(names), network)
+    return Model(clean_text(name), names, HOP_SAMPLES, make_default_settings(names), network)
 
 
 def _check_files(folder: Path) -> None:
