@@ -1,6 +1,7 @@
 """Events of a running daemon, for the commands that print them. Changes of its state go to standard error."""
 
 import math
+import os
 import signal
 import time
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kwsd.ending import treat_as_ctrl_c
-from kwsd.errors import UsageError
+from kwsd.errors import ControlError, UsageError
 from kwsd.output import print_message
 from kwsd.processes import run_guarded
 from kwsd.text import format_local_time
@@ -49,6 +50,8 @@ def open_subscription(
         Only one of the two keys is given.
     ConfigError
         A key cannot be used.
+    ControlError
+        This user may not connect to the daemon.
     """
     from kwsd.bus.client import Subscription
     from kwsd.bus.curve import read_client_keys
@@ -56,7 +59,34 @@ def open_subscription(
     if (key is None) != (server_key is None):
         raise UsageError("--key and --server-key must be used together")
     keys = read_client_keys(key, server_key) if key and server_key else None
-    return Subscription(address, keywords, keys)
+    subscription = Subscription(address, keywords, keys)
+    _check_access(subscription.address)
+    return subscription
+
+
+def _check_access(address: str) -> None:
+    """Check that this user may connect to an ipc socket. ZeroMQ would try for ever without a word.
+
+    Raises
+    ------
+    ControlError
+        The user may not connect.
+    """
+    from kwsd.bus.address import IPC
+
+    path = Path(address.removeprefix(IPC))
+    if not address.startswith(IPC):
+        return
+    try:
+        path.lstat()
+    except PermissionError:
+        allowed = False
+    except OSError:
+        return  # the daemon does not run yet
+    else:
+        allowed = os.access(path, os.W_OK)
+    if not allowed:
+        raise ControlError(f"cannot connect to the kwsd at {address}: Permission denied; another user runs it")
 
 
 def follow_events(subscription: "Subscription", timeout_s: float | None = None) -> "Iterator[tuple[Event, bytes]]":
