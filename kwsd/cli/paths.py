@@ -1,4 +1,8 @@
-"""Paths and addresses on the command line. The shell expands ``~`` only at the start of an unquoted word."""
+"""Texts, paths and addresses on the command line.
+
+The shell expands ``~`` only at the start of an unquoted word. A file name can contain bytes that are not UTF-8, other
+texts cannot.
+"""
 
 import functools
 from collections.abc import Callable
@@ -11,7 +15,7 @@ from kwsd.files import expand_home
 
 
 def expand_arguments(app: typer.Typer) -> None:
-    """Let each command receive its paths and ipc addresses with home folders in place of ``~``."""
+    """Let each command receive its paths and ipc addresses with home folders in place of ``~``, and only valid texts."""
     for command in app.registered_commands:
         if command.callback:
             command.callback = _with_home(command.callback)
@@ -36,6 +40,10 @@ def _expand(value: object) -> object:
         return expand_home(value)
     if isinstance(value, list):
         return [_expand(each) for each in value]
-    if isinstance(value, str) and value.startswith(IPC_PREFIX):
-        return expand_address(value)
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError:
+            raise UsageError(f"{value!r} is not valid UTF-8") from None
+        return expand_address(value) if value.startswith(IPC_PREFIX) else value
     return value

@@ -60,7 +60,7 @@ def watch_daemon(view: MonitorView, address: str, control: str, is_running: Call
 
 def _open_console() -> Console:
     console = create_console()
-    if not sys.stdin.isatty() or not console.is_terminal or console.is_dumb_terminal:
+    if sys.stdin is None or not sys.stdin.isatty() or not console.is_terminal or console.is_dumb_terminal:
         raise UsageError("kwsd monitor needs a terminal; programs can use kwsd listen --json")
     if problem := describe_small_terminal(console):
         raise UsageError(problem)

@@ -4,7 +4,7 @@ import os
 import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -77,3 +77,28 @@ def test_nothing_is_said_where_nobody_asks(manager: tuple[socket.socket, str]) -
     Notifier({}).ready()
     with pytest.raises(BlockingIOError):
         listening.recv(4096)
+
+
+@pytest.mark.timeout(60)
+def test_a_service_manager_that_does_not_read_stops_nobody_and_then_gets_the_newest_messages(
+    manager: tuple[socket.socket, str],
+) -> None:
+    listening, name = manager
+    notifier = Notifier({"NOTIFY_SOCKET": name})
+    for number in range(2000):
+        notifier.status(f"state {number}")
+    notifier.ready()
+    listening.settimeout(0)
+    said = []
+    with suppress(BlockingIOError):
+        while True:
+            said.append(listening.recv(4096))
+    assert len(said) < 2000
+    notifier.stopping()
+    assert [listening.recv(4096) for _ in range(3)] == [b"STATUS=state 1999", b"READY=1", b"STOPPING=1"]
+
+
+def test_the_service_manager_gets_one_clean_line(manager: tuple[socket.socket, str]) -> None:
+    listening, name = manager
+    Notifier({"NOTIFY_SOCKET": name}).status("listening on a\nREADY=1\x1b[2J\u2028\udcff")
+    assert listening.recv(4096) == b"STATUS=listening on a?READY=1?[2J??"

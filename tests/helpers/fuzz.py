@@ -35,7 +35,7 @@ EXIT_CODES = {
 }
 """The table of docs/exit-codes.md."""
 
-RUNS_ON = {"--follow", "run", "listen", "act", "monitor", "demo", "tune", "check", "kwsd-daemon"}
+RUNS_ON = {"--follow", "-f", "run", "listen", "act", "monitor", "demo", "tune", "check", "kwsd-daemon"}
 """Commands that may run until somebody ends them. The case ends them with SIGTERM after `PATIENCE_S`."""
 
 PATIENCE_S = 2.5
