@@ -15,7 +15,7 @@ from kwsd.files import expand_home
 
 
 def expand_arguments(app: typer.Typer) -> None:
-    """Let each command receive its paths and ipc addresses with home folders in place of ``~``, and only valid texts."""
+    """Let each command receive its paths and ipc addresses with home folders for ``~``, and only valid texts."""
     for command in app.registered_commands:
         if command.callback:
             command.callback = _with_home(command.callback)
