@@ -13,7 +13,7 @@ from kwsd.bus.events import KeywordEvent, encode_event
 from kwsd.config.load import ENVIRONMENT_PREFIX
 from kwsd.config.schema import ANY_KEYWORD, EVENT_FIELDS, PLACEHOLDER, ActionConfig
 from kwsd.log import print_error
-from kwsd.processes import end_processes, find_descendants, list_processes, reap_orphans
+from kwsd.system.processes import end_processes, find_descendants, list_processes, reap_orphans
 
 
 class Children:
@@ -213,8 +213,8 @@ def _start_command(event: KeywordEvent, action: ActionConfig) -> subprocess.Pope
 def _find_command_processes(command: int, event_id: str) -> set[int]:
     """The processes of a command: its descendants, its session, and orphans that have left both.
 
-    This process has adopted such an orphan if it runs under `kwsd.processes.run_guarded`. The environment of the orphan
-    names the event.
+    This process has adopted such an orphan if it runs under `kwsd.system.processes.run_guarded`. The environment of the
+    orphan names the event.
     """
     processes = list_processes()
     orphans = {pid for pid, info in processes.items() if info.parent == os.getpid()} - CHILDREN.pids

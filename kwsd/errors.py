@@ -25,7 +25,7 @@ daemon with 0.
 
 from typing import ClassVar
 
-from kwsd.text import clean_text
+from kwsd.system.text import clean_text
 
 
 class KwsdError(Exception):

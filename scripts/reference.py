@@ -23,7 +23,7 @@ from kwsd.cli.commands import app
 from kwsd.config.load import ENVIRONMENT_PREFIX
 from kwsd.config.schema import EVENT_FIELDS
 from kwsd.config.show import Setting, format_toml, list_settings
-from kwsd.ending import INTERRUPT_EXIT_CODE, READER_ENDED_EXIT_CODE
+from kwsd.daemon.ending import INTERRUPT_EXIT_CODE, READER_ENDED_EXIT_CODE
 
 ROOT = Path(__file__).parents[1]
 

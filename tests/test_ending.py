@@ -9,7 +9,7 @@ import pytest
 from helpers.command import Command
 
 OPEN_MISSING_FILE = """
-from kwsd.ending import run_and_exit
+from kwsd.daemon.ending import run_and_exit
 run_and_exit(lambda: open("/nowhere/notes.txt"))
 """
 
@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 from threading import Event, Thread
 from kwsd.audio import capture
-from kwsd.ending import run_and_exit
+from kwsd.daemon.ending import run_and_exit
 Thread(target=Event().wait, name=capture.THREAD, daemon=True).start()
 run_and_exit(lambda: sys.exit({code!r}))
 """
@@ -34,7 +34,7 @@ except OSError:
 
 RAISE = """
 import sys, threading
-from kwsd.ending import run_and_exit
+from kwsd.daemon.ending import run_and_exit
 def recurse():
     recurse()
 def program():

@@ -19,7 +19,7 @@ from kwsd.log import MAX_WAITING_CHARACTERS, BackgroundStream, CleanFormatter, J
 
 LOG_AND_FAIL = """
 import logging
-from kwsd.ending import run_and_exit
+from kwsd.daemon.ending import run_and_exit
 from kwsd.errors import ModelError
 from kwsd.log import set_up_logging
 def program():

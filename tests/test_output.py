@@ -12,7 +12,7 @@ from helpers.publishing import STATUS, keyword_event, wait_for_subscriber
 from rich.text import Text
 
 from kwsd.bus.publisher import Publisher
-from kwsd.output import create_console, print_data, print_line, print_lines
+from kwsd.log import create_console, print_data, print_line, print_lines
 
 EVIL = "go\x1b[2J\r\n\u2028\x85\u202e"
 CLEAN = "go?[2J?????"

@@ -15,7 +15,7 @@ from helpers.pipes import stderr_of
 from helpers.publishing import STATUS, keyword_event, wait_for_subscriber
 
 from kwsd.bus.publisher import Publisher
-from kwsd.processes import list_processes
+from kwsd.system.processes import list_processes
 
 # Each writes "started" to its output, which its descendants hold open.
 COMMANDS = {

@@ -4,7 +4,7 @@ import datetime
 
 import pytest
 
-from kwsd.text import clean_lines, clean_text, format_local_time
+from kwsd.system.text import clean_lines, clean_text, format_local_time
 
 
 @pytest.mark.parametrize(

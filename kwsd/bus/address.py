@@ -11,7 +11,7 @@ from typing import IO, Any
 import zmq
 
 from kwsd.errors import AddressError
-from kwsd.trust import find_intruder
+from kwsd.system.trust import find_intruder
 
 IPC = "ipc://"
 TCP = "tcp://"

@@ -14,7 +14,7 @@ from zmq.utils import z85
 from kwsd.config.schema import CurveConfig
 from kwsd.errors import ConfigError, OutputError
 from kwsd.files import TEXT_LIMIT, read_file
-from kwsd.trust import find_intruder
+from kwsd.system.trust import find_intruder
 
 SECRET_KEY_SUFFIX = "key_secret"  # noqa: S105  a file name, not a secret
 ZAP_DOMAIN = "kwsd"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from kwsd.check.finding import Finding, failed, ok
 from kwsd.config.load import load_config
 from kwsd.config.schema import Config
-from kwsd.ending import find_failed_import
+from kwsd.daemon.ending import find_failed_import
 from kwsd.errors import ConfigError, LibraryError
 
 if TYPE_CHECKING:

@@ -2,8 +2,8 @@
 
 import sys
 
+from kwsd.daemon.ending import run_and_exit
 from kwsd.daemon.hangup import prepare_signals
-from kwsd.ending import run_and_exit
 
 
 def main() -> None:

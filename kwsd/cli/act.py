@@ -14,8 +14,8 @@ from kwsd.cli.follow import (
 )
 from kwsd.cli.options import ConfigFile, EventAddress
 from kwsd.errors import ConfigError
-from kwsd.output import print_line, print_message
-from kwsd.processes import ending_descendants
+from kwsd.log import print_line, print_message
+from kwsd.system.processes import ending_descendants
 
 if TYPE_CHECKING:
     from kwsd.actions import ActionRunner

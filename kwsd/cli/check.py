@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kwsd.cli.options import ConfigFile, Device
-from kwsd.output import create_console, print_data, print_message
+from kwsd.log import create_console, print_data, print_message
 
 if TYPE_CHECKING:
     from rich.text import Text

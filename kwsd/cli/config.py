@@ -7,7 +7,7 @@ import typer
 
 from kwsd.cli.options import ConfigFile
 from kwsd.errors import UsageError
-from kwsd.output import print_data, print_lines
+from kwsd.log import print_data, print_lines
 
 
 def config(

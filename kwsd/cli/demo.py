@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from kwsd.ending import treat_as_ctrl_c
+from kwsd.daemon.ending import treat_as_ctrl_c
 from kwsd.errors import KwsdError
-from kwsd.output import print_line, print_log
+from kwsd.log import print_line, print_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from kwsd.output import print_data, print_line
+from kwsd.log import print_data, print_line
 
 
 def devices(

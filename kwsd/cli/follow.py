@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from kwsd.ending import treat_as_ctrl_c
+from kwsd.daemon.ending import treat_as_ctrl_c
 from kwsd.errors import ControlError, UsageError
-from kwsd.output import print_message
-from kwsd.processes import run_guarded
-from kwsd.text import format_local_time
+from kwsd.log import print_message
+from kwsd.system.processes import run_guarded
+from kwsd.system.text import format_local_time
 
 if TYPE_CHECKING:
     from kwsd.bus.client import Subscription
@@ -31,7 +31,7 @@ ServerKey = Annotated[
 def guard_actions() -> None:
     """End everything that this command starts when the command ends, however it ends.
 
-    It must be called before the imports that start threads; see `kwsd.processes.run_guarded`.
+    It must be called before the imports that start threads; see `kwsd.system.processes.run_guarded`.
     """
     run_guarded()
     treat_as_ctrl_c(signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)

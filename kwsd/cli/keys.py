@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from kwsd.errors import UsageError
-from kwsd.output import print_line
+from kwsd.log import print_line
 
 keys = typer.Typer(help="Create the keys for encrypted events over the network.", no_args_is_help=True)
 

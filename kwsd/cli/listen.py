@@ -16,8 +16,8 @@ from kwsd.cli.follow import (
 )
 from kwsd.cli.options import EventAddress
 from kwsd.errors import NoEventError, UsageError
-from kwsd.output import print_data, print_line
-from kwsd.processes import ending_descendants
+from kwsd.log import print_data, print_line
+from kwsd.system.processes import ending_descendants
 
 if TYPE_CHECKING:
     from kwsd.actions import ActionRunner

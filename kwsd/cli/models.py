@@ -6,8 +6,7 @@ from typing import Annotated
 import typer
 
 from kwsd.errors import ModelError
-from kwsd.log import print_error
-from kwsd.output import print_data, print_line
+from kwsd.log import print_data, print_error, print_line
 
 
 def models(

@@ -6,7 +6,7 @@ import typer
 
 from kwsd.cli.options import EventAddress
 from kwsd.errors import UsageError
-from kwsd.output import print_line, print_lines
+from kwsd.log import print_line, print_lines
 
 
 def monitor(

@@ -1,7 +1,7 @@
 """``kwsd mute``."""
 
 from kwsd.cli.options import ControlAddress, find_control_address
-from kwsd.output import print_message
+from kwsd.log import print_message
 
 
 def mute(connect: ControlAddress = None) -> None:

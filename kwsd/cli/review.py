@@ -8,8 +8,7 @@ from typing import Annotated
 import typer
 
 from kwsd.errors import UsageError
-from kwsd.log import silence_libraries
-from kwsd.output import print_lines, print_message
+from kwsd.log import print_lines, print_message, silence_libraries
 
 
 def review(

@@ -9,8 +9,7 @@ import typer
 
 from kwsd.cli.options import ConfigFile, Labels, ModelName, split_labels
 from kwsd.errors import AudioDataError
-from kwsd.log import print_error
-from kwsd.output import print_data, print_line, print_message
+from kwsd.log import print_data, print_error, print_line, print_message
 
 
 def scan(

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import typer
 
-from kwsd.ending import treat_as_ctrl_c
+from kwsd.daemon.ending import treat_as_ctrl_c
 from kwsd.errors import ServiceError
-from kwsd.output import print_message
+from kwsd.log import print_message
 
 NOT_RUNNING = 3
 """Exit code of ``systemctl status`` if the unit does not run; see systemctl(1), "Exit status"."""

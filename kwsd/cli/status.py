@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from kwsd.cli.options import ControlAddress, find_control_address
-from kwsd.output import print_data, print_line
+from kwsd.log import print_data, print_line
 
 HIDDEN_FIELDS = {"type", "v", "run", "seq"}
 """Fields of the status event that only programs need."""

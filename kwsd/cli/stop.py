@@ -1,7 +1,7 @@
 """``kwsd stop``."""
 
 from kwsd.cli.options import ControlAddress, find_control_address
-from kwsd.output import print_message
+from kwsd.log import print_message
 
 
 def stop(connect: ControlAddress = None) -> None:

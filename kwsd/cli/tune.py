@@ -12,10 +12,9 @@ from typing import Annotated
 import typer
 
 from kwsd.cli.options import ConfigFile, Device, Labels, ModelName, split_labels
-from kwsd.ending import INTERRUPT_EXIT_CODE
+from kwsd.daemon.ending import INTERRUPT_EXIT_CODE
 from kwsd.errors import UsageError
-from kwsd.log import print_error, silence_libraries
-from kwsd.output import create_console, print_data, print_message
+from kwsd.log import create_console, print_data, print_error, print_message, silence_libraries
 
 
 def tune(

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 import typer
 
 from kwsd import __version__
-from kwsd.ending import find_failed_import
+from kwsd.daemon.ending import find_failed_import
 from kwsd.errors import ModelError
-from kwsd.output import print_line
+from kwsd.log import print_line
 
 RUNTIME_LIBRARIES = ("ai-edge-litert", "numpy", "pyzmq", "sounddevice", "soundfile", "soxr")
 """Libraries whose versions a bug report must name."""

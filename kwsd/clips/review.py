@@ -13,8 +13,8 @@ from kwsd.audio.playback import play
 from kwsd.clips.clip import ClipName, list_clips
 from kwsd.clips.sorting import is_folder_name, move_to_no_keyword, move_to_word
 from kwsd.errors import AudioDataError, AudioUnavailableError
-from kwsd.output import print_message, print_prompt
-from kwsd.text import format_local_time
+from kwsd.log import print_message, print_prompt
+from kwsd.system.text import format_local_time
 
 KEYS = "y yes, n no keyword, w WORD another word, r play again, s skip, q quit"
 

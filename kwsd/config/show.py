@@ -12,7 +12,7 @@ from tomlkit.toml_document import TOMLDocument
 
 from kwsd.config.load import LoadedConfig, config_file_candidates
 from kwsd.config.schema import Config
-from kwsd.text import clean_text
+from kwsd.system.text import clean_text
 
 COMMENT_WIDTH = 98
 """Maximum length of a comment line in characters."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 
-from kwsd.text import clean_text
+from kwsd.system.text import clean_text
 
 ALIVE_S = 1.0
 """Seconds between two messages to the watchdog. The units give it 20 seconds."""

@@ -6,8 +6,8 @@ long as the daemon runs.
 
 import sys
 
+from kwsd.daemon.ending import run_and_exit
 from kwsd.daemon.hangup import prepare_signals
-from kwsd.ending import run_and_exit
 
 
 def main() -> None:

@@ -22,7 +22,7 @@ from kwsd.models.trial import (
     softmax,
     try_in_child,
 )
-from kwsd.text import clean_text
+from kwsd.system.text import clean_text
 
 REINSTALL_COMMAND = "pipx reinstall kwsd"
 """What to type if a library of kwsd is missing or damaged."""

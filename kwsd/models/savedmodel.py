@@ -16,7 +16,7 @@ from kwsd.models.bundle import check_labels
 from kwsd.models.inputs import NetworkInput, find_input
 from kwsd.models.model import HOP_SAMPLES, Model, Window, make_default_settings
 from kwsd.models.trial import compute_trial_outputs, needs_softmax, softmax
-from kwsd.text import clean_text
+from kwsd.system.text import clean_text
 
 LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 """TensorFlow's environment variable: 0 shows all messages, 3 shows none. Errors are raised at every level."""

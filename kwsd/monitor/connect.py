@@ -7,9 +7,9 @@ from kwsd.bus.control import send_request_all_streams
 from kwsd.config.load import load_config
 from kwsd.daemon.child import run_child_daemon
 from kwsd.errors import ControlError, UsageError
+from kwsd.log import print_log
 from kwsd.monitor.view import MonitorView
 from kwsd.monitor.watch import watch_daemon
-from kwsd.output import print_log
 
 
 def show_running_daemon(address: str | None, stream: str | None) -> MonitorView:

@@ -20,7 +20,7 @@ from kwsd.bus.events import StatusEvent
 from kwsd.frontend import Float32
 from kwsd.levels import BAND_COUNT, QUIET_ROOM_DB
 from kwsd.monitor.view import MonitorView
-from kwsd.text import format_local_time
+from kwsd.system.text import format_local_time
 
 MIN_WIDTH, MIN_HEIGHT = 80, 24
 

@@ -12,12 +12,12 @@ from rich.text import Text
 from kwsd.bus.client import Subscription
 from kwsd.bus.control import Command, send_request_all_streams
 from kwsd.bus.events import decode_event
-from kwsd.ending import treat_as_ctrl_c
+from kwsd.daemon.ending import treat_as_ctrl_c
 from kwsd.errors import KwsdError, UsageError
+from kwsd.log import create_console
 from kwsd.monitor.keyboard import Keyboard
 from kwsd.monitor.screen import describe_small_terminal, draw_screen
 from kwsd.monitor.view import MonitorView
-from kwsd.output import create_console
 
 FRAME_S = 0.08
 """Seconds between two updates of the screen: one hop of the bundled models."""

@@ -17,9 +17,9 @@ from kwsd.audio.reader import printable
 from kwsd.config.load import load_config
 from kwsd.errors import AudioDataError, KwsdError
 from kwsd.frontend import SAMPLE_RATE
+from kwsd.log import create_console
 from kwsd.models.find import configured_model
 from kwsd.models.model import Model
-from kwsd.output import create_console
 from kwsd.pipeline.detector import Detection
 from kwsd.pipeline.spotter import Spotter
 from kwsd.tuning.thresholds import is_long_enough_for_rate

@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
-from kwsd.output import create_console
+from kwsd.log import create_console
 from kwsd.tuning.thresholds import ThresholdChoice, ThresholdTable, is_long_enough_for_rate
 
 COLUMNS_AT_ONCE = 8

@@ -265,7 +265,9 @@ def test_a_full_disk_under_the_output_is_reported(kwsd: Command, two_words: Path
 
 
 def test_a_system_error_without_a_number_is_reported_with_its_text(kwsd: Command) -> None:
-    program = "from kwsd.ending import run_and_exit\ndef fail(): raise OSError('no pty left')\nrun_and_exit(fail)"
+    program = (
+        "from kwsd.daemon.ending import run_and_exit\ndef fail(): raise OSError('no pty left')\nrun_and_exit(fail)"
+    )
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, env=kwsd.environment, capture_output=True, text=True, check=False)
     assert sentence(done, 74) == "cannot go on: no pty left"

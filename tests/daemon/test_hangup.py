@@ -14,7 +14,7 @@ import soundfile
 from kwsd.bus.client import Subscription
 from kwsd.bus.control import send_request
 from kwsd.bus.events import KeywordEvent, StatusEvent, decode_event
-from kwsd.processes import end_processes, list_processes
+from kwsd.system.processes import end_processes, list_processes
 
 pytestmark = pytest.mark.program
 

@@ -23,7 +23,7 @@ import typer.main
 from kwsd import errors
 from kwsd.cli.commands import app
 from kwsd.config.schema import Config
-from kwsd.ending import INTERRUPT_EXIT_CODE, READER_ENDED_EXIT_CODE
+from kwsd.daemon.ending import INTERRUPT_EXIT_CODE, READER_ENDED_EXIT_CODE
 from kwsd.models.find import find_model
 
 EXIT_CODES = {

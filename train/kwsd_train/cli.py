@@ -10,9 +10,9 @@ import typer
 
 from kwsd.cli.help_text import join_help_lines
 from kwsd.cli.paths import expand_arguments
-from kwsd.ending import run_and_exit
+from kwsd.daemon.ending import run_and_exit
 from kwsd.errors import UsageError
-from kwsd.output import print_data, print_line, print_lines, print_message
+from kwsd.log import print_data, print_line, print_lines, print_message
 from kwsd_train.quiet import import_tensorflow
 
 if TYPE_CHECKING:
