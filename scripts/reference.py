@@ -129,9 +129,9 @@ Command-line options override environment variables, which override the configur
 defaults. `kwsd config` prints the current value of each setting and the origin of the value. `kwsd config --default`
 prints a template that explains every setting.
 
-The file is `$XDG_CONFIG_HOME/kwsd/config.toml` (by default `~/.config/kwsd/config.toml`). If this file does not exist,
-kwsd reads `/etc/xdg/kwsd/config.toml`. `--config FILE` or `KWSD_CONFIG=FILE` selects another file. An unknown key or a
-value of the wrong type ends the command with exit code 78.
+The configuration file is `$XDG_CONFIG_HOME/kwsd/config.toml` (by default `~/.config/kwsd/config.toml`). If this file
+does not exist, kwsd reads `/etc/xdg/kwsd/config.toml`. `--config FILE` or `KWSD_CONFIG=FILE` selects another file. An
+unknown key or a value of the wrong type ends the command with exit code 78.
 
 | key | value | default | option of `kwsd run` | environment | meaning |
 |---|---|---|---|---|---|

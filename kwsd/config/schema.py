@@ -54,8 +54,8 @@ class ActionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     shell: Annotated[
         bool,
         msgspec.Meta(
-            description="If true, /bin/sh runs the command. Such a command uses variables like $KWSD_KEYWORD instead of"
-            " placeholders like {keyword}."
+            description="If true, /bin/sh runs the command. A shell command uses variables like $KWSD_KEYWORD instead"
+            " of placeholders like {keyword}."
         ),
     ] = False
     timeout_s: Annotated[
@@ -63,7 +63,7 @@ class ActionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         msgspec.Meta(
             gt=0,
             le=86_400,
-            description="Maximum run time of the command in seconds. kwsd ends a command that runs longer.",
+            description="Maximum run time of the command in seconds. kwsd ends the command if it runs longer.",
         ),
     ] = 10.0
     interval_s: Annotated[
@@ -120,8 +120,8 @@ class ClipsConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         msgspec.Meta(
             ge=1,
             le=1_000_000,
-            description="Maximum number of saved clips, 32 KB each. If there are more, the daemon deletes the"
-            " oldest clips.",
+            description="Maximum number of saved clips, 32 KB each. The daemon deletes the oldest clips"
+            " if there are more.",
         ),
     ] = 1000
 
@@ -161,7 +161,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     thresholds: Annotated[
         dict[str, Threshold],
         msgspec.Meta(
-            description="Threshold of each keyword, above 0 and at most 1. It overrides the threshold in the model.",
+            description="Threshold of each keyword, above 0 and at most 1. It overrides the keyword's threshold"
+            " in the model.",
             examples=[{"go": 0.95}],
         ),
     ] = {}
@@ -176,7 +177,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         list[StreamConfig],
         msgspec.Meta(
             description="Audio sources that one daemon listens to at the same time, with one table for each source. The"
-            " tables replace the setting device.",
+            " stream tables replace the setting device.",
             examples=[[{"name": "desk", "device": "USB Audio"}, {"name": "door", "device": "Webcam"}]],
         ),
     ] = []
