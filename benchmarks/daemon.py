@@ -266,7 +266,7 @@ def _scan_memory(audio: Path, model: str, hours: int) -> None:
     long.unlink()
     _row(
         f"peak memory of `kwsd scan` on ten minutes and on {hours} h of audio",
-        f"{short_mb:.0f} MB and {long_mb:.0f} MB",
+        f"{short_mb:.0f} MB for ten minutes, {long_mb:.0f} MB for {hours} h",
         "equal for both lengths",
     )
 

@@ -212,8 +212,8 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     clips: Annotated[
         ClipsConfig,
         msgspec.Meta(
-            description="Saving of audio clips, which kwsd review can sort. Without this table, the daemon saves no"
-            " clips. See docs/tuning.md.",
+            description="Settings for saving audio clips, which kwsd review can sort. Without this table, the daemon"
+            " saves no clips. See docs/tuning.md.",
             examples=[{"folder": "~/.local/share/kwsd/clips", "keep": 1000}],
         ),
     ] = ClipsConfig()
