@@ -1,9 +1,9 @@
 """kwsd: a streaming keyword-spotting daemon.
 
-Only the eight names in ``__all__`` are a stable interface. All other modules and names may change in any version.
+Only the nine names in ``__all__`` are a stable interface. All other modules and names may change in any version.
 
-Use `load_model` and `Spotter` to detect keywords in audio that your program provides. Use `subscribe` to receive the
-events of a running daemon.
+Use `load_model` and `Spotter` to detect keywords in audio that your program provides. Use `Embedding` to compare how
+recordings sound. Use `subscribe` to receive the events of a running daemon.
 """
 
 from importlib import import_module
@@ -16,14 +16,26 @@ if TYPE_CHECKING:
     from kwsd.models.find import load_model
     from kwsd.models.model import Model
     from kwsd.pipeline.detector import Detection
+    from kwsd.pipeline.embedding import Embedding
     from kwsd.pipeline.spotter import Spotter
 
 __version__ = "0.1.0"
 
-__all__ = ["Detection", "KeywordEvent", "KwsdError", "Model", "Spotter", "StatusEvent", "load_model", "subscribe"]
+__all__ = [
+    "Detection",
+    "Embedding",
+    "KeywordEvent",
+    "KwsdError",
+    "Model",
+    "Spotter",
+    "StatusEvent",
+    "load_model",
+    "subscribe",
+]
 
 _HOMES = {
     "Detection": "pipeline.detector",
+    "Embedding": "pipeline.embedding",
     "KeywordEvent": "bus.events",
     "KwsdError": "errors",
     "Model": "models.model",

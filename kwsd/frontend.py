@@ -22,6 +22,21 @@ BINS = FFT_LENGTH // 2 + 1  # 129, 0 Hz to 8 kHz in steps of 62.5 Hz
 HANN: Float32 = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FRAME_LENGTH) / (FRAME_LENGTH - 1))).astype(np.float32)
 
 
+def clip_samples(samples: Float32) -> Float32:
+    """Samples without values outside [-1, 1]. Not-a-number becomes silence.
+
+    Raises
+    ------
+    ValueError
+        The samples are not float32 of shape (n,).
+    """
+    if samples.ndim != 1 or samples.dtype != np.float32:
+        raise ValueError(f"samples are {samples.dtype} {samples.shape}, not float32 (n,)")
+    if not np.abs(samples).max(initial=0) <= 1:  # true for not-a-number, too
+        return np.nan_to_num(samples).clip(-1, 1)
+    return samples
+
+
 def spectrogram(samples: Float32) -> Float32:
     """Magnitude of the short-time Fourier transform over the last axis.
 
@@ -45,13 +60,39 @@ def spectrogram(samples: Float32) -> Float32:
     The result equals TensorFlow's ``abs(tf.signal.stft(samples, frame_length=255, frame_step=128))`` except for float32
     rounding.
     """
+    magnitude: Float32 = np.abs(stft(samples, HANN, FRAME_STEP, FFT_LENGTH))
+    return magnitude
+
+
+def stft(samples: Float32, taper: Float32, step: int, fft_length: int) -> NDArray[np.complexfloating]:
+    """Short-time Fourier transform over the last axis.
+
+    Parameters
+    ----------
+    samples : ndarray, shape (..., n), float32
+        Audio of at least one frame. Samples after the last whole frame are ignored.
+    taper : ndarray, shape (frame length,), float32
+        Factors of the samples of a frame.
+    step : int
+        Samples from the start of one frame to the start of the next.
+    fft_length : int
+        Points of the transform. A shorter frame is extended with zeros at its end.
+
+    Returns
+    -------
+    ndarray, shape (..., 1 + (n - frame length) // step, fft_length // 2 + 1), complex64
+
+    Raises
+    ------
+    ValueError
+        n is smaller than the frame length.
+    """
     *others, length = samples.shape
-    if length < FRAME_LENGTH:
-        raise ValueError(f"{length} samples are fewer than the {FRAME_LENGTH} of a frame")
+    if length < len(taper):
+        raise ValueError(f"{length} samples are fewer than the {len(taper)} of a frame")
     samples = np.ascontiguousarray(samples)
-    shape = (*others, 1 + (length - FRAME_LENGTH) // FRAME_STEP, FRAME_LENGTH)
-    strides = (*samples.strides[:-1], FRAME_STEP * samples.itemsize, samples.itemsize)
+    shape = (*others, 1 + (length - len(taper)) // step, len(taper))
+    strides = (*samples.strides[:-1], step * samples.itemsize, samples.itemsize)
     # The same view as from numpy's sliding_window_view, which takes as long as the FFT of a hop.
     frames = np.ndarray(shape, samples.dtype, samples, strides=strides)
-    magnitude: Float32 = np.abs(np.fft.rfft(frames * HANN, FFT_LENGTH))
-    return magnitude
+    return np.fft.rfft(frames * taper, fft_length)

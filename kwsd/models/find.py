@@ -10,8 +10,12 @@ from kwsd.config.schema import DEFAULT_MODEL, Config
 from kwsd.errors import ModelError
 from kwsd.files import NETWORK_LIMIT, check_file, find_user_folder, is_present
 from kwsd.models import bundle
+from kwsd.models.embedding import EmbeddingNetwork, load_embedding_network
 from kwsd.models.litert import load_bundle_model, load_tflite_model
 from kwsd.models.model import Model
+
+EMBEDDING = "embedding"
+"""Folder of the embedding, beside the bundles of kwsd."""
 
 SAVED_MODEL_FILE = "saved_model.pb"
 """File in every SavedModel folder, from which TensorFlow recognises it."""
@@ -105,6 +109,17 @@ def find_model(path_or_name: str) -> Path:
     if versions and not {SAVED_MODEL_FILE, bundle.MANIFEST} & set(names):
         return path / max(versions, key=int)
     return path
+
+
+def load_embedding() -> EmbeddingNetwork:
+    """Load the network of the embedding, which comes with kwsd.
+
+    Raises
+    ------
+    ModelError
+        The network is missing or damaged.
+    """
+    return load_embedding_network(_shipped_models() / EMBEDDING)
 
 
 def installed_models() -> dict[str, Path]:

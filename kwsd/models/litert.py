@@ -61,7 +61,7 @@ class LiteRTNetwork:
         self.with_softmax = False
         self._origin = origin
         self._content = content  # LiteRT reads the weights from here
-        self._interpreter = _make_interpreter(content, origin)
+        self._interpreter = make_interpreter(content, origin)
         inputs = self._interpreter.get_input_details()
         if len(inputs) != 1:
             raise ModelError(f"{origin} has {len(inputs)} inputs: export it with one input, a window of audio")
@@ -70,7 +70,7 @@ class LiteRTNetwork:
         self._input = find_input(sizes, inputs[0]["dtype"], origin, _quantization(inputs[0]))
         if self._input.shape != tuple(inputs[0]["shape"]):
             self._interpreter.resize_tensor_input(self._index, self._input.shape)
-        _allocate(self._interpreter, origin)
+        allocate_tensors(self._interpreter, origin)
         self._output = _find_output(self._interpreter.get_output_details(), outputs, origin)
         self.outputs = self._output.size
 
@@ -176,7 +176,21 @@ def _import_interpreter(origin: str) -> Any:  # noqa: ANN401  LiteRT has no type
     return Interpreter
 
 
-def _make_interpreter(content: bytes, origin: str) -> Any:  # noqa: ANN401  LiteRT has no type information
+def make_interpreter(content: bytes, origin: str) -> Any:  # noqa: ANN401  LiteRT has no type information
+    """Return a LiteRT interpreter of one thread, whose tensors are not allocated yet.
+
+    Parameters
+    ----------
+    content : bytes
+        Content of the file. The caller keeps it, because LiteRT reads the weights from there.
+    origin : str
+        Name of the network, for messages.
+
+    Raises
+    ------
+    ModelError
+        LiteRT is missing, or it cannot run the network.
+    """
     make = _import_interpreter(origin)
     try:
         # LiteRT announces its delegate on standard error and has no option against it.
@@ -186,7 +200,14 @@ def _make_interpreter(content: bytes, origin: str) -> Any:  # noqa: ANN401  Lite
         raise _refusal(error, origin) from None
 
 
-def _allocate(interpreter: Any, origin: str) -> None:  # noqa: ANN401  see above
+def allocate_tensors(interpreter: Any, origin: str) -> None:  # noqa: ANN401  see above
+    """Allocate the tensors of an interpreter.
+
+    Raises
+    ------
+    ModelError
+        LiteRT cannot run the network.
+    """
     try:
         with silence_stderr():
             interpreter.allocate_tensors()

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from kwsd.frontend import BINS, FRAME_STEP, FRAMES, SAMPLE_RATE, WINDOW_SAMPLES, Float32, spectrogram
+from kwsd.frontend import BINS, FRAME_STEP, FRAMES, SAMPLE_RATE, WINDOW_SAMPLES, Float32, clip_samples, spectrogram
 from kwsd.models.model import Model, Window
 from kwsd.pipeline.detector import Detection
 from kwsd.pipeline.lazy import LazyDetector
@@ -123,10 +123,7 @@ class Spotter:
         ValueError
             The samples have another shape or dtype.
         """
-        if samples.ndim != 1 or samples.dtype != np.float32:
-            raise ValueError(f"samples are {samples.dtype} {samples.shape}, not float32 (n,)")
-        if not np.abs(samples).max(initial=0) <= 1:  # true for not-a-number, too
-            samples = np.nan_to_num(samples).clip(-1, 1)
+        samples = clip_samples(samples)
         self._clear = False
         detections = []
         while len(samples):

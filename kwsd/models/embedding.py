@@ -1,0 +1,185 @@
+"""The network of the embedding, run by LiteRT on one thread, and the description of its folder."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from kwsd import frontend, logmel
+from kwsd.errors import ModelError
+from kwsd.files import DESCRIPTION_LIMIT, NETWORK_LIMIT, read_file
+from kwsd.frontend import Float32
+from kwsd.models.bundle import NETWORK, FileRecord, describe_content
+from kwsd.models.litert import allocate_tensors, make_interpreter
+
+SCHEMA_VERSION = 1
+
+DESCRIPTION = "embedding.json"
+"""Name of the description. It differs from that of a bundle, because the embedding has no keywords."""
+
+STEP_FRAMES = 8
+"""Log-mel frames of one step, because the network halves the time axis three times."""
+
+WINDOW_FRAMES = 76
+"""Log-mel frames that a vector depends on."""
+
+WARM_UP_STEPS = 12
+"""Steps from any state after which the next vector is exact.
+
+The window alone would need ten steps. But each of the eleven convolutions over time rounds its input relative to the
+largest value in it, and the input includes the state. So each convolution adds one step, and the last adds two, because
+only one row a step reaches it.
+"""
+
+VECTOR_SIZE = 96
+
+
+class LogMel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Parameters of the front end that the network was trained on; see `kwsd.logmel`. Lengths are in samples."""
+
+    sample_rate: int = frontend.SAMPLE_RATE
+    frame_length: int = logmel.FRAME_LENGTH
+    frame_step: int = logmel.FRAME_STEP
+    fft_length: int = logmel.FFT_LENGTH
+    bands: int = logmel.BANDS
+    lowest_hz: float = logmel.LOWEST_HZ
+    highest_hz: float = logmel.HIGHEST_HZ
+    floor: float = logmel.FLOOR
+
+
+class EmbeddingDescription(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The content of ``embedding.json``.
+
+    Parameters
+    ----------
+    files : dict
+        From the name of a file in the folder to the `FileRecord`.
+    origin : dict
+        The public file with the weights, its SHA-256, and the versions of the libraries that converted them.
+    largest_difference : float
+        Largest difference between a value of the original and of the same network in float32, before the conversion.
+    lowest_cosine : float
+        Lowest cosine between a vector of the original and of this network.
+    """
+
+    name: str
+    front_end: LogMel
+    step_frames: int
+    window_frames: int
+    vector_size: int
+    files: dict[str, FileRecord]
+    licence: str
+    attribution: list[str]
+    origin: dict[str, str]
+    largest_difference: float
+    lowest_cosine: float
+    schema_version: int = SCHEMA_VERSION
+
+
+class EmbeddingNetwork:
+    """Turns `STEP_FRAMES` log-mel frames and the state of a stream into one vector and the next state.
+
+    The state holds the last two rows of the input of each convolution over time. It belongs to the caller, so one
+    network serves any number of streams.
+
+    Parameters
+    ----------
+    content : bytes
+        Content of a TensorFlow Lite file.
+    origin : str
+        Name of the file, for messages.
+
+    Attributes
+    ----------
+    silence : ndarray, shape (n,), float32
+        State of a stream after digital silence.
+
+    Raises
+    ------
+    ModelError
+        LiteRT cannot run the content, or it has other inputs or outputs.
+    """
+
+    def __init__(self, content: bytes, origin: str) -> None:
+        self._content = content  # LiteRT reads the weights from here
+        self._interpreter = make_interpreter(content, origin)
+        allocate_tensors(self._interpreter, origin)
+        inputs = {len(details["shape"]): details for details in self._interpreter.get_input_details()}
+        outputs = {len(details["shape"]): details for details in self._interpreter.get_output_details()}
+        size = tuple(inputs[1]["shape"]) if 1 in inputs else (0,)
+        self._mel = _tensor_index(inputs, (STEP_FRAMES, logmel.BANDS), origin)
+        self._state = _tensor_index(inputs, size, origin)
+        self._vector = _tensor_index(outputs, (1, VECTOR_SIZE), origin)
+        self._next_state = _tensor_index(outputs, size, origin)
+        silent = np.full((STEP_FRAMES, logmel.BANDS), logmel.SILENCE, np.float32)
+        state: Float32 = np.zeros(size, np.float32)
+        for _ in range(WARM_UP_STEPS):
+            _, state = self.step(silent, state)
+        self.silence = state
+
+    def step(self, mel: Float32, state: Float32) -> tuple[Float32, Float32]:
+        """Return the next vector, shape (96,), and the next state, both float32.
+
+        Parameters
+        ----------
+        mel : ndarray, shape (8, 32), float32
+            The next frames of `kwsd.logmel.compute_log_mel`.
+        state : ndarray, shape (n,), float32
+            State after the step before. At the start of a stream it is `silence`.
+        """
+        self._interpreter.set_tensor(self._mel, mel)
+        self._interpreter.set_tensor(self._state, state)
+        self._interpreter.invoke()
+        return self._interpreter.get_tensor(self._vector)[0], self._interpreter.get_tensor(self._next_state)
+
+
+def load_embedding_network(folder: Path) -> EmbeddingNetwork:
+    """Load the network of a folder.
+
+    Raises
+    ------
+    ModelError
+        A file is missing, altered or malformed, or the network was made for another front end.
+    """
+    description = read_embedding_description(folder)
+    path = folder / NETWORK
+    try:
+        content = read_file(path, NETWORK_LIMIT)
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror}") from None
+    if describe_content(content) != description.files.get(NETWORK):
+        raise ModelError(f"{path} is not the file that {DESCRIPTION} describes: its SHA-256 or size differs")
+    return EmbeddingNetwork(content, str(path))
+
+
+def read_embedding_description(folder: Path) -> EmbeddingDescription:
+    """Read and check the description of a folder.
+
+    Raises
+    ------
+    ModelError
+        The description is missing or malformed, or the network was made for another front end.
+    """
+    path = folder / DESCRIPTION
+    try:
+        description = msgspec.json.decode(read_file(path, DESCRIPTION_LIMIT), type=EmbeddingDescription)
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror}") from None
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise ModelError(f"{path} is not a valid description of an embedding: {error}") from None
+    if description.schema_version != SCHEMA_VERSION:
+        raise ModelError(f"{path} has schema {description.schema_version}, this kwsd reads schema {SCHEMA_VERSION}")
+    ours = msgspec.structs.asdict(LogMel())
+    for name, value in msgspec.structs.asdict(description.front_end).items():
+        if value != ours[name]:
+            raise ModelError(f"{folder} was made for another front end: {name} is {value}, kwsd's is {ours[name]}")
+    return description
+
+
+def _tensor_index(tensors: dict[int, dict[str, Any]], shape: tuple[int, ...], origin: str) -> int:
+    """Return the index of the only tensor with as many dimensions as a shape, after a check of its shape and type."""
+    details = tensors.get(len(shape))
+    if details is None or tuple(details["shape"]) != shape or details["dtype"] is not np.float32:
+        raise ModelError(f"{origin} is not the network of an embedding: it has no float32 tensor of shape {shape}")
+    return int(details["index"])
