@@ -20,8 +20,8 @@ import typer
 from kwsd import Embedding
 from kwsd.cli.demo import DEMO_FOLDER
 from kwsd.frontend import SAMPLE_RATE, Float32
-from kwsd.logmel import compute_log_mel
 from kwsd.models.find import load_embedding
+from kwsd.models.logmel import compute_log_mel
 from kwsd.pipeline.embedding import STEP_SAMPLES, WINDOW_SAMPLES
 from kwsd.pipeline.gate import SoundGate
 

@@ -30,8 +30,8 @@ import onnxruntime
 import soundfile
 import tensorflow as tf
 
-from kwsd import logmel
 from kwsd.frontend import Float32
+from kwsd.models import logmel
 from kwsd.models.bundle import MODEL_CARD, NETWORK, describe_file
 from kwsd.models.embedding import (
     DESCRIPTION,

@@ -6,10 +6,11 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from kwsd import frontend, logmel
+from kwsd import frontend
 from kwsd.errors import ModelError
 from kwsd.files import DESCRIPTION_LIMIT, NETWORK_LIMIT, read_file
 from kwsd.frontend import Float32
+from kwsd.models import logmel
 from kwsd.models.bundle import NETWORK, FileRecord, describe_content
 from kwsd.models.litert import allocate_tensors, make_interpreter
 
@@ -36,7 +37,7 @@ VECTOR_SIZE = 96
 
 
 class LogMel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Parameters of the front end that the network was trained on; see `kwsd.logmel`. Lengths are in samples."""
+    """Parameters of the front end that the network was trained on; see `kwsd.models.logmel`. Lengths are in samples."""
 
     sample_rate: int = frontend.SAMPLE_RATE
     frame_length: int = logmel.FRAME_LENGTH
@@ -124,7 +125,7 @@ class EmbeddingNetwork:
         Parameters
         ----------
         mel : ndarray, shape (8, 32), float32
-            The next frames of `kwsd.logmel.compute_log_mel`.
+            The next frames of `kwsd.models.logmel.compute_log_mel`.
         state : ndarray, shape (n,), float32
             State after the step before. At the start of a stream it is `silence`.
         """

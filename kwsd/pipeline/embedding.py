@@ -3,9 +3,9 @@
 import numpy as np
 
 from kwsd.frontend import Float32, clip_samples
-from kwsd.logmel import FRAME_LENGTH, FRAME_STEP, compute_log_mel
 from kwsd.models.embedding import STEP_FRAMES, VECTOR_SIZE, WARM_UP_STEPS, WINDOW_FRAMES, EmbeddingNetwork
 from kwsd.models.find import load_embedding
+from kwsd.models.logmel import FRAME_LENGTH, FRAME_STEP, compute_log_mel
 from kwsd.pipeline.ring import Ring
 
 STEP_SAMPLES = STEP_FRAMES * FRAME_STEP

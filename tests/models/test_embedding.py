@@ -9,9 +9,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from kwsd import logmel
 from kwsd.errors import ModelError
 from kwsd.frontend import Float32
+from kwsd.models import logmel
 from kwsd.models.bundle import describe_file
 from kwsd.models.embedding import (
     DESCRIPTION,

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from kwsd import logmel
 from kwsd.cli.demo import DEMO_FOLDER
-from kwsd.logmel import compute_log_mel
+from kwsd.models import logmel
+from kwsd.models.logmel import compute_log_mel
 
 GOLDEN = np.load(Path(__file__).parent / "data" / "embedding.npz")
 SAMPLES, _ = soundfile.read(DEMO_FOLDER / "demo.flac", dtype="float32")
