@@ -1,4 +1,4 @@
-"""Controls the running media player by voice, through playerctl. Needs kwsd (pip install kwsd) and playerctl."""
+"""Controls the running media player by voice, through playerctl. Needs playerctl, and kwsd in the same Python environment (see the README)."""
 
 import subprocess
 

@@ -133,7 +133,7 @@ def replay_detector(
 ) -> list[Detection]:
     """Return the detections in kept scores: those of a new `kwsd.pipeline.detector.Detector` for each recording.
 
-    This is about a thousand times faster than the detector. Smoothing, hits and re-arming are computed for all windows
+    This is some dozens of times faster than the detector. Smoothing, hits and re-arming are computed for all windows
     at once. Only the windows in which a detection is possible are then processed in order.
 
     Parameters
