@@ -11,8 +11,9 @@ import zmq
 
 from kwsd.bus import events
 from kwsd.bus.address import IPC, check_socket_folder, check_subscribe_address, default_address, is_ipv6
-from kwsd.bus.curve import ClientKeys
+from kwsd.bus.curve import ClientKeys, read_client_keys
 from kwsd.bus.events import KeywordEvent
+from kwsd.config.load import load_config
 from kwsd.errors import AddressError, EventError
 
 MAX_POLL_S = 0.2
@@ -157,7 +158,13 @@ def _milliseconds_until(end_s: float) -> int:
     return max(0, round(1000 * min(MAX_POLL_S, end_s - time.monotonic())))
 
 
-def subscribe(address: str | None = None, keywords: Sequence[str] | None = None) -> Iterator[KeywordEvent]:
+def subscribe(
+    address: str | None = None,
+    keywords: Sequence[str] | None = None,
+    *,
+    client_key: str | Path | None = None,
+    server_key: str | Path | None = None,
+) -> Iterator[KeywordEvent]:
     """Yield the keyword events of a running daemon. The iteration never ends by itself.
 
     It can begin before the daemon starts, and it continues after the daemon restarts.
@@ -165,9 +172,14 @@ def subscribe(address: str | None = None, keywords: Sequence[str] | None = None)
     Parameters
     ----------
     address : str, optional
-        Event address of the daemon, as in ``kwsd run --address``. Without it, the default address.
+        Event address of the daemon. It overrides the address of the configuration, which includes ``KWSD_ADDRESS``. If
+        neither is given, `subscribe` uses the default address.
     keywords : sequence of str, optional
         Yield only events of these keywords. Without this parameter, yield those of all keywords.
+    client_key : str or Path, optional
+        The client's secret key, a file that ends in ``.key_secret``. A daemon that uses CURVE requires both keys.
+    server_key : str or Path, optional
+        The daemon's public key, a file that ends in ``.key``.
 
     Yields
     ------
@@ -177,9 +189,13 @@ def subscribe(address: str | None = None, keywords: Sequence[str] | None = None)
     Raises
     ------
     AddressError
-        The address is invalid.
+        The address is invalid, or there is no address and no runtime folder.
+    ConfigError
+        The configuration or a key file cannot be used.
     EventError
         A message is not an event of this version.
+    ValueError
+        Only one of the two keys is given.
 
     Examples
     --------
@@ -191,7 +207,10 @@ def subscribe(address: str | None = None, keywords: Sequence[str] | None = None)
     ...     print(f"{event.keyword} with score {event.score:.2f} at {event.time}")
     ...     subprocess.run(["xdotool", "key", KEYS[event.keyword]])
     """
-    with Subscription(address, keywords) as subscription:
+    if (client_key is None) != (server_key is None):
+        raise ValueError("client_key and server_key must be given together")
+    keys = read_client_keys(Path(client_key), Path(server_key)) if client_key and server_key else None
+    with Subscription(address or load_config().config.address, keywords, keys) as subscription:
         while message := subscription.receive():
             event = events.decode_event(message.body)
             if isinstance(event, KeywordEvent):

@@ -2,7 +2,8 @@
 
 import signal
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,12 @@ from typing import Any
 import pytest
 import zmq
 from helpers.command import Command as Program
+from helpers.publishing import keyword_event, wait_for_subscriber
 from helpers.running import Running
 from zmq.auth import load_certificate
 from zmq.utils.monitor import parse_monitor_message
 
+from kwsd import subscribe
 from kwsd.bus.client import Subscription
 from kwsd.bus.control import send_request
 from kwsd.bus.curve import create_key_pair, read_client_keys, read_key_pair, read_server_keys
@@ -79,6 +82,27 @@ def answer(address: str, **options: Any) -> int:  # noqa: ANN401  options of a Z
 def test_a_listed_client_gets_events(running: Running) -> None:
     send_request("mute", running.control)
     running.wait_for("muted")
+
+
+def test_subscribe_with_both_keys_yields_events(keys: Path, curve: CurveConfig, address: str) -> None:
+    listed, server = keys / "clients" / "listed.key_secret", keys / "server.key"
+    events = subscribe(local(address), client_key=listed, server_key=str(server))
+    with Publisher(address, read_server_keys(curve)) as publisher, ThreadPoolExecutor() as thread:
+        first = thread.submit(next, events)
+        wait_for_subscriber(publisher)
+        publisher.publish(keyword_event("go"))
+        assert first.result() == keyword_event("go")
+    assert isinstance(events, Generator)
+    events.close()
+
+
+def test_subscribe_with_only_one_key_is_refused(address: str, keys: Path) -> None:
+    for events in (
+        subscribe(local(address), client_key=keys / "server.key_secret"),
+        subscribe(local(address), server_key=keys / "server.key"),
+    ):
+        with pytest.raises(ValueError, match="client_key and server_key must be given together"):
+            next(events)
 
 
 def test_a_stranger_without_keys_gets_nothing(running: Running, address: str) -> None:

@@ -202,6 +202,24 @@ def test_subscribe_yields_keyword_events_and_only_those(publisher: Publisher) ->
     events.close()
 
 
+def test_subscribe_finds_the_daemon_by_the_address_in_the_configuration_or_the_environment(
+    publisher: Publisher, runtime: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = runtime / "config.toml"
+    config.write_text(f'address = "{publisher.address}"\n')
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime / "none"))
+    for name, value in (("KWSD_CONFIG", str(config)), ("KWSD_ADDRESS", publisher.address)):
+        with monkeypatch.context() as environment, ThreadPoolExecutor() as thread:
+            environment.setenv(name, value)
+            events = subscribe()
+            first = thread.submit(next, events)
+            wait_for_subscriber(publisher)
+            publisher.publish(keyword_event("go"))
+            assert first.result() == keyword_event("go")
+            assert isinstance(events, Generator)
+            events.close()
+
+
 @pytest.mark.parametrize(
     "address",
     ["nowhere", "tcp://127.0.0.1", "tcp://host:99999", "tcp://a b:1", "udp://127.0.0.1:5555", "ipc:///" + 107 * "x"],
