@@ -140,7 +140,7 @@ def _around() -> dict[str, float]:
             def look() -> None:
                 notifier.alive()
                 control.answer_requests(lambda _command: [reporter.publish_status()])
-                if publisher.has_new_subscribers():
+                if publisher.read_subscriptions():
                     reporter.publish_status()
 
             spent = {

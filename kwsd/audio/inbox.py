@@ -18,7 +18,7 @@ class Inbox(Generic[T]):
 
     Attributes
     ----------
-    called : bool
+    woken_by_socket : bool
         Whether a socket ended the latest `next`.
     """
 
@@ -31,7 +31,7 @@ class Inbox(Generic[T]):
         self._without_sockets = self._poller([])
         self._with_sockets = self._without_sockets
         self._rung = False
-        self.called = False
+        self.woken_by_socket = False
 
     def watch(self, sockets: Iterable["zmq.Socket[bytes]"]) -> None:
         """Watch these sockets instead of the previous ones. A message on one of them ends a wait."""
@@ -59,10 +59,10 @@ class Inbox(Generic[T]):
         """
         poller = self._with_sockets if sockets else self._without_sockets
         end_s = time.monotonic() + timeout_s
-        self.called = False
+        self.woken_by_socket = False
         # The bell may have rung for an item that was taken without a wait: then the loop waits again.
         while self._items.empty():
-            if self._rung or self.called:
+            if self._rung or self.woken_by_socket:
                 self._rung = False
                 return None
             ready = poller.poll(math.ceil(1000 * max(0, end_s - time.monotonic())))
@@ -72,7 +72,7 @@ class Inbox(Generic[T]):
                 if source == self._bell:
                     os.eventfd_read(self._bell)
                 else:
-                    self.called = True
+                    self.woken_by_socket = True
         return self._items.get_nowait()
 
     def _poller(self, sockets: Iterable[Any]) -> zmq.Poller:

@@ -112,19 +112,25 @@ class Publisher:
         """Socket to wait on: it has a message when a client subscribes."""
         return self._socket
 
-    def has_new_subscribers(self) -> bool:
-        """Whether a program has subscribed to the status since the last call."""
-        found = False
+    def read_subscriptions(self) -> bool:
+        """Read the subscriptions that have arrived since the last call, and update `has_monitor_subscribers`.
+
+        Returns
+        -------
+        bool
+            Whether a program has subscribed to status events.
+        """
+        subscribed_to_status = False
         for _ in range(MAX_SUBSCRIPTIONS_PER_TURN):
             if not is_readable(self._socket):
                 break
             message = self._socket.recv()
             subscribed, topic = message[:1] == b"\x01", message[1:]
-            found |= subscribed and events.STATUS_TOPIC.encode().startswith(topic)
+            subscribed_to_status |= subscribed and events.STATUS_TOPIC.encode().startswith(topic)
             # ZeroMQ reports every subscription to a topic, but only the end of the last one.
             if topic == events.MONITOR_TOPIC.encode() and self._gate.on_ipc:
                 self.has_monitor_subscribers = subscribed
-        return found
+        return subscribed_to_status
 
     def set_client_keys(self, keys: ServerKeys | None) -> None:
         """Replace the list of clients that can subscribe.

@@ -89,9 +89,9 @@ class Listener:
         return self._reporter.windows
 
     @property
-    def events(self) -> int:
+    def event_count(self) -> int:
         """Keyword events published so far."""
-        return self._reporter.events.total()
+        return self._reporter.event_counts.total()
 
     def start(self) -> None:
         """Log what the stream waits for."""
@@ -121,10 +121,10 @@ class Listener:
         else:
             self._enter("stopping", "its audio has ended")
 
-    def check_stuck(self, now_s: float) -> bool:
-        """Return whether the capture thread hangs in the device.
+    def report_stalled_capture(self, now_s: float) -> bool:
+        """Enter `lost` if a live source delivers no audio, and return whether the capture thread hangs in the device.
 
-        A source that delivers no audio becomes `lost` long before that.
+        A source becomes `lost` after `DEAF_S`, and its capture thread counts as hanging after `STUCK_S`.
 
         Parameters
         ----------
@@ -190,6 +190,7 @@ class Listener:
         # A muted source delivers zeros for hours. Windows that hold only zeros contain no keyword.
         only_zeros = self._silence.seconds > silent_before_s >= self._spotter.memory_s
         if self._muted:
+            # No batch is allowed here. Audio that arrived while muted must not be processed after `unmute`.
             self._spotter.skip(samples)
         elif only_zeros and not attentive:
             self._spotter.skip(samples)

@@ -18,7 +18,7 @@ from kwsd.bus.events import StatusEvent
 from kwsd.bus.publisher import Publisher
 from kwsd.config.schema import Config
 from kwsd.daemon.hangup import obey_hangup
-from kwsd.daemon.listener import DEAF_S, Listener
+from kwsd.daemon.listener import Listener
 from kwsd.daemon.notify import Notifier
 from kwsd.daemon.setup import MakeOpener, Setup, build_listeners
 from kwsd.errors import AudioLostError, KwsdError
@@ -26,9 +26,17 @@ from kwsd.log import silence_libraries
 
 log = logging.getLogger(__name__)
 
-LOOK_S = 0.1
+ROUND_S = 0.1
 """Minimum seconds between two rounds of work other than audio. The first request is answered at once, and further
 requests wait for the next round. So a flood of requests cannot delay the audio."""
+
+START_LIMIT_S = 2.5
+"""Maximum seconds that the daemon waits at the start until each stream has opened its source. A source that hangs must
+not keep the other streams from starting."""
+
+SUSPENDED_S = 2.5
+"""Seconds between two rounds after which the process itself must have been suspended. The capture threads were then
+suspended, too, so their silence does not mean that a device hangs."""
 
 WAIT_S = 1.0
 """Maximum seconds that the loop waits while all streams deliver audio."""
@@ -67,12 +75,12 @@ class Daemon:
         self._control = control
         self._notifier = notifier
         self._error: Exception | None = None
-        self._looked_s = 0.0
-        self._asked = False
-        self._reload_asked = False
+        self._last_round_s = 0.0
+        self._sockets_paused = False
+        self._reload_requested = False
         self._stopping = False
         self._hung_up = False
-        self._early = self._take_first_items()
+        self._items_from_start = self._take_first_items()
         self._watch_sockets()
 
     def run(self) -> None:
@@ -99,8 +107,8 @@ class Daemon:
             for listener in self._listeners:
                 listener.close()
             windows = sum(listener.windows for listener in self._listeners)
-            events = sum(listener.events for listener in self._listeners)
-            log.info("stopped after %d windows and %d events", windows, events)
+            event_count = sum(listener.event_count for listener in self._listeners)
+            log.info("stopped after %d windows and %d events", windows, event_count)
 
     def stop(self) -> None:
         """Make `run` return soon. A signal handler may call this."""
@@ -114,32 +122,34 @@ class Daemon:
 
     def reload(self) -> None:
         """Make `run` read the configuration again soon. A signal handler may call this."""
-        self._reload_asked = True
+        self._reload_requested = True
         self._inbox.ring()
 
     def _take_first_items(self) -> deque[tuple[Listener, Item]]:
         """Wait until each stream has opened its source or said why not; return further items that came meanwhile."""
-        early: deque[tuple[Listener, Item]] = deque()
-        missing, end_s = set(self._listeners), time.monotonic() + DEAF_S
-        while missing and (found := self._inbox.next(max(0, end_s - time.monotonic()))):
-            listener, item = self._running[found[0]], found[1]
-            if listener in missing and isinstance(item, End) and item.error:
+        further_items: deque[tuple[Listener, Item]] = deque()
+        waiting, end_s = set(self._listeners), time.monotonic() + START_LIMIT_S
+        while waiting and (received := self._inbox.next(max(0, end_s - time.monotonic()))):
+            capture, item = received
+            listener = self._running[capture]
+            if listener in waiting and isinstance(item, End) and item.error:
                 raise listener.name_error(item.error)
-            if listener in missing:
+            if listener in waiting:
                 listener.take(item)
             else:
-                early.append((listener, item))
-            missing.discard(listener)
-        return early
+                further_items.append((listener, item))
+            waiting.discard(listener)
+        return further_items
 
     def _loop(self) -> None:
-        while self._early:
-            self._take(*self._early.popleft())
+        while self._items_from_start:
+            self._take(*self._items_from_start.popleft())
         while self._running and not self._stopping:
-            self._look_around()
-            found = self._next()
-            if found:
-                self._take(self._running[found[0]], found[1])
+            self._run_round()
+            received = self._next()
+            if received:
+                capture, item = received
+                self._take(self._running[capture], item)
         if self._error and not self._stopping:
             raise self._error
 
@@ -154,39 +164,39 @@ class Daemon:
             listener.end_beside_others(item)
 
     def _next(self) -> tuple[Capture, Item] | None:
-        if self._asked or self._reload_asked:  # further requests wait for the next round
-            return self._inbox.next(LOOK_S, sockets=False)
-        wait_s = LOOK_S
+        if self._sockets_paused or self._reload_requested:  # further requests wait for the next round
+            return self._inbox.next(ROUND_S, sockets=False)
+        wait_s = ROUND_S
         if all(listener.hears for listener in self._running.values()):
             due_s = min(listener.due_s for listener in self._running.values())
-            wait_s = min(max(LOOK_S, due_s - time.monotonic()), WAIT_S)
+            wait_s = min(max(ROUND_S, due_s - time.monotonic()), WAIT_S)
         return self._inbox.next(wait_s)
 
-    def _look_around(self) -> None:
-        """Do all work other than audio, at most once in `LOOK_S` or when a socket has woken the loop."""
+    def _run_round(self) -> None:
+        """Do all work other than audio, at most once in `ROUND_S` or when a socket has woken the loop."""
         now_s = time.monotonic()
-        since_s = now_s - self._looked_s
-        if since_s < LOOK_S and not self._inbox.called:
+        since_s = now_s - self._last_round_s
+        if since_s < ROUND_S and not self._inbox.woken_by_socket:
             return
-        self._looked_s = now_s
-        if since_s < DEAF_S:  # otherwise the process itself was stopped, and its captures could not run either
-            self._look_for_stuck_devices(now_s)
+        self._last_round_s = now_s
+        if since_s < SUSPENDED_S:
+            self._check_for_stuck_devices(now_s)
         self._notifier.alive()
         subscribed = False
-        if self._inbox.called or self._asked:
+        if self._inbox.woken_by_socket or self._sockets_paused:
             # After a wake-up by a socket, the sockets have to wait for the next round.
-            self._asked = self._control.answer_requests(self._fulfil) or self._inbox.called
-            subscribed = self._publisher.has_new_subscribers()
-        if self._reload_asked:
-            self._reload_asked = False
+            self._sockets_paused = self._control.answer_requests(self._fulfil) or self._inbox.woken_by_socket
+            subscribed = self._publisher.read_subscriptions()
+        if self._reload_requested:
+            self._reload_requested = False
             with suppress(KwsdError):  # the log has it
                 self._reload()
                 self._publish_statuses()
         for listener in self._listeners:
             listener.publish_due_status(now_s, asked=subscribed)
 
-    def _look_for_stuck_devices(self, now_s: float) -> None:
-        stuck = [listener.source for listener in self._running.values() if listener.check_stuck(now_s)]
+    def _check_for_stuck_devices(self, now_s: float) -> None:
+        stuck = [listener.source for listener in self._running.values() if listener.report_stalled_capture(now_s)]
         if len(stuck) == len(self._running):
             raise AudioLostError(f"{' and '.join(stuck)} hangs and cannot be opened again by this process")
 
@@ -243,9 +253,9 @@ def run_daemon(read_config: Callable[[], Config], make_opener: MakeOpener = Open
     silence_libraries()
     _allow_many_connections()
     setup = Setup(read_config)
-    events = setup.config.address or default_address()
-    steered = setup.config.control or control_address(events)
-    with Publisher(events, setup.keys) as publisher, closing(ControlServer(steered)) as control:
+    events_address = setup.config.address or default_address()
+    requests_address = setup.config.control or control_address(events_address)
+    with Publisher(events_address, setup.keys) as publisher, closing(ControlServer(requests_address)) as control:
         notifier, inbox = Notifier(), Inbox[tuple[Capture, Item]]()
         listeners = build_listeners(setup, publisher, notifier, inbox, make_opener)
         daemon = Daemon(setup, listeners, inbox, publisher, control, notifier)

@@ -63,7 +63,7 @@ class Reporter:
         ``time.monotonic()`` at which the next status event is due.
     windows : int
         Windows processed so far.
-    events : Counter
+    event_counts : Counter
         Keyword events published so far, by keyword.
     """
 
@@ -90,7 +90,7 @@ class Reporter:
         self._processing_ms: deque[float] = deque(maxlen=TIMED_WINDOWS)
         self.due_s = self._started_s
         self.windows = 0
-        self.events: Counter[str] = Counter()
+        self.event_counts: Counter[str] = Counter()
 
     @property
     def watched(self) -> bool:
@@ -142,9 +142,9 @@ class Reporter:
             stream=self._state.stream,
             uptime_s=round(now_s - self._started_s, 3),
             windows=self.windows,
-            events=self.events.total(),
+            events=self.event_counts.total(),
             gaps=self._state.gaps,
-            events_by_keyword=dict(self.events),
+            events_by_keyword=dict(self.event_counts),
             silent_s=self._state.silent_s,
             dropped_blocks=self._capture.dropped,
             queued_blocks=self._capture.queued,
@@ -190,7 +190,7 @@ class Reporter:
             latency_ms=round(1000 * (time.monotonic() - arrived_s), 3),
         )
         self._publisher.publish(event)
-        self.events[detection.keyword] += 1
+        self.event_counts[detection.keyword] += 1
         log.info("%s", self._state.label(f"{detection.keyword} (score {detection.score:.2f})"))
 
     def publish_monitor(self, samples: Float32) -> None:

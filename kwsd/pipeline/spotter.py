@@ -47,7 +47,7 @@ class Spotter:
 
     def __init__(self, model: Model, *, attentive: bool = False) -> None:
         self.attentive = attentive
-        self._missing = self._unseen = 0
+        self._samples_to_next_hop = self._samples_without_frames = 0
         self.sample = 0
         self.windows = 0
         self.use(model)
@@ -97,7 +97,7 @@ class Spotter:
         """Number of future samples that cannot complete a detection. 0 while `attentive`."""
         if self.attentive:
             return 0
-        return self._missing + self._detector.calm_windows * self._hop - 1
+        return self._samples_to_next_hop + self._detector.calm_windows * self._hop - 1
 
     def set_thresholds(self, thresholds: dict[str, float]) -> None:
         """Replace the thresholds of some keywords, from the next window on. Past scores stay.
@@ -124,16 +124,16 @@ class Spotter:
             The samples have another shape or dtype.
         """
         samples = clip_samples(samples)
-        self._clear = False
+        self._window_is_empty = False
         detections = []
         while len(samples):
-            block = samples[: self._missing]
-            samples = samples[self._missing :]
+            block = samples[: self._samples_to_next_hop]
+            samples = samples[self._samples_to_next_hop :]
             self._samples.append(block)
             self.sample += len(block)
-            self._missing -= len(block)
-            if not self._missing:
-                self._missing = self._hop
+            self._samples_to_next_hop -= len(block)
+            if not self._samples_to_next_hop:
+                self._samples_to_next_hop = self._hop
                 detections += self._decide()
         return detections
 
@@ -143,10 +143,10 @@ class Spotter:
 
     def skip(self, samples: Float32) -> None:
         """Count the next samples without processing them. The window after them starts empty; hops stay aligned."""
-        arrived = (self._hop - self._missing + len(samples)) % self._hop
-        if not self._clear:
+        arrived = (self._hop - self._samples_to_next_hop + len(samples)) % self._hop
+        if not self._window_is_empty:
             self.reset()
-        self._missing = self._hop - arrived
+        self._samples_to_next_hop = self._hop - arrived
         self.sample += len(samples)
 
     def reset(self) -> None:
@@ -154,22 +154,22 @@ class Spotter:
         self._samples.clear()
         self._frames.clear()
         self._detector.reset()
-        self._missing = self._hop
-        self._unseen = 0
-        self._clear = True
+        self._samples_to_next_hop = self._hop
+        self._samples_without_frames = 0
+        self._window_is_empty = True
 
     def _decide(self) -> list[Detection]:
         self.windows += 1
-        self._unseen += self._hop
+        self._samples_without_frames += self._hop
         detection = self._detector.update(self._scores, self.sample, attentive=self.attentive)
         return [detection] if detection else []
 
     def _scores(self, age: int) -> Float32:
         """Return the scores of the window that ended `age` hops ago."""
-        if self._unseen:
+        if self._samples_without_frames:
             # A frame that ends in the new samples starts up to one frame step before them.
-            self._frames.append(spectrogram(self._samples.newest[-(self._unseen + FRAME_STEP) :]))
-            self._unseen = 0
+            self._frames.append(spectrogram(self._samples.newest[-(self._samples_without_frames + FRAME_STEP) :]))
+            self._samples_without_frames = 0
         samples, frames = self._samples.newest, self._frames.newest
         last_sample, last_frame = len(samples) - age * self._hop, len(frames) - age * self._hop_frames
         window = Window(samples[last_sample - WINDOW_SAMPLES : last_sample], frames[last_frame - FRAMES : last_frame])

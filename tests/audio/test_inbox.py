@@ -45,29 +45,29 @@ def test_ringing_ends_one_wait(inbox: Inbox[int], *, waits: bool) -> None:
     else:
         inbox.ring()
     assert inbox.next(60) is None
-    assert not inbox.called
+    assert not inbox.woken_by_socket
     inbox.put(1)
     assert inbox.next(60) == 1
 
 
 def test_a_socket_ends_the_wait_and_is_said_to_have_called(inbox: Inbox[int], caller: "zmq.Socket[bytes]") -> None:
     caller.send(b"!")
-    assert (inbox.next(60), inbox.called) == (None, True)
+    assert (inbox.next(60), inbox.woken_by_socket) == (None, True)
     inbox.put(1)
-    assert (inbox.next(60), inbox.called) == (1, False)
+    assert (inbox.next(60), inbox.woken_by_socket) == (1, False)
 
 
 def test_a_socket_that_nobody_asks_about_ends_no_wait(inbox: Inbox[int], caller: "zmq.Socket[bytes]") -> None:
     caller.send(b"!")
-    assert (inbox.next(0, sockets=False), inbox.called) == (None, False)
+    assert (inbox.next(0, sockets=False), inbox.woken_by_socket) == (None, False)
     threading.Timer(0.1, inbox.put, [1]).start()
-    assert (inbox.next(60, sockets=False), inbox.called) == (1, False)
+    assert (inbox.next(60, sockets=False), inbox.woken_by_socket) == (1, False)
 
 
 def test_a_socket_that_is_watched_no_longer_ends_no_wait(inbox: Inbox[int], caller: "zmq.Socket[bytes]") -> None:
     caller.send(b"!")
     inbox.watch([])
-    assert (inbox.next(0), inbox.called) == (None, False)
+    assert (inbox.next(0), inbox.woken_by_socket) == (None, False)
 
 
 def test_its_descriptor_is_closed_with_the_last_one_who_knows_it() -> None:

@@ -435,7 +435,7 @@ def publisher(address: str) -> Iterator[Publisher]:
 
 def listening(kwsd: Command, publisher: Publisher, *arguments: str) -> subprocess.Popen[str]:
     process = kwsd.start("listen", *arguments, TZ="UTC")
-    while not publisher.has_new_subscribers():
+    while not publisher.read_subscriptions():
         assert process.poll() is None
     assert stderr_of(process).readline() == f"waiting for kwsd at {publisher.address}\n"
     return process

@@ -58,7 +58,7 @@ def test_a_recording_becomes_keyword_events_with_the_source_and_the_model(build:
     found = keywords(parts)
     assert [event.seq for event in found] == [1, 1]
     assert {(event.source, event.stream, event.model) for event in found} == {("script", "", "default")}
-    assert parts.listener.events == 2
+    assert parts.listener.event_count == 2
     assert parts.listener.windows == len(words) // BLOCK_SAMPLES
 
 
@@ -112,11 +112,11 @@ def test_a_live_source_without_blocks_is_lost_and_later_stuck(build: Build) -> N
         assert found
         parts.listener.take(found[1])
     deaf_s = parts.listener.due_s
-    assert not parts.listener.check_stuck(deaf_s - 0.1)
+    assert not parts.listener.report_stalled_capture(deaf_s - 0.1)
     assert parts.listener.hears
-    assert not parts.listener.check_stuck(deaf_s + 0.1)
+    assert not parts.listener.report_stalled_capture(deaf_s + 0.1)
     assert not parts.listener.hears
-    assert parts.listener.check_stuck(deaf_s + STUCK_S)
+    assert parts.listener.report_stalled_capture(deaf_s + STUCK_S)
     assert states(parts)[-1] == ("lost", "script delivers no audio")
     waiting.set()
 

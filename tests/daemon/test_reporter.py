@@ -34,7 +34,7 @@ def publisher(runtime: Path) -> Iterator[Publisher]:
 @pytest.fixture
 def subscription(publisher: Publisher) -> Iterator[Subscription]:
     with closing(Subscription(publisher.address)) as subscription:
-        while not publisher.has_new_subscribers():
+        while not publisher.read_subscriptions():
             pass
         yield subscription
 

@@ -43,5 +43,5 @@ def keyword_event(word: str, sequence: int = 1) -> KeywordEvent:
 
 def wait_for_subscriber(publisher: Publisher) -> None:
     """Wait until a new subscriber has asked for events."""
-    while not publisher.has_new_subscribers():
+    while not publisher.read_subscriptions():
         pass

@@ -103,7 +103,7 @@ def build_parts(folder: Path, *sources: Source, config: Config | Callable[[], Co
     setup = Setup(chosen if callable(chosen) else lambda: chosen)
     publisher, notifier = Publisher(address), Notifier({})
     subscription, inbox = Subscription(address), Inbox[tuple[Capture, Item]]()
-    while not publisher.has_new_subscribers():
+    while not publisher.read_subscriptions():
         pass
     left = iter(sources)
     listeners = build_listeners(setup, publisher, notifier, inbox, lambda _device: lambda: next(left))

@@ -121,7 +121,7 @@ def test_the_publisher_knows_when_the_last_watcher_has_gone(runtime: Path) -> No
                 wait_for_subscriber(publisher)
             assert publisher.has_monitor_subscribers
         while publisher.has_monitor_subscribers:
-            publisher.has_new_subscribers()
+            publisher.read_subscriptions()
 
 
 def test_monitor_events_are_not_published_on_tcp() -> None:
