@@ -192,7 +192,8 @@ class Capture:
 
     def _wait_for_source(self, reason: str) -> Source | None:
         """Return the source when it is there again, or None if the capture has been closed."""
-        self._gap = True
+        # Before the first block, no audio can be lost.
+        self._gap = self._gap or self._blocks_put > 0
         self._put(Lost(reason))
         delay_s = FIRST_RETRY_S
         while not self._closed.wait(delay_s):

@@ -180,7 +180,8 @@ class Listener:
 
     def _process(self, arrival: Arrival) -> None:
         samples, gap, _ = arrival.block
-        if gap or self._state.state == "lost":
+        # A stream that was `lost` before its first audio has lost nothing.
+        if gap or (self._state.state == "lost" and self._spotter.sample):
             self._begin_again()
         silent_before_s = self._silence.seconds
         self._silence.feed(samples)

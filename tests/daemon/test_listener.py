@@ -1,6 +1,7 @@
 """A listener with real parts and a source in memory: what becomes of blocks, gaps, faults and requests."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -14,7 +15,7 @@ from kwsd.audio.capture import End
 from kwsd.audio.source import BLOCK_SAMPLES, Block
 from kwsd.bus.events import KeywordEvent, StatusEvent
 from kwsd.config.schema import Config, StreamConfig
-from kwsd.daemon.listener import STUCK_S
+from kwsd.daemon.listener import DEAF_S, STUCK_S
 from kwsd.errors import AudioDataError, AudioLostError
 from kwsd.frontend import Float32
 
@@ -91,6 +92,29 @@ def test_a_lost_source_is_reported_and_opened_again_and_its_audio_counts_a_gap(r
         status = parts.listener.publish_status()
         assert [state for state, _ in states(parts)[:4]] == ["listening", "lost", "lost", "listening"]
         assert (status.gaps, status.reconnects) == (1, 1)
+
+
+def test_the_first_audio_of_a_source_that_was_missing_at_the_start_counts_no_gap(runtime: Path) -> None:
+    sources = Script(AudioLostError("unplugged"), live=True), Script(NOISE, live=True)
+    with closing(build_parts(runtime, *sources)) as parts:
+        parts.take_all()
+        status = parts.listener.publish_status()
+        assert [state for state, _ in states(parts)[:2]] == ["lost", "listening"]
+        assert (status.gaps, status.reconnects) == (0, 1)
+
+
+def test_the_first_audio_of_a_source_that_delivers_late_counts_no_gap(build: Build) -> None:
+    waiting = threading.Event()
+    parts = build(waiting.wait, NOISE, live=True)
+    opened = parts.inbox.next(60)
+    assert opened
+    parts.listener.take(opened[1])
+    assert not parts.listener.report_stalled_capture(time.monotonic() + DEAF_S)
+    assert not parts.listener.hears
+    waiting.set()
+    parts.take_all()
+    assert states(parts)[-1] == ("listening", "")
+    assert parts.listener.publish_status().gaps == 0
 
 
 def test_audio_before_and_after_a_gap_is_never_joined(runtime: Path, words: Float32) -> None:
