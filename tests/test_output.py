@@ -3,6 +3,7 @@
 import io
 import json
 import sys
+import tomllib
 from pathlib import Path
 
 import msgspec
@@ -60,3 +61,12 @@ def test_listen_prints_clean_text_for_people_and_exact_data_for_programs(
         assert json.loads(output)["stream"] == "desk\u2028\x85top"
     else:
         assert output.endswith("  go?[2J     0.88  desk??top\n")
+
+
+def test_the_configuration_is_printed_as_toml_with_its_exact_values(kwsd: Command, runtime: Path) -> None:
+    text = 'device = "file:a\\u007fb\\u2028c\\u0085d\\u202ee\\U000E0001f\\n\\t\\"x\\\\ é"\n'
+    (runtime / "my.toml").write_text(text)
+    done = kwsd.run("config", "--config", runtime / "my.toml")
+    assert done.returncode == 0
+    assert all(line.isprintable() for line in done.stdout.split("\n"))
+    assert tomllib.loads(done.stdout)["device"] == tomllib.loads(text)["device"]

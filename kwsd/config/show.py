@@ -12,7 +12,10 @@ from tomlkit.toml_document import TOMLDocument
 
 from kwsd.config.load import LoadedConfig, config_file_candidates
 from kwsd.config.schema import Config
-from kwsd.system.text import clean_text
+from kwsd.system.text import clean_lines, clean_text
+
+MAX_SHORT_CODE = 0xFFFF
+"""Largest code point that TOML writes with four digits."""
 
 COMMENT_WIDTH = 98
 """Maximum length of a comment line in characters."""
@@ -120,7 +123,15 @@ def format_toml(values: Mapping[str, Any], origins: str | Mapping[str, Any] | No
     """
     document = tomlkit.document()
     _fill_table(document, values, origins)
-    return tomlkit.dumps(document)
+    return "".join(map(_escape_character, tomlkit.dumps(document)))
+
+
+def _escape_character(character: str) -> str:
+    """A character as TOML writes it in a string. Comments contain no character that is escaped."""
+    if clean_lines(character) == character:
+        return character
+    code = ord(character)
+    return f"\\u{code:04x}" if code <= MAX_SHORT_CODE else f"\\U{code:08x}"
 
 
 def _fill_table(
