@@ -257,3 +257,11 @@ def test_a_file_name_that_is_not_utf_8_is_scanned_like_any_other(kwsd: Command, 
     assert done.returncode == 0
     assert len(done.stdout.splitlines()) == 4
     assert done.stdout.splitlines()[0].startswith(f"{two_words.parent}/??[2J.wav ")
+
+
+def test_an_internal_error_names_the_line_that_raised_it(kwsd: Command) -> None:
+    done = python(kwsd, RAISE.format(action="from kwsd.levels import rms_db; rms_db(None)"))
+    assert done.returncode == 70
+    assert done.stderr.startswith("kwsd: internal error in kwsd.levels, line ")
+    done = python(kwsd, RAISE.format(action="recurse()"), KWSD_LOG_LEVEL="debug")
+    assert done.stderr.startswith("Traceback (most recent call last):\n")

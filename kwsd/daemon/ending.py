@@ -23,6 +23,9 @@ READER_ENDED_EXIT_CODE = 1
 MIN_OPEN_FILES = 64
 """Number of files that a program of kwsd must be able to open. With fewer, ZeroMQ aborts the process."""
 
+PROGRAM_PACKAGES = {"kwsd", "kwsd_train"}
+"""Python packages of this project."""
+
 PACKAGES = {"ai_edge_litert": "ai-edge-litert", "zmq": "pyzmq", "_cffi_backend": "cffi", "_soundfile": "soundfile"}
 """Import name of a library to the name of its package, if they differ."""
 
@@ -141,7 +144,7 @@ def find_failed_import(error: Exception) -> FailedImport | None:
     name = next(_importing_libraries(error.__traceback__), "")
     if isinstance(error, ImportError) and not name:
         name = (error.name or "").partition(".")[0]
-        if not name or name in {"kwsd", "kwsd_train"}:
+        if not name or name in PROGRAM_PACKAGES:
             return None
     if not name:
         return None
@@ -156,17 +159,16 @@ def _importing_libraries(trace: TracebackType | None) -> Iterator[str]:
     """Names of the libraries that were being imported when an error was raised, from the outside."""
     for frame, _ in traceback.walk_tb(trace):
         name = str(frame.f_globals.get("__name__", "")).partition(".")[0]
-        if frame.f_code.co_name == "<module>" and name not in {"kwsd", "kwsd_train", "__main__"}:
+        if frame.f_code.co_name == "<module>" and name not in {*PROGRAM_PACKAGES, "__main__"}:
             yield name
 
 
 def _find_place(error: Exception) -> str:
     """The line of kwsd that raised an error, for a report."""
-    package = Path(__file__).parent
     for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
-        path = Path(frame.f_code.co_filename)
-        if path.parent != package and "kwsd" in path.parts:
-            return f" in {path.name}, line {line}"
+        module = str(frame.f_globals.get("__name__", ""))
+        if module.partition(".")[0] in PROGRAM_PACKAGES and module != __name__:
+            return f" in {module}, line {line}"
     return ""
 
 
