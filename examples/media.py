@@ -1,4 +1,7 @@
-"""Controls the running media player by voice, through playerctl. Needs playerctl, and kwsd in the same Python environment (see the README)."""
+"""Controls the running media player by voice, through playerctl.
+
+The program needs playerctl, and kwsd in the same Python environment (see the README).
+"""
 
 import subprocess
 
