@@ -13,8 +13,8 @@ from kwsd.audio.formats import claimed_mp3_frames
 from kwsd.frontend import Float32
 
 ENDLESS = 2**40
-"""Size that libsndfile sees of a file whose end it must find by itself. It then reads to the true end, and ignores
-the length in the header and its own guess."""
+"""Size that libsndfile sees of a file whose end it must find. It then reads to the true end, and trusts neither the
+length in a header nor its own guess."""
 
 REREAD_BYTES = 2**16
 """Bytes behind the place of reading that a pipe keeps. libsndfile goes back a little when it opens a file."""
@@ -198,21 +198,28 @@ def ogg_links(source: ByteSource) -> Iterator[tuple[int, bool]]:
     """
     while source.look(0, 4) == b"OggS":
         place, in_headers, ended = 0, True, False
-        while (head := source.look(place, 27 + 255))[:4] == b"OggS" and len(head) > 26:  # noqa: PLR2004
-            first_page = bool(head[5] & 2)
-            if first_page and not in_headers:
+        while length := _ogg_page_bytes(source, place):
+            flags = source.look(place + 5, 1)[0]
+            if flags & 2 and not in_headers:
                 break
-            in_headers = in_headers and first_page
-            length = 27 + head[26] + sum(head[27 : 27 + head[26]])
-            if len(source.look(place + length - 1, 1)) < 1:
-                ended = False
-                break
-            ended = bool(head[5] & 4)
+            in_headers = in_headers and bool(flags & 2)
+            ended = bool(flags & 4)
             place += length
-        rest = source.left or 0
-        if place == 0 or source.look(place, 4) != b"OggS":
-            place = max(place, rest) if not ended else place
+        else:
+            # An incomplete page, or none where one must be.
+            ended = ended and source.look(place, 4) != b"OggS"
         yield place, ended
+        if not place:
+            return
+
+
+def _ogg_page_bytes(source: ByteSource, place: int) -> int:
+    """Length of the page at a place; 0 if there is no whole page."""
+    head = source.look(place, 27 + 255)
+    if head[:4] != b"OggS" or len(head) < 27:  # noqa: PLR2004  the size of a head without segments
+        return 0
+    length = 27 + head[26] + sum(head[27 : 27 + head[26]])
+    return length if source.look(place + length - 1, 1) else 0
 
 
 def _size_of(source: ByteSource) -> int:

@@ -64,6 +64,11 @@ def foreign_format(head: bytes) -> str:
     return ""
 
 
+def is_text(head: bytes) -> bool:
+    """Whether data are plain text, or nothing at all."""
+    return all(32 <= byte < 127 or byte in b"\t\n\r" for byte in head)  # noqa: PLR2004  printable ASCII
+
+
 def is_adts(head: bytes) -> bool:
     """Whether data start with an AAC frame: twelve bits of sync, and the layer zero (ISO/IEC 13818-7, 6.2)."""
     return len(head) > 1 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0  # noqa: PLR2004

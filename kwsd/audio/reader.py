@@ -12,7 +12,7 @@ import soundfile
 from kwsd.audio.bytesource import ByteSource
 from kwsd.audio.compressed import REREAD_BYTES, Decoder, View, container_view, flac_view, mp3_view, ogg_links
 from kwsd.audio.convert import Converter
-from kwsd.audio.formats import HEAD_BYTES, find_flac, find_mp3, foreign_format, is_adts, is_container
+from kwsd.audio.formats import HEAD_BYTES, find_flac, find_mp3, foreign_format, is_adts, is_container, is_text
 from kwsd.audio.pcm import HeaderError, OtherAudio, PcmAudio, has_chunk, read_header
 from kwsd.audio.source import BLOCK_SAMPLES
 from kwsd.errors import AudioDataError
@@ -41,7 +41,7 @@ class Segment(NamedTuple):
     Parameters
     ----------
     frames : iterator of ndarray, shape (n, channels), float32
-        May end early; then it returns the kind of damage as an adjective.
+        The audio, full scale 1.
     """
 
     rate: int
@@ -61,14 +61,11 @@ class SoundReader:
     ----------
     rate, channels : int
         Sampling rate and number of channels of the first segment; 0 before the first block.
-    clipped : bool
-        Whether samples beyond twice the full scale were found, so that the file probably has another scale.
     """
 
     def __init__(self, source: ByteSource) -> None:
         self.rate = 0
         self.channels = 0
-        self.loud = False
         self._source = source
         self._damage = ""
         self._used = 0
@@ -235,10 +232,16 @@ class SoundReader:
     def _ogg(self) -> Iterator[Segment]:
         self._source = self._source.spool()
         for length, whole in ogg_links(self._source):
-            yield from self._decoded(View(self._source, length), 0, "damaged")
-            self._source.skip(length)
             if not whole:
                 self._damage = self._damage or "truncated"
+            try:
+                yield from self._decoded(View(self._source, length), 0, "damaged")
+            except HeaderError:
+                # A truncated link may have no whole page of audio.
+                if whole:
+                    raise
+            self._source.skip(length)
+        self._source.skip_rest()
 
     def _decoded_container(self, audio: OtherAudio) -> Iterator[Segment]:
         self._source = self._source.spool()
@@ -270,10 +273,9 @@ class SoundReader:
             self._damage = self._damage or damage
 
     def _unreadable(self, reason: str) -> AudioDataError:
-        return AudioDataError(
-            f"{self.name} is not a sound file that kwsd can read: {reason}; if it contains sound, convert it with  "
-            f"{self._ffmpeg()}"
-        )
+        head = self._source.look(0, HEAD_BYTES)
+        hint = "" if is_text(head) else f"; if it contains sound, convert it with  {self._ffmpeg()}"
+        return AudioDataError(f"{self.name} is not a sound file that kwsd can read: {reason}{hint}")
 
     def _foreign(self, kind: str) -> AudioDataError:
         return AudioDataError(f"{self.name} is {kind}, which kwsd cannot read: convert it with  {self._ffmpeg()}")

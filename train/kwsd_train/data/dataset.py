@@ -227,9 +227,9 @@ def loudest_second(samples: Int16) -> int:
 def _summarise_changes(recordings: list[Recording]) -> list[str]:
     counts = Counter(change for recording in recordings for change in recording.changes)
     long = sum(len(recording.samples) > WINDOW_SAMPLES for recording in recordings)
-    lines = [f"{change}: {count} clips" for change, count in sorted(counts.items())]
+    lines = [f"clips {change}: {count}" for change, count in sorted(counts.items())]
     if long:
-        lines.append(f"longer than a second, so the second with the most energy is used: {long} clips")
+        lines.append(f"clips longer than a second, of which the second with the most energy is used: {long}")
     return lines
 
 

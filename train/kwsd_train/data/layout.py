@@ -48,7 +48,7 @@ def word_names(data: Path) -> list[str]:
     names = [name for name in names if name not in NO_WORDS]
     odd = next((name for name in names if printable(name) != name or not name.isprintable()), None)
     if odd is not None:
-        raise UsageError(f"the name of the folder {folder / odd!a} is not printable UTF-8: rename the folder")
+        raise UsageError(f"the name of the folder {str(folder / odd)!a} is not printable UTF-8: rename the folder")
     _check_words(folder, names)
     return names
 

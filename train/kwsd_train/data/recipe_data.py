@@ -42,6 +42,12 @@ def load_recipe_clips(recipe: Recipe, data: Path, *, strict: bool) -> ClipSet:
 
 def check_recipe_data(recipe: Recipe, data: Path, clips: ClipSet, keywords: list[str]) -> None:
     """Raise a `UsageError` if the data lacks a kind of recording that the recipe draws examples from."""
+    mixture = recipe.mixture
+    if not mixture and len(keywords) == 1:
+        raise UsageError(
+            f"{data} has only the word {keywords[0]}, and a network with one label finds it in any sound: "
+            "add folders of other words, or use a recipe with a mixture, such as tc-resnet"
+        )
     by_split = {split: set(clips.of_split(split).words.tolist()) for split in ("training", "validation")}
     untrained = [word for word in keywords if word not in by_split["training"]]
     # Without a validated keyword the accuracy on keywords is not a number.
@@ -49,12 +55,6 @@ def check_recipe_data(recipe: Recipe, data: Path, clips: ClipSet, keywords: list
         lacking = f"of {', '.join(untrained)} for training" if untrained else "of a keyword for validation"
         raise UsageError(
             f"{data} has no clip {lacking}: add clips of other speakers, or name some in validation_list.txt"
-        )
-    mixture = recipe.mixture
-    if not mixture and len(keywords) == 1:
-        raise UsageError(
-            f"{data} has only the word {keywords[0]}, and a network with one label finds it in any sound: "
-            "add folders of other words, or use a recipe with a mixture, such as tc-resnet"
         )
     if mixture and mixture.glued_words and by_split["training"] <= set(keywords):
         raise UsageError(

@@ -17,7 +17,12 @@ def read_window(file: Path) -> Float32:
     AudioDataError
         The file is not usable audio.
     """
-    blocks = [block.samples for block in FileSource(file, paced=False).blocks()]
+    blocks, count = list[Float32](), 0
+    for block in FileSource(file, paced=False).blocks():
+        blocks.append(block.samples)
+        count += len(block.samples)
+        if count >= WINDOW_SAMPLES:
+            break
     samples = np.concatenate(blocks)[:WINDOW_SAMPLES]
     window: Float32 = np.pad(samples, (0, WINDOW_SAMPLES - len(samples))).astype(np.float32)
     return window
