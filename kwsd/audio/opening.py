@@ -35,7 +35,7 @@ def open_source(device: str, *, again: bool = False, name: str = "") -> Source:
     ----------
     device : str
         ``default``, the index of a device, a part of its name, ``file:PATH`` or ``-``. A file is played in real time.
-        ``-`` means raw samples on standard input: signed 16 bit, little-endian, 16 kHz, mono.
+        ``-`` means standard input: a sound file, or raw samples (signed 16 bit, little-endian, 16 kHz, mono).
     again : bool
         Whether the source was open before. If so, PortAudio first searches for devices again.
     name : str

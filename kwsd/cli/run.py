@@ -13,7 +13,8 @@ def run(
     device: Annotated[
         str | None,
         typer.Option(
-            help="'default', an index, part of a name, 'file:PATH', or '-': raw 16-bit PCM, 16 kHz, mono, on stdin."
+            help="'default', an index, part of a name, 'file:PATH', or '-': a sound file, or raw 16-bit PCM, 16 kHz,"
+            " mono, on standard input."
         ),
     ] = None,
     model: ModelName = None,

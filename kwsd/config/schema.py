@@ -133,7 +133,7 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Text,
         msgspec.Meta(
             description="Audio source: default, the index of a device, part of its name, file:PATH, or - for standard"
-            " input. Standard input must deliver raw signed 16-bit samples, 16 kHz mono."
+            " input. Standard input delivers a sound file, or raw signed 16-bit samples, 16 kHz mono."
         ),
     ] = "default"
     model: Annotated[

@@ -1,5 +1,6 @@
 """The command ``kwsd`` in real processes, with everything that can go wrong."""
 
+import io
 import json
 import os
 import re
@@ -16,6 +17,7 @@ import msgspec
 import numpy as np
 import pytest
 import soundfile
+import soxr
 import zmq
 from helpers.command import Command
 from helpers.machines import alsa, without_portaudio
@@ -196,6 +198,40 @@ def test_a_bad_file_does_not_stop_the_scan_of_the_good_ones(kwsd: Command, runti
     ]
     found = {json.loads(line)["file"] for line in done.stdout.splitlines()}
     assert found == {str(path) for path in (files[0], files[2], files[4])}
+
+
+def test_a_sound_file_can_come_through_a_pipe(kwsd: Command, two_words: Path) -> None:
+    expected = [json.loads(line)["time_s"] for line in kwsd.run("scan", "--json", two_words).stdout.splitlines()]
+    done = kwsd.run("scan", "--json", "/dev/stdin", stdin=two_words.read_bytes())
+    assert (done.returncode, done.stderr) == (0, "")
+    assert [json.loads(line)["time_s"] for line in done.stdout.splitlines()] == expected
+    assert sentence(kwsd.run("scan", "/dev/stdin"), 65).startswith("/dev/stdin is not a sound file")
+
+
+def test_a_file_whose_name_is_not_utf_8_is_scanned_with_the_others(
+    kwsd: Command, runtime: Path, two_words: Path
+) -> None:
+    odd = runtime / os.fsdecode(b"caf\xe9.flac")
+    odd.write_bytes(two_words.read_bytes())
+    bad = runtime / os.fsdecode(b"bad\xe9.flac")
+    bad.write_bytes(b"nothing")
+    for option in ([], ["--json"], ["--jobs", "2"]):
+        done = kwsd.run("scan", *option, odd, bad, two_words, LC_ALL="en_US.UTF-8", PYTHONUTF8="0")
+        assert done.returncode == 65
+        assert len(done.stdout.splitlines()) == 4
+        assert done.stdout.count("caf?.flac") == 2
+        assert "bad?.flac is not a sound file" in done.stderr
+
+
+@pytest.mark.parametrize("kind", ["WAV", "FLAC"])
+def test_the_daemon_recognises_a_sound_file_on_standard_input(kwsd: Command, two_words: Path, kind: str) -> None:
+    samples, rate = soundfile.read(two_words)
+    file = io.BytesIO()
+    fast = soxr.resample(samples, rate, 44_100)
+    soundfile.write(file, np.column_stack([fast, fast]), 44_100, "PCM_16", format=kind)
+    done = kwsd.run("run", "--device", "-", stdin=file.getvalue())
+    assert done.returncode == 0, done.stderr
+    assert done.stderr.count("keyword") >= 2 or "go" in done.stderr
 
 
 def test_a_parallel_scan_prints_the_same_lines_in_the_same_order(
