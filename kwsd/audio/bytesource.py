@@ -161,8 +161,10 @@ class ByteSource:
             raise AudioDataError(f"cannot copy {self.name} to a temporary file: {error.strerror}") from None
 
     def _read_at(self, place: int, count: int) -> bytes:
+        if not 0 <= place < self._end:
+            return b""
         try:
-            return os.pread(self._descriptor, max(0, min(count, self._end - place)), place)
+            return os.pread(self._descriptor, min(count, self._end - place), place)
         except OSError as error:
             raise AudioDataError(f"cannot read {self.name}: {error.strerror}") from None
 

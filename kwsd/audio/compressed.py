@@ -2,6 +2,8 @@
 
 import ctypes
 import os
+import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -10,6 +12,8 @@ import soundfile
 
 from kwsd.audio.bytesource import ByteSource
 from kwsd.audio.formats import claimed_mp3_frames
+from kwsd.audio.pcm import HeaderError
+from kwsd.errors import AudioDataError
 from kwsd.frontend import Float32
 
 ENDLESS = 2**40
@@ -43,6 +47,7 @@ class View:
     def __init__(self, source: ByteSource, size: int, replaced: dict[int, bytes] | None = None) -> None:
         self.sequential = False
         self.received = 0
+        self.error: AudioDataError | None = None
         self._source = source
         self._size = size
         self._replaced = replaced or {}
@@ -61,11 +66,13 @@ class View:
     def read(self, count: int) -> bytes:
         """Read bytes; fewer only at the end."""
         start = self._place
-        if start >= ENDLESS // 2:
+        if start < self.taken:
+            data = b""
+        elif start >= ENDLESS // 2:
             # libmpg123 looks for a tag at the end, and gives up if it cannot read there.
             data = bytes(min(count, max(0, self._size - start)))
         else:
-            data = self._source.look(start - self.taken, max(0, min(count, self._size - start)))
+            data = self._look(start - self.taken, max(0, min(count, self._size - start)))
         self._place += len(data)
         self.received += len(data)
         if self.sequential and not self._source.regular and start < ENDLESS // 2:
@@ -73,6 +80,14 @@ class View:
             self._source.skip(surplus)
             self.taken += surplus
         return self._replace(start, data)
+
+    def _look(self, offset: int, count: int) -> bytes:
+        # An error cannot pass through libsndfile. `Decoder` raises it afterwards.
+        try:
+            return self._source.look(offset, count)
+        except AudioDataError as error:
+            self.error = error
+            return b""
 
     def catch_up(self) -> bool:
         """Take what was read from the source; return whether that is anything."""
@@ -103,11 +118,6 @@ class _Sequential(soundfile.SoundFile):  # type: ignore[misc]  # soundfile publi
 class Decoder:
     """Decodes a part of a source with libsndfile.
 
-    Parameters
-    ----------
-    noisy : bool
-        Whether the decoder writes to standard error, as libmpg123 does.
-
     Attributes
     ----------
     rate : int
@@ -117,43 +127,56 @@ class Decoder:
 
     Raises
     ------
-    soundfile.LibsndfileError
+    HeaderError
         libsndfile does not recognise or support the format.
+    AudioDataError
+        The source cannot be read.
     """
 
-    def __init__(self, view: View, *, noisy: bool = False) -> None:
+    def __init__(self, view: View) -> None:
         self._view = view
-        self._noisy = noisy
         self.failed = False
-        with _silent_c_library(wanted=noisy):
-            self._file = _Sequential(view)
+        try:
+            with _signals_deferred(), _silent_c_library():
+                self._file = _Sequential(view)
+        except (soundfile.LibsndfileError, TypeError) as error:
+            reason = str(getattr(error, "error_string", error)).rstrip(".")
+            raise view.error or HeaderError(reason) from None
         view.sequential = True
         self.rate: int = self._file.samplerate
         self.channels: int = self._file.channels
 
     def frames(self, count: int, claimed: int) -> Iterator[Float32]:
-        """Yield arrays of at most `count` frames, shape (n, channels), to the end or the first error.
+        """Yield arrays of at most `count` frames, shape (n, channels), to the end or the first error of libsndfile.
 
         Parameters
         ----------
         claimed : int
             Number of frames after which the file may end. An error in a read loses its frames, so no read crosses it.
+
+        Raises
+        ------
+        AudioDataError
+            The source cannot be read.
         """
         total = 0
         # Of a chained Ogg, libsndfile returns its last buffer for ever.
         while total <= MAX_FRAMES_PER_BYTE * (self._view.received + REREAD_BYTES):
             wanted = min(count, claimed - total) if total < claimed else count
             try:
-                with _silent_c_library(wanted=self._noisy):
+                with _signals_deferred(), _silent_c_library():
                     block = self._file.read(min(wanted, max(0, self._file.frames - total)), "float32", always_2d=True)
             except soundfile.LibsndfileError:
                 self.failed = True
-                return
+                break
             if not len(block):
-                return
+                break
             total += len(block)
             yield block
-        self.failed = True
+        else:
+            self.failed = True
+        if self._view.error:
+            raise self._view.error
 
 
 def flac_view(source: ByteSource) -> tuple[View, int]:
@@ -247,12 +270,12 @@ def _c_stderr() -> tuple[ctypes.c_void_p, int | None] | None:
 
 
 @contextmanager
-def _silent_c_library(*, wanted: bool) -> Iterator[None]:
+def _silent_c_library() -> Iterator[None]:
     """Discard what C libraries write to the C stream ``stderr``. Python does not use it, so no message of ours is lost.
 
     libmpg123 reports there each tag and each frame that it finds odd, and libsndfile has no option against it.
     """
-    found = _c_stderr() if wanted else None
+    found = _c_stderr()
     if not found or not _null_stream():
         yield
         return
@@ -262,3 +285,23 @@ def _silent_c_library(*, wanted: bool) -> Iterator[None]:
         yield
     finally:
         variable.value = own
+
+
+@contextmanager
+def _signals_deferred() -> Iterator[None]:
+    """Deliver signals after the block. An exception that a signal raises in a callback of libsndfile would be lost."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    received: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    replaced = {number: handler for number, handler in handlers.items() if callable(handler)}
+    try:
+        for number in replaced:
+            signal.signal(number, lambda number, _: received.append(number))
+        yield
+    finally:
+        for number, handler in replaced.items():
+            signal.signal(number, handler)
+        for late in received:
+            signal.raise_signal(late)

@@ -13,6 +13,10 @@ cancel each other, as with a cable of wrong polarity; from the second on they no
 in common reach one half."""
 
 
+LOUDEST = np.float32(2**40)
+"""Larger samples are limited to this value, so that no sum of their squares is infinite."""
+
+
 class Converter:
     """Mixes down and resamples a stream, block by block. The state of the filter is kept between blocks.
 
@@ -46,7 +50,7 @@ class Converter:
         # The sum of squares is finite only if all samples are. A test of each sample takes three times as long.
         power = float(np.vdot(frames, frames))
         if not math.isfinite(power):
-            frames = np.where(np.isfinite(frames), frames, np.float32(0))
+            frames = np.clip(np.where(np.isfinite(frames), frames, np.float32(0)), -LOUDEST, LOUDEST)
             power = float(np.vdot(frames, frames))
         mono: Float32 = frames[:, 0] if frames.shape[1] == 1 else self._mix(frames, power)
         if self._resampler is None:

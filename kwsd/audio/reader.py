@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import soundfile
 
 from kwsd.audio.bytesource import ByteSource
 from kwsd.audio.compressed import REREAD_BYTES, Decoder, View, container_view, flac_view, mp3_view, ogg_links
@@ -208,7 +207,7 @@ class SoundReader:
         source = self._source
         while True:
             view, claimed = mp3_view(source)
-            yield from self._decoded(view, claimed, "truncated", slack_s=MP3_SHORT_S, noisy=True)
+            yield from self._decoded(view, claimed, "truncated", slack_s=MP3_SHORT_S)
             if not view.catch_up():
                 break
             self._skip_tags()
@@ -253,14 +252,8 @@ class SoundReader:
             self._damage = self._damage or "truncated"
         self._source.skip_rest()
 
-    def _decoded(
-        self, view: View, claimed: int, damage: str, *, slack_s: float = 0, noisy: bool = False
-    ) -> Iterator[Segment]:
-        try:
-            decoder = Decoder(view, noisy=noisy)
-        except (soundfile.LibsndfileError, TypeError) as error:
-            reason = str(getattr(error, "error_string", error)).rstrip(".")
-            raise HeaderError(reason) from None
+    def _decoded(self, view: View, claimed: int, damage: str, *, slack_s: float = 0) -> Iterator[Segment]:
+        decoder = Decoder(view)
         yield Segment(decoder.rate, decoder.channels, self._decode(decoder, claimed, damage, slack_s))
 
     def _decode(self, decoder: Decoder, claimed: int, damage: str, slack_s: float) -> Iterator[Float32]:

@@ -2,6 +2,7 @@
 
 import io
 import os
+import signal
 import struct
 import sys
 import threading
@@ -404,3 +405,55 @@ def test_a_reader_closes_its_file(tmp_path: Path) -> None:
 
 def open_descriptors() -> set[str]:
     return {path.name for path in Path("/proc/self/fd").iterdir() if path.exists()}
+
+
+class Interrupted(ByteSource):
+    """A file during whose reading somebody presses Ctrl+C, when it is looked at for the tenth time."""
+
+    looks = 0
+
+    def look(self, offset: int, count: int) -> bytes:
+        self.looks += 1
+        if self.looks == 10:
+            signal.raise_signal(signal.SIGINT)
+        return super().look(offset, count)
+
+
+@pytest.mark.parametrize("name", ["wav", "flac", "mp3", "vorbis", "wav, gsm"])
+def test_ctrl_c_ends_the_reading(tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "sound"
+    path.write_bytes(FORMATS[name])
+    reader = SoundReader(Interrupted.open(path, "sound"))
+    with pytest.raises(KeyboardInterrupt):
+        list(reader.blocks())
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert capfd.readouterr().err == ""
+
+
+class Failing(ByteSource):
+    """A file on a disk that fails, after some reads."""
+
+    looks = 0
+
+    def look(self, offset: int, count: int) -> bytes:
+        self.looks += 1
+        if self.looks > 12:
+            raise AudioDataError("cannot read sound: Input/output error")
+        return super().look(offset, count)
+
+
+@pytest.mark.parametrize("name", ["wav", "flac", "mp3"])
+def test_an_error_of_the_disk_is_named(tmp_path: Path, name: str, capfd: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "sound"
+    path.write_bytes(FORMATS[name])
+    with pytest.raises(AudioDataError, match="cannot read sound: Input/output error"):
+        list(SoundReader(Failing.open(path, "sound")).blocks())
+    assert capfd.readouterr().err == ""
+
+
+def test_samples_of_absurd_size_do_not_disturb_the_rest(tmp_path: Path) -> None:
+    loud = np.column_stack([SPEECH, SPEECH])
+    loud[100] = [3e38, -3e38]
+    found, damage = read_bytes(tmp_path, encoded("WAV", "FLOAT", loud))
+    assert damage == ""
+    np.testing.assert_array_equal(found[2000:], SPEECH[2000:])
