@@ -141,6 +141,8 @@ class Decoder:
                 self._file = _Sequential(view)
         except (soundfile.LibsndfileError, TypeError) as error:
             reason = str(getattr(error, "error_string", error)).rstrip(".")
+            # libsndfile gives this wrong reason if it cannot guess the format.
+            reason = "Format not recognised" if reason.startswith("File does not exist") else reason
             raise view.error or HeaderError(reason) from None
         view.sequential = True
         self.rate: int = self._file.samplerate
