@@ -5,9 +5,11 @@ waits for any of them. `replace_file` changes a file so that a reader sees the o
 """
 
 import errno
+import io
 import os
 import shutil
 import stat
+import sys
 from pathlib import Path
 from typing import Literal
 
@@ -50,9 +52,7 @@ def read_file(path: Path, limit: int) -> bytes:
     """
     if check_file(path, limit) is None:
         return b""
-    # Between the check and the opening another file can get this name. Non-blocking, because it could be a FIFO.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb", buffering=0) as file:
+    with _open_without_waiting(path) as file:
         size = _check_status(os.fstat(file.fileno()), path, limit)
         # One byte more shows that the file ends here. Files of /proc have the size 0 and still have content.
         content = file.read(size + 1) or b""
@@ -61,6 +61,21 @@ def read_file(path: Path, limit: int) -> bytes:
     if len(content) > limit:
         raise _size_error(path, limit)
     return content
+
+
+def read_start(path: Path, size: int) -> bytes:
+    """Read the first bytes of a regular file of any size.
+
+    Raises
+    ------
+    OSError
+        As for `read_file`.
+    """
+    if check_file(path, sys.maxsize) is None:
+        return b""
+    with _open_without_waiting(path) as file:
+        _check_status(os.fstat(file.fileno()), path, sys.maxsize)
+        return file.read(size) or b""
 
 
 def check_file(path: Path, limit: int) -> int | None:
@@ -121,6 +136,12 @@ def replace_file(path: Path, content: bytes) -> None:
         fresh.replace(path)
     finally:
         fresh.unlink(missing_ok=True)
+
+
+def _open_without_waiting(path: Path) -> io.FileIO:
+    # Between a check and the opening, a FIFO or a terminal can get the name of the file.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    return io.FileIO(descriptor, "rb")
 
 
 def _check_status(found: os.stat_result, path: Path, limit: int) -> int:

@@ -23,11 +23,11 @@ Device = Annotated[
 ]
 ModelName = Annotated[
     str | None,
-    typer.Option("--model", help="A bundle folder, the name of an installed model, or a SavedModel folder."),
+    typer.Option("--model", help="The name of an installed model, a bundle or SavedModel folder, or a .tflite file."),
 ]
 Labels = Annotated[
     str | None,
-    typer.Option("--labels", help="Labels of a SavedModel that does not contain them: a,b,c in the model's order."),
+    typer.Option("--labels", help="Labels of a model that does not contain them: a,b,c in the order of its outputs."),
 ]
 ConfigFile = Annotated[
     Path | None,

@@ -7,7 +7,7 @@ import tomlkit
 
 from kwsd.config.load import CONFIG_VARIABLE, config_file_candidates, find_config_file
 from kwsd.errors import OutputError
-from kwsd.files import replace_file
+from kwsd.files import TEXT_LIMIT, read_file, replace_file
 
 
 def write_thresholds(thresholds: Mapping[str, float], file: Path | None, environment: Mapping[str, str]) -> Path:
@@ -38,8 +38,8 @@ def write_thresholds(thresholds: Mapping[str, float], file: Path | None, environ
     source = find_config_file(file, environment)
     named = file is not None or bool(environment.get(CONFIG_VARIABLE))
     target = source if source and named else _find_users_file()
-    text = source.read_bytes().decode() if source else ""
     try:
+        text = read_file(source, TEXT_LIMIT).decode() if source else ""
         target.parent.mkdir(parents=True, exist_ok=True)
         replace_file(target, set_thresholds_in_toml(text, thresholds).encode())
     except OSError as error:

@@ -139,14 +139,12 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     model: Annotated[
         Text,
         msgspec.Meta(
-            description="Model to run: a bundle folder, the name of an installed bundle, or a SavedModel folder."
+            description="Model: the name of an installed bundle, a bundle or SavedModel folder, or a .tflite file."
         ),
     ] = DEFAULT_MODEL
     labels: Annotated[
         list[str],
-        msgspec.Meta(
-            description="Labels for a SavedModel that contains no labels, in the order of the model's outputs."
-        ),
+        msgspec.Meta(description="Labels for a model that contains no labels, in the order of the model's outputs."),
     ] = []
     address: Annotated[
         Text,

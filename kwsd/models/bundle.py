@@ -22,6 +22,12 @@ SILENCE_LABEL, UNKNOWN_LABEL = "_silence_", "_unknown_"
 RESERVED_LABELS = frozenset({SILENCE_LABEL, UNKNOWN_LABEL})
 """Labels of the Speech Commands data set (arXiv:1804.03209, section 5) that never become events."""
 
+MAX_NAME = 100
+"""Longest name of a model in characters. It is part of every event."""
+
+MAX_SMOOTHING_S = 30
+"""Longest audio in the moving average, in seconds. The daemon keeps it in memory, and a word takes about one second."""
+
 MAX_LABEL_BYTES = 70
 """Longest label in UTF-8. Each byte may become three in the name of a clip, which has 255 at most."""
 
@@ -212,6 +218,13 @@ def _check_meaning(bundle: Bundle, folder: Path) -> None:
         raise ModelError(f"{folder}: hop_samples is {bundle.hop_samples}, not a multiple of {frontend.FRAME_STEP}")
     if bundle.hop_samples > frontend.WINDOW_SAMPLES:
         raise ModelError(f"{folder}: hop_samples is {bundle.hop_samples}, longer than the window")
+    memory_s = bundle.detector.smoothing_windows * bundle.hop_samples / frontend.SAMPLE_RATE
+    if memory_s > MAX_SMOOTHING_S:
+        raise ModelError(
+            f"{folder}: smoothing_windows and hop_samples are an average over {memory_s:.0f} s, not a word"
+        )
+    if not bundle.name.isprintable() or not 0 < len(bundle.name) <= MAX_NAME:
+        raise ModelError(f"{folder}: the name in {MANIFEST} is not a text of 1 to {MAX_NAME} characters")
     check_labels(bundle.labels, str(folder))
     if set(bundle.detector.thresholds) != set(bundle.keywords):
         raise ModelError(

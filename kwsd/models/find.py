@@ -8,7 +8,7 @@ from typing import NoReturn
 
 from kwsd.config.schema import DEFAULT_MODEL, Config
 from kwsd.errors import ModelError
-from kwsd.files import NETWORK_LIMIT, check_file, find_user_folder, is_present
+from kwsd.files import find_user_folder, is_present, read_start
 from kwsd.models import bundle
 from kwsd.models.embedding import EmbeddingNetwork, load_embedding_network
 from kwsd.models.litert import load_bundle_model, load_tflite_model
@@ -177,9 +177,7 @@ def _load_file(path: Path, labels: Sequence[str]) -> Model:
 
 def _read_head(path: Path) -> bytes:
     try:
-        check_file(path, NETWORK_LIMIT)
-        with path.open("rb") as file:
-            return file.read(HEAD_BYTES)
+        return read_start(path, HEAD_BYTES)
     except OSError as error:
         raise ModelError(f"cannot read the model {path}: {error.strerror}") from None
 

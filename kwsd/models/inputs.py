@@ -114,6 +114,8 @@ def _advise(sizes: tuple[int | None, ...], dtype: np.dtype[np.generic]) -> str:
             f"{known[0] / SAMPLE_RATE:.3g} s at {SAMPLE_RATE} Hz, and kwsd's window has {WINDOW_SAMPLES} samples: train"
             " it on clips of 1 s, for example with  kwsd-train fit --recipe tutorial --data DIR"
         )
+    if (sizes[1:2] == WAVEFORM or sizes[1:3] == SPECTROGRAM) and sizes[0] not in {None, 1}:
+        return f"a batch of {sizes[0]}, and kwsd gives it one window at a time: export it for a batch of any size"
     if len(known) in {2, 3} and cores != {*SPECTROGRAM}:
         return (
             f"another spectrogram than kwsd's ({FRAMES}, {BINS}): put the front end into the network, so that it takes"

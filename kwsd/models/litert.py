@@ -122,7 +122,7 @@ def load_bundle_model(folder: Path, *, trusted: bool) -> Model:
         return network
 
     network = load() if trusted else _load_after_trial(load, origin)
-    return Model(clean_text(bundle.name), tuple(bundle.labels), bundle.hop_samples, bundle.detector, network)
+    return Model(bundle.name, tuple(bundle.labels), bundle.hop_samples, bundle.detector, network)
 
 
 def load_tflite_model(path: Path, labels: Sequence[str]) -> Model:

@@ -21,8 +21,9 @@ from kwsd.models.model import Window
 SUM_TOLERANCE = 0.05
 """Largest distance of a sum of probabilities from 1. Quantised outputs are rounded to 1/256 each."""
 
-TRIAL_MEMORY = 1024 * MIB
-"""Bytes that a network may need on top of those that the process has. The shipped network needs 3 million."""
+TRIAL_MEMORY = 256 * MIB
+"""Bytes that a network may need on top of those that the process has. The shipped network needs 3 million. The memory
+limit of a service must leave room for a trial beside the daemon."""
 
 TRIAL_S = 5
 """Seconds that a trial may take. A network that needs longer for five windows cannot follow a microphone."""
@@ -162,7 +163,7 @@ def try_in_child(load: Callable[[], object], origin: str) -> None:
         warnings.simplefilter("ignore", DeprecationWarning)
         child = os.fork()
     if not child:
-        _run_in_child(load, write_end)
+        _run_in_child(load, origin, write_end)
     os.close(write_end)
     with os.fdopen(read_end, "rb") as pipe:
         reason = pipe.read().decode(errors="replace")
@@ -172,13 +173,13 @@ def try_in_child(load: Callable[[], object], origin: str) -> None:
     if os.WIFSIGNALED(status):
         raise ModelError(
             f"{origin} crashes LiteRT (signal {os.WTERMSIG(status)}): it is damaged, or needs more than"
-            f" {TRIAL_MEMORY // MIB:,} MB of memory"
+            f" {TRIAL_MEMORY // MIB} MB of memory"
         )
     if status:
         raise ModelError(reason or f"{origin} cannot be tried")
 
 
-def _run_in_child(load: Callable[[], object], write_end: int) -> None:
+def _run_in_child(load: Callable[[], object], origin: str, write_end: int) -> None:
     code = 1
     try:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM):
@@ -193,11 +194,17 @@ def _run_in_child(load: Callable[[], object], write_end: int) -> None:
         load()
         code = 0
     except MemoryError:
-        os.write(write_end, f"it needs more than {TRIAL_MEMORY // MIB:,} MB of memory".encode())
+        _report(write_end, f"{origin} needs more than {TRIAL_MEMORY // MIB} MB of memory")
+    except ModelError as error:
+        _report(write_end, str(error))
     except Exception as error:  # noqa: BLE001  the parent raises it
-        os.write(write_end, str(error).encode(errors="replace")[:MAX_REASON_BYTES])
+        _report(write_end, f"{origin} cannot be used: {error}")
     finally:
         os._exit(code)
+
+
+def _report(write_end: int, reason: str) -> None:
+    os.write(write_end, reason.encode(errors="replace")[:MAX_REASON_BYTES])
 
 
 def _are_fractions(outputs: Float32) -> bool:

@@ -94,6 +94,9 @@ def test_a_file_that_is_not_a_network_is_refused_although_its_hash_is_right(fold
         (lambda m: m["detector"].update(hits="two"), r"Expected `int`, got `str` - at `\$.detector.hits`"),
         (lambda m: m["detector"]["thresholds"].pop("go"), "thresholds are for"),
         (lambda m: m["labels"].append("go"), "a label occurs twice"),
+        (lambda m: m["detector"].update(smoothing_windows=1000), "are an average over 80 s, not a word"),
+        (lambda m: m.update(name="a\x1b[31m"), "the name in bundle.json is not a text of 1 to 100 characters"),
+        (lambda m: m.update(name=""), "the name in bundle.json is not a text"),
         (
             lambda m: m["labels"].append("_other_") or m["detector"]["thresholds"].update(_other_=1),
             "kwsd needs float32",

@@ -70,6 +70,7 @@ def test_the_network_of_a_bundle_is_used_without_the_bundle() -> None:
         ({"shape": (1, 32_000)}, r"takes float32 \(1, 32000\), 2 s at 16000 Hz.* kwsd-train fit --recipe tutorial"),
         ({"shape": (1, 49, 40, 1)}, r"takes float32 \(1, 49, 40, 1\), another spectrogram .* and export it again"),
         ({"shape": (1, 98, 40)}, "another spectrogram"),
+        ({"shape": (32, 16_000)}, "a batch of 32, and kwsd gives it one window at a time"),
         ({"shape": (1, 10)}, r"takes float32 \(1, 10\), and kwsd needs"),
         ({"shape": (1, 124, 129), "dtype": "int16"}, r"takes int16 \(1, 124, 129\), and kwsd needs"),
         ({"end": "LOGISTIC"}, "ends in a sigmoid for each label.* end it with a softmax"),
