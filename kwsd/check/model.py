@@ -36,13 +36,10 @@ def _measure_window_ms(loaded: Model) -> float:
     Raises
     ------
     ModelError
-        The scores are not probabilities.
+        The network fails.
     """
     spotter = Spotter(loaded, attentive=True)
     noise = np.random.default_rng(0).normal(0, 0.01, 2 * SAMPLE_RATE).astype(np.float32)
     started_s = time.perf_counter()
     spotter.feed(noise)
-    window_ms = 1000 * (time.perf_counter() - started_s) / spotter.windows
-    if not all(0 <= score <= 1 for score in spotter.scores.values()):
-        raise ModelError(f"model {loaded.name} returns scores that are not probabilities")
-    return window_ms
+    return 1000 * (time.perf_counter() - started_s) / spotter.windows

@@ -158,10 +158,12 @@ def try_in_child(load: Callable[[], object], origin: str) -> None:
         `load` raised an error, crashed, took too long, or needed too much memory.
     """
     read_end, write_end = os.pipe()
-    with warnings.catch_warnings():
-        # Python warns because other threads may hold locks. The child needs none of theirs, and its time is limited.
-        warnings.simplefilter("ignore", DeprecationWarning)
-        child = os.fork()
+    try:
+        child = _fork()
+    except OSError as error:
+        os.close(read_end)
+        os.close(write_end)
+        raise ModelError(f"{origin} cannot be tried in a child process: {error.strerror}") from None
     if not child:
         _run_in_child(load, origin, write_end)
     os.close(write_end)
@@ -179,6 +181,13 @@ def try_in_child(load: Callable[[], object], origin: str) -> None:
         raise ModelError(reason or f"{origin} cannot be tried")
 
 
+def _fork() -> int:
+    with warnings.catch_warnings():
+        # Python warns because other threads may hold locks. The child needs none of theirs, and its time is limited.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
+
+
 def _run_in_child(load: Callable[[], object], origin: str, write_end: int) -> None:
     code = 1
     try:
@@ -190,7 +199,9 @@ def _run_in_child(load: Callable[[], object], origin: str, write_end: int) -> No
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         pages = int(Path("/proc/self/statm").read_bytes().split()[0])
         memory = pages * resource.getpagesize() + TRIAL_MEMORY
-        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+        _, hard = resource.getrlimit(resource.RLIMIT_AS)
+        soft = memory if hard == resource.RLIM_INFINITY else min(memory, hard)
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
         load()
         code = 0
     except MemoryError:

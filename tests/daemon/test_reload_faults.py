@@ -148,19 +148,33 @@ def test_a_fault_is_refused_with_its_reason_and_nothing_changes(
     assert not [line for line in logged if "Traceback" in line]
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-@pytest.mark.parametrize("closed", ["model", "config.toml"])
-def test_a_file_that_the_daemon_may_not_read_is_refused(daemon: Running, folder: Path, closed: str) -> None:
-    model = Path(shutil.copytree(find_model("default"), folder / "model", dirs_exist_ok=True))
-    (folder / "config.toml").write_text(f'model = "{model}"')
-    (folder / closed).chmod(0)
-    try:
-        with pytest.raises(ControlError, match="Permission denied"):
-            send_request("reload", daemon.control)
-    finally:
-        (folder / closed).chmod(0o700)
-        (folder / "config.toml").write_text("")
-    assert send_request("status", daemon.control).model == "default"
+@pytest.fixture
+def program_of_a_plain_user(program: str, runtime: Path) -> str:
+    """The command, without the right of root to read everything."""
+    if os.geteuid() != 0:
+        return program
+    if not shutil.which("setpriv"):
+        pytest.skip("root may read everything")
+    script = runtime / "kwsd-plain"
+    script.write_text(f'#!/bin/sh\nexec setpriv --bounding-set=-dac_override,-dac_read_search {program} "$@"\n')
+    script.chmod(0o700)
+    return str(script)
+
+
+def test_files_that_the_daemon_may_not_read_are_refused(program_of_a_plain_user: str, runtime: Path) -> None:
+    model = Path(shutil.copytree(find_model("default"), runtime / "files" / "model"))
+    config = runtime / "files" / "config.toml"
+    config.write_text(f'model = "{model}"')
+    with closing(Running(program_of_a_plain_user, runtime, "--config", str(config))) as daemon:
+        for closed in (config, model, model / MANIFEST, model / NETWORK, config.parent):
+            mode = closed.stat().st_mode
+            closed.chmod(0)
+            try:
+                with pytest.raises(ControlError, match=r"cannot read .*: Permission denied"):
+                    send_request("reload", daemon.control)
+            finally:
+                closed.chmod(mode)
+        assert send_request("reload", daemon.control).model == "default"
 
 
 def test_a_daemon_hears_on_while_its_network_is_overwritten_and_cut(program: str, runtime: Path, stop: Path) -> None:

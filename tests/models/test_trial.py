@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +56,12 @@ def test_a_function_that_returns_leaves_nothing_behind() -> None:
     assert len(sorted(Path("/proc/self/fd").iterdir())) == len(open_before)
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
+
+
+def test_a_user_s_own_memory_limit_is_kept() -> None:
+    limit = "import resource; resource.setrlimit(resource.RLIMIT_AS, (1 << 28, 1 << 28)); "
+    program = limit + "from kwsd.models.trial import try_in_child; try_in_child(int, 'mine')"
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 class Unreliable:
