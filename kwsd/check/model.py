@@ -9,7 +9,6 @@ from kwsd.config.schema import Config
 from kwsd.errors import ModelError
 from kwsd.frontend import SAMPLE_RATE
 from kwsd.models.find import configured_model
-from kwsd.models.litert import REINSTALL_COMMAND, MissingLibraryError
 from kwsd.models.model import Model
 from kwsd.pipeline.spotter import Spotter
 
@@ -19,8 +18,6 @@ def check_model(config: Config) -> tuple[Finding, Model | None]:
     try:
         loaded = configured_model(config)
         window_ms = _measure_window_ms(loaded)
-    except MissingLibraryError as error:
-        return failed("model", error, REINSTALL_COMMAND), None
     except ModelError as error:
         return failed("model", error, "kwsd models"), None
     hop_ms = 1000 * loaded.hop_samples / SAMPLE_RATE

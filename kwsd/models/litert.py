@@ -24,13 +24,6 @@ from kwsd.models.trial import (
 )
 from kwsd.system.text import clean_text
 
-REINSTALL_COMMAND = "pipx reinstall kwsd"
-"""What to type if a library of kwsd is missing or damaged."""
-
-
-class MissingLibraryError(ModelError):
-    """A library that runs the network cannot be imported."""
-
 
 class LiteRTNetwork:
     """A TensorFlow Lite network that takes one window and returns one number for each label.
@@ -161,18 +154,14 @@ def load_tflite_model(path: Path, labels: Sequence[str]) -> Model:
 
 
 def _load_after_trial(load: Callable[[], LiteRTNetwork], origin: str) -> LiteRTNetwork:
-    _import_interpreter(origin)  # once, instead of in the child and again here
+    _import_interpreter()  # once, instead of in the child and again here
     try_in_child(load, origin)
     return load()
 
 
-def _import_interpreter(origin: str) -> Any:  # noqa: ANN401  LiteRT has no type information
-    try:
-        from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415  takes 0.1 s, which `kwsd --help` saves
-    except (ImportError, OSError) as error:
-        raise MissingLibraryError(
-            f"{origin} needs LiteRT, which cannot be imported ({_first_line(error)}): run  {REINSTALL_COMMAND}"
-        ) from None
+def _import_interpreter() -> Any:  # noqa: ANN401  LiteRT has no type information
+    from ai_edge_litert.interpreter import Interpreter  # noqa: PLC0415  takes 0.1 s, which `kwsd --help` saves
+
     return Interpreter
 
 
@@ -189,9 +178,9 @@ def make_interpreter(content: bytes, origin: str) -> Any:  # noqa: ANN401  LiteR
     Raises
     ------
     ModelError
-        LiteRT is missing, or it cannot run the network.
+        LiteRT cannot run the network.
     """
-    make = _import_interpreter(origin)
+    make = _import_interpreter()
     try:
         # LiteRT announces its delegate on standard error and has no option against it.
         with silence_stderr():
