@@ -36,6 +36,9 @@ class Children:
 
 CHILDREN = Children()
 
+MAX_COMMANDS = 8
+"""Maximum number of commands that run at the same time. A person says one word after the other, so more are a flood."""
+
 
 class ActionRun:
     """One execution of a command for an event.
@@ -111,9 +114,9 @@ class ActionRun:
 class ActionRunner:
     """Runs the commands for keyword events.
 
-    At most one command per keyword runs at a time. If a command is missing, fails or hangs, one line on standard error
-    reports it, and other commands run as usual. The end of the ``with`` block waits for running commands. An exception
-    such as Ctrl+C stops them.
+    At most one command per keyword runs at a time, and at most `MAX_COMMANDS` in all. Further events are counted. If a
+    command is missing, fails or hangs, one line on standard error reports it, and other commands run as usual. The end
+    of the ``with`` block waits for running commands. An exception such as Ctrl+C stops them.
 
     Parameters
     ----------
@@ -131,6 +134,7 @@ class ActionRunner:
             action.split_command()
         self._actions = actions
         self._runs: dict[str, ActionRun] = {}
+        self._skipped = 0
 
     def __enter__(self) -> Self:
         return self
@@ -147,10 +151,16 @@ class ActionRunner:
             # All at once: each of them may use the whole time between SIGTERM and SIGKILL.
             end_processes(lambda: set().union(*(run.find_processes() for run in self._runs.values())))
         self._wait()
+        self._report_skipped()
 
     def __contains__(self, keyword: str) -> bool:
         """Whether a keyword has an action."""
         return keyword in self._actions or ANY_KEYWORD in self._actions
+
+    @property
+    def running(self) -> int:
+        """Number of commands that run now."""
+        return sum(run.running for run in self._runs.values())
 
     def unknown_keywords(self, keywords: Iterable[str]) -> set[str]:
         """The keywords that have an action but are missing from `keywords`."""
@@ -168,15 +178,37 @@ class ActionRunner:
         """
         if event.keyword not in self:
             return
-        action = self._actions.get(event.keyword) or self._actions[ANY_KEYWORD]
+        self._forget_ended(now_s)
+        action = self._action(event.keyword)
         previous = self._runs.get(event.keyword)
         if previous and now_s - previous.started_s < action.interval_s:
             _report(event, f"skipped because the previous one started less than {action.interval_s:g} s ago")
         elif previous and previous.running:
             _report(event, "skipped because the previous one still runs")
+        elif self.running >= MAX_COMMANDS:
+            self._skipped += 1
+            if self._skipped == 1:
+                _report(event, f"skipped because {MAX_COMMANDS} commands still run; more skipped events are counted")
         else:
+            self._report_skipped()
             self._runs[event.keyword] = ActionRun(event, action, now_s)
             self._runs[event.keyword].start()
+
+    def _action(self, keyword: str) -> ActionConfig:
+        return self._actions.get(keyword) or self._actions[ANY_KEYWORD]
+
+    def _forget_ended(self, now_s: float) -> None:
+        """Forget the commands that have no effect on the next event. Forged keywords would be more and more."""
+        self._runs = {
+            word: run
+            for word, run in self._runs.items()
+            if run.running or now_s - run.started_s < self._action(word).interval_s
+        }
+
+    def _report_skipped(self) -> None:
+        if self._skipped > 1:
+            print_error(f"{self._skipped} events were skipped because {MAX_COMMANDS} commands were running")
+        self._skipped = 0
 
     def _wait(self) -> None:
         for run in self._runs.values():

@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -22,7 +22,7 @@ from helpers.pipes import stderr_of, stdout_of
 from helpers.publishing import keyword_event
 from helpers.running import Running
 
-from kwsd.actions import ActionRunner
+from kwsd.actions import MAX_COMMANDS, ActionRunner
 from kwsd.bus.events import KeywordEvent, decode_event
 from kwsd.config.load import load_config
 from kwsd.config.schema import ANY_KEYWORD, ActionConfig, Config
@@ -184,6 +184,26 @@ def test_an_action_is_skipped_while_the_previous_one_runs(tmp_path: Path, capfd:
     lines = capfd.readouterr().err.splitlines()
     assert lines[0] == "kwsd: action for go: skipped because the previous one still runs"
     assert sorted(lines[1:]) == ["at once", "done"]
+
+
+def test_of_many_keywords_only_eight_have_a_command_at_the_same_time(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    action = msgspec.convert({"command": f"read line < {pipe}; echo $KWSD_KEYWORD", "shell": True}, ActionConfig)
+    with ActionRunner({ANY_KEYWORD: action}) as actions:
+        for number in range(300):
+            actions.run(keyword_event(f"forged{number}"), 0.0)
+        pipe.write_text("go on\n" * MAX_COMMANDS)
+        # The shells that opened the pipe too late for this line read the next one.
+        while actions.running:
+            with suppress(OSError):
+                os.close(os.open(pipe, os.O_WRONLY | os.O_NONBLOCK))
+    lines = capfd.readouterr().err.splitlines()
+    assert lines[0] == "kwsd: action for forged8: skipped because 8 commands still run; more skipped events are counted"
+    assert lines[-1] == "kwsd: 292 events were skipped because 8 commands were running"
+    assert sorted(lines[1:-1]) == [f"forged{number}" for number in range(MAX_COMMANDS)]
 
 
 def test_a_command_that_hangs_is_ended_with_all_that_it_started(

@@ -25,7 +25,17 @@ READ_BYTES = 1024
 """Bytes read from a peer in one step, so that a single peer cannot occupy the thread."""
 
 WRITE_BYTES = 2048
-"""Bytes read from ZeroMQ in one step. Most events fit. A peer that does not read costs at most this much memory."""
+"""Bytes read from ZeroMQ in one step. Most events fit."""
+
+BACKLOG_BYTES = 1_500_000
+"""Maximum backlog of a peer that reads slowly or not at all: about 1,000 events."""
+
+ALL_BACKLOGS_BYTES = 3_000_000
+"""Maximum sum of all backlogs. Above it, no backlog grows. The next events for the peer wait in ZeroMQ."""
+
+FULL_PEERS = 64
+"""Maximum number of peers whose backlog cannot grow. The queue of each takes up to 60 kB in ZeroMQ. If there are more,
+the gate disconnects the peer that has been full for the longest time."""
 
 SOCKET_BUFFER_BYTES = 16_384
 """Size of each buffer that the kernel keeps for a connection. The default of 200 kB would add up to 400 MB."""
@@ -42,7 +52,7 @@ CREDIT_PER_S = 1000.0
 CONNECTION_STEPS = 5
 """Steps that a new connection costs."""
 
-FRAMES_PER_STEP = 4
+FRAMES_PER_STEP = 16
 TOPIC_BYTES_PER_STEP = 16
 """ZeroMQ needs up to 4 ms to forget 1,024 bytes of topics when their subscriber leaves, which takes 64 steps."""
 
@@ -202,10 +212,14 @@ class _Peer:
 
     Attributes
     ----------
-    to_client, to_server : bytes
-        What could not be sent yet. Until it is sent, the gate reads nothing more in this direction.
+    to_client : bytearray
+        Backlog of events that the peer has not taken yet.
+    to_server : bytes
+        What ZeroMQ has not taken yet. Until then, the gate reads nothing more from the peer.
     answer : bytes
         What ZeroMQ has sent in the handshake so far.
+    answered : bool
+        Whether ZeroMQ has sent the last command of its handshake.
     counted : int
         Bytes of topics that the sum of all peers contains.
     late_s : float
@@ -214,15 +228,27 @@ class _Peer:
         Poll object and file descriptor to the events that the poll object reports.
     """
 
-    __slots__ = ("answer", "client", "counted", "late_s", "parser", "server", "to_client", "to_server", "watched")
+    __slots__ = (
+        "answer",
+        "answered",
+        "client",
+        "counted",
+        "late_s",
+        "parser",
+        "server",
+        "to_client",
+        "to_server",
+        "watched",
+    )
 
     def __init__(self, client: socket.socket, server: socket.socket, parser: _Parser) -> None:
         self.client = client
         self.server = server
         self.parser = parser
-        self.to_client = b""
+        self.to_client = bytearray()
         self.to_server = b""
         self.answer = b""
+        self.answered = False
         self.counted = 0
         self.late_s = time.monotonic() + HANDSHAKE_S
         self.watched: dict[tuple[select.epoll, int], int] = {}
@@ -235,12 +261,12 @@ class _Peer:
     @property
     def established(self) -> bool:
         """Whether both sides have completed the handshake."""
-        return self.parser.handshaken and HANDSHAKE_ENDS[0] in self.answer
+        return self.parser.handshaken and self.answered
 
     def flush(self) -> None:
         """Send as much as both connections can take."""
-        self.to_client = _send(self.client, self.to_client)
-        self.to_server = _send(self.server, self.to_server)
+        del self.to_client[: _send(self.client, self.to_client)]
+        self.to_server = self.to_server[_send(self.server, self.to_server) :]
 
     def watch(self, poll: select.epoll, connection: socket.socket, events: int) -> None:
         """Choose the events of a connection that a poll object reports."""
@@ -258,14 +284,12 @@ class _Peer:
         self.watched[key] = events
 
 
-def _send(connection: socket.socket, data: bytes) -> bytes:
-    """Send as much as a connection can take, and return the rest."""
-    if not data:
-        return data
+def _send(connection: socket.socket, data: bytes | bytearray) -> int:
+    """Send as much as a connection can take, and return the number of bytes."""
     try:
-        return data[connection.send(data) :]
+        return connection.send(data) if data else 0
     except BlockingIOError:
-        return data
+        return 0
 
 
 class PeerGate:
@@ -305,6 +329,9 @@ class PeerGate:
         self._limits = limits
         self._peers: dict[int, _Peer] = {}
         self._total = 0
+        self._backlogs = 0
+        # In the order in which they became full.
+        self._full: dict[_Peer, None] = {}
         self._half_open: deque[_Peer] = deque()
         self._credit = CREDIT
         self._credited_s = time.monotonic()
@@ -410,19 +437,36 @@ class PeerGate:
 
     def _pass_events(self, peer: _Peer) -> None:
         """Read from ZeroMQ and send to a peer. What waits to be sent comes first."""
-        if not peer.to_client:
+        if self._may_grow(peer):
             with suppress(BlockingIOError):
-                peer.to_client = _receive(peer.server, WRITE_BYTES)
-                if not peer.established:
-                    peer.answer += peer.to_client
+                data = _receive(peer.server, WRITE_BYTES)
+                peer.to_client += data
+                self._backlogs += len(data)
+                if not peer.answered:
+                    peer.answer += data
+                    peer.answered = HANDSHAKE_ENDS[0] in peer.answer
+                    peer.answer = b"" if peer.answered else peer.answer
         self._flush(peer)
 
+    def _may_grow(self, peer: _Peer) -> bool:
+        """Whether the backlog of a peer may become larger."""
+        backlog = len(peer.to_client)
+        return not backlog or (backlog < BACKLOG_BYTES and self._backlogs < ALL_BACKLOGS_BYTES)
+
     def _flush(self, peer: _Peer) -> None:
+        before = len(peer.to_client)
         peer.flush()
+        self._backlogs += len(peer.to_client) - before
         peer.watch(self._strangers, peer.client, 0 if peer.to_server else select.EPOLLIN)
         peer.watch(self._ready, peer.client, select.EPOLLOUT if peer.to_client else 0)
-        wanted = (0 if peer.to_client else select.EPOLLIN) | (select.EPOLLOUT if peer.to_server else 0)
+        wanted = (select.EPOLLIN if self._may_grow(peer) else 0) | (select.EPOLLOUT if peer.to_server else 0)
         peer.watch(self._ready, peer.server, wanted)
+        if self._may_grow(peer):
+            self._full.pop(peer, None)
+            return
+        self._full.setdefault(peer)
+        if len(self._full) > FULL_PEERS:
+            self._close_peer(next(iter(self._full)))
 
     def _accept(self) -> None:
         self._credit -= CONNECTION_STEPS
@@ -457,15 +501,20 @@ class PeerGate:
 
     def _close_late_handshakes(self) -> None:
         now_s = time.monotonic()
-        while self._half_open and (self._half_open[0].closed or self._half_open[0].late_s <= now_s):
-            peer = self._half_open.popleft()
+        while self._half_open:
+            peer = self._half_open[0]
             if not peer.closed and not peer.established:
+                if peer.late_s > now_s:
+                    return
                 self._close_peer(peer)
+            self._half_open.popleft()
 
     def _close_peer(self, peer: _Peer) -> None:
         if peer.closed:
             return
         self._total -= peer.counted
+        self._backlogs -= len(peer.to_client)
+        self._full.pop(peer, None)
         for connection in (peer.client, peer.server):
             del self._peers[connection.fileno()]
             connection.close()

@@ -1,5 +1,6 @@
 """Publishes events on a ZeroMQ XPUB socket. Each event has two frames: topic and JSON."""
 
+import time
 import uuid
 from collections import Counter
 from types import TracebackType
@@ -26,8 +27,10 @@ LIMITS = PeerLimits(
 )
 """Limits of the subscribers. A topic has about 20 bytes, and ZeroMQ needs 40 bytes of memory for each of these."""
 
-QUEUED_EVENTS = 110
-"""Maximum number of events that wait for one subscriber in ZeroMQ. A thousand full queues take 15 MB."""
+ANSWERS = 20.0
+ANSWERS_PER_S = 1.0
+"""How many new subscribers get a status at once, in a burst and per second. Each status goes to all subscribers, so a
+flood of new subscribers would otherwise fill the queues of all. The others wait for the regular status."""
 
 MAX_SUBSCRIPTIONS_PER_TURN = 1000
 """Maximum number of subscriptions read per turn, so that a flood of them does not delay the audio."""
@@ -67,10 +70,12 @@ class Publisher:
         self.run = uuid.uuid4().hex
         self._sequences: Counter[str] = Counter()
         self.overruns = 0
+        self._unanswered = False
+        self._answers = ANSWERS
+        self._answered_s = time.monotonic()
         self._context = zmq.Context()
         self._socket = self._context.socket(zmq.XPUB)
         self._socket.linger = LINGER_MS
-        self._socket.sndhwm = QUEUED_EVENTS
         self._socket.maxmsgsize = LIMITS.message_bytes
         # Reports every subscription, not only the first to a topic: each new subscriber gets a status at once.
         self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
@@ -118,19 +123,25 @@ class Publisher:
         Returns
         -------
         bool
-            Whether a program has subscribed to status events.
+            Whether a program has subscribed to status events and must get one now, within the limits of `ANSWERS`.
         """
-        subscribed_to_status = False
         for _ in range(MAX_SUBSCRIPTIONS_PER_TURN):
             if not is_readable(self._socket):
                 break
             message = self._socket.recv()
             subscribed, topic = message[:1] == b"\x01", message[1:]
-            subscribed_to_status |= subscribed and events.STATUS_TOPIC.encode().startswith(topic)
+            self._unanswered |= subscribed and events.STATUS_TOPIC.encode().startswith(topic)
             # ZeroMQ reports every subscription to a topic, but only the end of the last one.
             if topic == events.MONITOR_TOPIC.encode() and self._gate.on_ipc:
                 self.has_monitor_subscribers = subscribed
-        return subscribed_to_status
+        now_s = time.monotonic()
+        self._answers = min(ANSWERS, self._answers + ANSWERS_PER_S * (now_s - self._answered_s))
+        self._answered_s = now_s
+        if not self._unanswered or self._answers < 1:
+            return False
+        self._answers -= 1
+        self._unanswered = False
+        return True
 
     def set_client_keys(self, keys: ServerKeys | None) -> None:
         """Replace the list of clients that can subscribe.

@@ -261,6 +261,32 @@ def test_a_folder_that_is_not_private_is_refused(tmp_path: Path, spoil: Callable
         ClipWriter(folder, 1000)
 
 
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (_open_to_others, "other users can open it: choose a new folder, or run chmod 700 on it"),
+        pytest.param(
+            _of_another_user,
+            "the folder belongs to another user",
+            marks=pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a folder away"),
+        ),
+    ],
+)
+def test_a_folder_that_is_replaced_while_the_daemon_runs_gets_no_clip(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, spoil: Callable[[Path], None], reason: str
+) -> None:
+    folder = tmp_path / "clips"
+    with closing(ClipWriter(folder, 1000)) as writer:
+        folder.rmdir()
+        spoil(folder)
+        writer.put(clip())
+    assert not list(folder.iterdir())
+    assert (writer.written, writer.lost) == (0, 1)
+    assert caplog.messages == [
+        f"cannot save a clip in {folder}: {reason}; further lost clips are only counted in the status"
+    ]
+
+
 # The daemon
 
 

@@ -40,15 +40,17 @@ def connect(address: str) -> socket.socket:
 
 def handshake(address: str, kind: bytes) -> socket.socket:
     """A connection after the handshake without encryption, of a socket of this kind."""
-    peer = connect(address)
-    peer.sendall(GREETING)
     body = b"\x05READY\x0bSocket-Type" + len(kind).to_bytes(4) + kind
     received = b""
-    while len(received) < len(GREETING):
-        received += receive(peer)
-    peer.sendall(bytes([4, len(body)]) + body)
-    while b"READY" not in received:
-        received += receive(peer)
+    with ExitStack() as stack:
+        peer = stack.enter_context(connect(address))
+        peer.sendall(GREETING)
+        while len(received) < len(GREETING):
+            received += receive(peer)
+        peer.sendall(bytes([4, len(body)]) + body)
+        while b"READY" not in received:
+            received += receive(peer)
+        stack.pop_all()
     return peer
 
 
@@ -186,11 +188,12 @@ def topics_with_key(address: str) -> Iterator[None]:
 
 
 def multipart_with_key(address: str) -> Iterator[None]:
-    """A message that never ends, of a listed client over CURVE."""
+    """Messages of 10,000 frames, of a listed client over CURVE."""
     while True:
         with _with_keys(address, zmq.XSUB) as peer:
-            for _ in range(100_000):
-                peer.send(b"\x01x", zmq.SNDMORE)
+            for number in itertools.count(1):
+                # ZeroMQ sends nothing of a message that is not complete.
+                peer.send(b"\x01x", 0 if number % 10_000 == 0 else zmq.SNDMORE)
                 yield
 
 
