@@ -2,7 +2,7 @@
 
 libzmq limits the size of a frame, but neither the frames of a message nor the topics of a subscriber. It stores both in
 the memory of the daemon. `PeerGate` therefore accepts all connections, checks the frames, and passes them to ZeroMQ.
-See ``docs/decisions/13-gate.md``.
+See ``docs/decisions/15-gate.md``.
 """
 
 import math

@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
+import soundfile
 import zmq
 from helpers import publishing
 from helpers.publishing import wait_for_subscriber
@@ -192,3 +193,16 @@ def test_every_line_for_prometheus_is_a_comment_or_a_sample_of_its_family() -> N
 )
 def test_the_status_for_prometheus_has_its_counts(line: str) -> None:
     assert line in prometheus_text(STATUS).splitlines()
+
+
+@pytest.mark.parametrize(("level", "logged"), [("info", True), ("warning", False)])
+def test_the_log_level_decides_whether_the_log_contains_the_words(
+    program: str, runtime: Path, two_words: Path, level: str, *, logged: bool
+) -> None:
+    with closing(Running(program, runtime, "--log-level", level)) as running:
+        running.speak(soundfile.read(two_words)[0])
+        assert running.heard() == ["go", "stop"]
+        running.process.wait()
+        log = "\n".join(running.log())
+    assert ("go (score" in log) is logged
+    assert ("stop (score" in log) is logged
