@@ -10,7 +10,7 @@ from kwsd.cli.demo import DEMO_FOLDER
 from kwsd.models import logmel
 from kwsd.models.logmel import compute_log_mel
 
-GOLDEN = np.load(Path(__file__).parent / "data" / "embedding.npz")
+GOLDEN = np.load(Path(__file__).parents[1] / "data" / "embedding.npz")
 SAMPLES, _ = soundfile.read(DEMO_FOLDER / "demo.flac", dtype="float32")
 
 
