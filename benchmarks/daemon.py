@@ -169,7 +169,7 @@ class Listening:
         arrived_s = time.time()
         event = events.decode_event(message.body) if message else None
         if isinstance(event, KeywordEvent):
-            self.latencies_ms.append(event.latency_ms + 1000 * (arrived_s - event.time.timestamp()))
+            self.latencies_ms.append(1000 * (arrived_s - event.time.timestamp()))
 
 
 def _counts(pid: int) -> dict[Path, tuple[float, int]]:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Self
 
+from kwsd.audio.source import STALL_S, boot_s
 from kwsd.errors import AudioDataError
 
 POLL_S = 0.1
@@ -55,6 +56,7 @@ class ByteSource:
         self._end = status.st_size
         self._ahead = bytearray()
         self._ended = False
+        self._stalled_s = 0.0
 
     @classmethod
     def open(cls, path: str | Path, name: str, *, stopped: Callable[[], bool] = lambda: False) -> Self:
@@ -129,6 +131,11 @@ class ByteSource:
             self._receive()
         del self._ahead[:count]
 
+    def take_stall(self) -> float:
+        """Return how long the process was stopped in the latest wait for a pipe, in seconds, or 0. Return it once."""
+        stalled_s, self._stalled_s = self._stalled_s, 0.0
+        return stalled_s
+
     def skip_rest(self) -> None:
         """Take all bytes up to the end and discard them."""
         if self.regular:
@@ -173,10 +180,15 @@ class ByteSource:
         poll.register(self._descriptor, select.POLLIN)
         # Not through sys.stdin: if a thread waits inside its buffer, the interpreter aborts at exit. And a read of a
         # FIFO without a writer would return as if the FIFO had ended, but a poll waits for the writer.
+        started_s = boot_s()
         while not poll.poll(POLL_S * 1000):
             if self._stopped():
                 self._ended = True
                 return
+            started_s = boot_s()
+        waited_s = boot_s() - started_s
+        if waited_s > POLL_S + STALL_S:
+            self._stalled_s = waited_s
         try:
             data = os.read(self._descriptor, count)
         except BlockingIOError:

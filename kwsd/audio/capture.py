@@ -1,14 +1,16 @@
 """The capture thread reads the source. Nothing else touches the source, so a slow daemon cannot hold up the reading."""
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
 from typing import NamedTuple
 
 from kwsd.audio.inbox import Inbox
-from kwsd.audio.source import BLOCK_SAMPLES, MAX_BATCH, Block, Source
+from kwsd.audio.source import BLOCK_SAMPLES, MAX_BATCH, STALL_S, Block, Source, boot_s
 from kwsd.errors import AudioLostError, AudioUnavailableError
+from kwsd.frontend import SAMPLE_RATE
 
 log = logging.getLogger(__name__)
 
@@ -26,16 +28,16 @@ each time."""
 
 
 class Arrival(NamedTuple):
-    """A block, with the time of its arrival.
+    """A block, with the time at which its last sample was recorded.
 
     Parameters
     ----------
-    monotonic_s : float
-        ``time.monotonic()`` when the block was complete.
+    recorded_s : float
+        Time on the clock of `kwsd.audio.source.boot_s`.
     """
 
     block: Block
-    monotonic_s: float
+    recorded_s: float
 
 
 class Opened(NamedTuple):
@@ -57,6 +59,43 @@ class End(NamedTuple):
 
 
 Item = Opened | Arrival | Lost | End
+
+
+class RecordingClock:
+    """Estimates when blocks were recorded.
+
+    A block usually arrives when its last sample has been recorded. But after this process or the machine was stopped,
+    the source first delivers old audio from its buffers, without a wait. Each of these blocks follows the previous one,
+    until the source waits for new audio again.
+    """
+
+    def __init__(self) -> None:
+        self._arrived_s = math.inf
+        self._recorded_s = 0.0
+        self._behind = False
+
+    def date(self, block: Block, now_s: float, *, live: bool) -> float:
+        """Return the time at which the last sample of a new block was recorded.
+
+        Parameters
+        ----------
+        now_s : float
+            Current time on the clock of `kwsd.audio.source.boot_s`; the result is on the same clock.
+        live : bool
+            Whether the block comes from a device, which delivers audio at a constant rate. Then a late block means a
+            stop. The writer of a pipe may pause.
+        """
+        duration_s = len(block.samples) / SAMPLE_RATE
+        waited_s, self._arrived_s = now_s - self._arrived_s, now_s
+        stalled_s = waited_s if live and waited_s > duration_s + STALL_S else block.stalled_s
+        if stalled_s:
+            self._behind = True
+            # Nothing was there before the stop: otherwise the source would not have waited.
+            self._recorded_s = max(self._recorded_s, now_s - stalled_s)
+        elif waited_s > duration_s / 2:
+            self._behind = False
+        self._recorded_s = min(now_s, self._recorded_s + duration_s) if self._behind else now_s
+        return self._recorded_s
 
 
 class Capture:
@@ -180,9 +219,10 @@ class Capture:
         return self._source
 
     def _fetch(self, source: Source) -> None:
+        clock = RecordingClock()
         for block in source.blocks():
             self.active_s = time.monotonic()
-            arrival = Arrival(block, self.active_s)
+            arrival = Arrival(block, clock.date(block, boot_s(), live=source.live))
             if source.live:
                 self._put_or_drop(arrival)
                 # The block in which a detection can occur closes the batch.
@@ -213,7 +253,7 @@ class Capture:
             self._gap = True
             return
         if self._gap:
-            arrival = Arrival(arrival.block._replace(gap=True), arrival.monotonic_s)
+            arrival = Arrival(arrival.block._replace(gap=True), arrival.recorded_s)
             self._gap = False
         self._put_block(arrival)
 

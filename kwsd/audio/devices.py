@@ -1,10 +1,14 @@
 """Lists the input devices, and finds the device that a name means."""
 
+import os
 import threading
 from dataclasses import dataclass
 from typing import Any
 
 from kwsd.errors import AudioUnavailableError
+
+NAME = "application.name"
+"""The property of a stream that mixers show."""
 
 
 class StreamRegistry:
@@ -68,12 +72,24 @@ def portaudio() -> Any:  # noqa: ANN401  sounddevice has no type information
     AudioUnavailableError
         The PortAudio library is not installed.
     """
+    _name_streams()
     try:
         import sounddevice  # noqa: PLC0415  loads the library, which may be missing
     except OSError:
         message = "the PortAudio library is missing: install it with  apt install libportaudio2"
         raise AudioUnavailableError(message) from None
     return sounddevice
+
+
+def _name_streams() -> None:
+    """Let mixers show this program as "kwsd", and not as "ALSA plug-in [python3.11]". A name of the user stays.
+
+    The variables are those of libpulse, and of PipeWire's plugin for ALSA.
+    """
+    named = NAME in os.environ.get("PULSE_PROP", "") + os.environ.get("PULSE_PROP_OVERRIDE", "")
+    if not named:
+        os.environ["PULSE_PROP_OVERRIDE"] = f"{os.environ.get('PULSE_PROP_OVERRIDE', '')} {NAME}=kwsd".lstrip()
+    os.environ.setdefault("PIPEWIRE_ALSA", f"{{ {NAME} = kwsd }}")
 
 
 def rescan() -> None:

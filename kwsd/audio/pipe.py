@@ -57,7 +57,7 @@ class PipeSource:
         for samples in SoundReader(self._source).blocks():
             if self._closed:
                 return
-            yield Block(samples)
+            yield Block(samples, stalled_s=self._source.take_stall())
 
     def _samples(self) -> Iterator[Block]:
         rest, empty = b"", True
@@ -65,7 +65,7 @@ class PipeSource:
             rest, empty = rest + data, False
             samples = np.frombuffer(rest, "<i2", len(rest) // SAMPLE_BYTES)
             rest = rest[samples.nbytes :]
-            yield Block(samples.astype(np.float32) / np.float32(FULL_SCALE))
+            yield Block(samples.astype(np.float32) / np.float32(FULL_SCALE), stalled_s=self._source.take_stall())
         if self._closed:
             return
         if empty:

@@ -1,5 +1,6 @@
 """The interface of all audio sources: microphone, sound file, and raw samples on standard input."""
 
+import time
 from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
@@ -11,6 +12,9 @@ BLOCK_SAMPLES = 1280
 MAX_BATCH = 4
 """Maximum number of blocks that a live source merges into one while no detection can occur. Each merged block saves the
 wake-ups of two threads; see docs/decisions/."""
+
+STALL_S = 0.5
+"""A wait that takes this much longer than expected means that the process or the machine was stopped meanwhile."""
 
 FILE_PREFIX = "file:"
 """Prefix of the path of a sound file in the option ``--device``."""
@@ -30,11 +34,15 @@ class Block(NamedTuple):
         Whether audio was lost just before this block.
     merged : int
         Blocks that the source has merged into this one.
+    stalled_s : float
+        Seconds of a wait for this block in which the process or the machine was stopped, or 0. Only a source that waits
+        with a time limit can know them.
     """
 
     samples: Float32
     gap: bool = False
     merged: int = 1
+    stalled_s: float = 0
 
 
 class Source(Protocol):
@@ -72,3 +80,8 @@ class Source(Protocol):
 def is_live(device: str) -> bool:
     """Return whether ``--device`` names a microphone. Its audio is lost if it is not fetched in time."""
     return device != "-" and not device.startswith(FILE_PREFIX)
+
+
+def boot_s() -> float:
+    """Seconds since the machine started. Unlike ``time.monotonic()``, they include the time in which it slept."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

@@ -50,7 +50,10 @@ class KeywordEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", 
         int,
         msgspec.Meta(ge=1, description="Sequence number of the event within its topic and run. A gap means a loss."),
     ]
-    time: PublicationTime
+    time: Annotated[
+        datetime.datetime,
+        msgspec.Meta(tz=True, description="Time at which the last audio of the window was recorded, in UTC."),
+    ]
     keyword: Annotated[str, msgspec.Meta(description="The detected keyword.")]
     score: Annotated[Fraction, msgspec.Meta(description="Smoothed score of the keyword at the detection.")]
     sample: Annotated[
@@ -62,7 +65,7 @@ class KeywordEvent(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", 
     latency_ms: Annotated[
         float,
         msgspec.Meta(
-            ge=0, description="Milliseconds from the arrival of the last audio of the window to the publication."
+            ge=0, description="Milliseconds from the recording of the last audio of the window to the publication."
         ),
     ]
     stream: StreamName = ""

@@ -10,6 +10,9 @@ from pathlib import Path
 
 from kwsd.config.load import ENVIRONMENT_PREFIX
 
+PROGRAM = "from kwsd.processes import end_with_parent; end_with_parent(); from kwsd.cli import main; main()"
+"""The command ``kwsd``, which also ends when its parent is killed: the microphone must not stay open."""
+
 
 class ChildDaemon:
     """A daemon in a child process, with private addresses and a log file.
@@ -41,7 +44,7 @@ class ChildDaemon:
                 name: value for name, value in environment.items() if not name.startswith(ENVIRONMENT_PREFIX)
             }
         # With -P, Python does not import modules from the working directory.
-        command = [sys.executable, "-P", "-m", "kwsd", "run", *arguments]
+        command = [sys.executable, "-P", "-c", PROGRAM, "run", *arguments]
         with self._log.open("wb") as log:
             # In its own session the daemon does not receive Ctrl+C: this process receives it and ends the daemon.
             self._process = subprocess.Popen(

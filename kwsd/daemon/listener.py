@@ -8,14 +8,15 @@ import numpy as np
 
 from kwsd.audio.capture import Arrival, Capture, End, Item, Lost, Opened
 from kwsd.audio.silence import Silence
-from kwsd.audio.source import BLOCK_SAMPLES, MAX_BATCH
+from kwsd.audio.source import BLOCK_SAMPLES, MAX_BATCH, boot_s
 from kwsd.bus.events import State, StatusEvent
 from kwsd.clips.saver import ClipSaver
 from kwsd.daemon.reporter import Reporter
 from kwsd.daemon.state import StreamState
 from kwsd.errors import KwsdError
-from kwsd.frontend import Float32
+from kwsd.frontend import SAMPLE_RATE, Float32
 from kwsd.models.model import Model
+from kwsd.pipeline.detector import Detection
 from kwsd.pipeline.spotter import FLUSH_SAMPLES, Spotter
 
 log = logging.getLogger(__name__)
@@ -63,6 +64,7 @@ class Listener:
         self._live = live
         self._silence = Silence()
         self._muted = False
+        self._recorded_s = boot_s()
 
     @property
     def source(self) -> str:
@@ -179,7 +181,8 @@ class Listener:
             self._reporter.report_state()
 
     def _process(self, arrival: Arrival) -> None:
-        samples, gap, _ = arrival.block
+        samples, gap = arrival.block.samples, arrival.block.gap
+        self._recorded_s = arrival.recorded_s
         # A stream that was `lost` before its first audio has lost nothing.
         if gap or (self._state.state == "lost" and self._spotter.sample):
             self._begin_again()
@@ -197,7 +200,7 @@ class Listener:
             self._spotter.skip(samples)
             self._capture.allow_batch(MAX_BATCH * BLOCK_SAMPLES)
         else:
-            self._spot(samples, arrival.monotonic_s, attentive=attentive)
+            self._spot(samples, attentive=attentive)
 
     def _begin_again(self) -> None:
         """Forget the audio before a gap, so that it is never joined to the audio after the gap."""
@@ -207,23 +210,28 @@ class Listener:
         self._clip_saver.reset()
         self._silence.reset()
 
-    def _spot(self, samples: Float32, arrived_s: float, *, attentive: bool) -> None:
+    def _spot(self, samples: Float32, *, attentive: bool) -> None:
         windows, started_s = self._spotter.windows, time.perf_counter()
         self._spotter.attentive = attentive
         detections = self._spotter.feed(samples)
         self._capture.allow_batch(self._spotter.calm_samples)
         self._reporter.count_windows(self._spotter.windows - windows, time.perf_counter() - started_s)
-        for detection in detections:
-            self._reporter.publish_keyword(detection, arrived_s)
+        self._publish_keywords(detections, self._spotter.sample)
         self._clip_saver.feed(samples, self._spotter, detections)
         if self._reporter.watched and self._spotter.windows > windows:
             self._reporter.publish_monitor(samples)
+
+    def _publish_keywords(self, detections: list[Detection], received: int) -> None:
+        """Publish detections. The last sample of the latest block was sample number `received` of the stream."""
+        for detection in detections:
+            after_s = (received - detection.sample) / SAMPLE_RATE
+            self._reporter.publish_keyword(detection, self._recorded_s - after_s)
 
     def _finish(self) -> None:
         """Decide on the audio that is still in the window when a file or pipe has ended."""
         if self._live or self._muted:
             return
+        received = self._spotter.sample
         detections = self._spotter.flush()
-        for detection in detections:
-            self._reporter.publish_keyword(detection, time.monotonic())
+        self._publish_keywords(detections, received)
         self._clip_saver.feed(np.zeros(FLUSH_SAMPLES, np.float32), self._spotter, detections)

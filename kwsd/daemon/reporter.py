@@ -1,10 +1,12 @@
 """Reports on one stream of the daemon: builds its events, publishes them, and writes its log lines."""
 
+import datetime
 import logging
 import time
 from collections import Counter, deque
 
 from kwsd.audio.capture import Capture
+from kwsd.audio.source import boot_s
 from kwsd.bus import events
 from kwsd.bus.events import KeywordEvent, MonitorEvent, Quantiles, SampleRange, StatusEvent
 from kwsd.bus.publisher import Publisher
@@ -23,6 +25,9 @@ STATUS_S = 5.0
 
 REPEATED_LINE_S = 60.0
 """Minimum seconds between two log lines about a frequent fault: gaps, or the silence of a gated microphone."""
+
+LATE_S = 1.0
+"""Seconds after which the log line of a word says that the word is old, because the log adds the present time."""
 
 TIMED_WINDOWS = 750
 """Number of processing times from which the quantiles are computed: one minute with the bundled models."""
@@ -166,20 +171,22 @@ class Reporter:
             self.windows += windows
             self._processing_ms.append(1000 * seconds / windows)
 
-    def publish_keyword(self, detection: Detection, arrived_s: float) -> None:
+    def publish_keyword(self, detection: Detection, recorded_s: float) -> None:
         """Publish a detection.
 
         Parameters
         ----------
-        arrived_s : float
-            ``time.monotonic()`` when the audio that decided had arrived.
+        recorded_s : float
+            Time at which the last audio of the window was recorded, on the clock of `kwsd.audio.source.boot_s`.
         """
+        # The wall clock may be set between the recording and now, so only its present time counts.
+        age_s = max(0.0, boot_s() - recorded_s)
         sequence = self._publisher.next_sequence(events.KEYWORD_TOPIC + detection.keyword)
         event = KeywordEvent(
             id=f"{self._publisher.run}-{detection.keyword}-{sequence}",
             run=self._publisher.run,
             seq=sequence,
-            time=events.utc_now(),
+            time=events.utc_now() - datetime.timedelta(seconds=age_s),
             keyword=detection.keyword,
             score=detection.score,
             sample=detection.sample,
@@ -187,11 +194,12 @@ class Reporter:
             model=self._spotter.model.name,
             source=self._state.source,
             stream=self._state.stream,
-            latency_ms=round(1000 * (time.monotonic() - arrived_s), 3),
+            latency_ms=round(1000 * age_s, 3),
         )
         self._publisher.publish(event)
         self.event_counts[detection.keyword] += 1
-        log.info("%s", self._state.label(f"{detection.keyword} (score {detection.score:.2f})"))
+        late = f", spoken {age_s:.0f} s ago" if age_s >= LATE_S else ""
+        log.info("%s", self._state.label(f"{detection.keyword} (score {detection.score:.2f}{late})"))
 
     def publish_monitor(self, samples: Float32) -> None:
         """Publish level, spectrum and scores of the newest samples, shape (n,)."""

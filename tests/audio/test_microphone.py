@@ -4,6 +4,7 @@ import itertools
 import json
 import statistics
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -120,3 +121,32 @@ def test_a_microphone_merges_the_blocks_of_a_batch(pulse: PulseAudio, program: s
     with pulse.client(Path(program).with_name("python"), "-c", READ, str(batch)) as reader:
         assert reader.stdout
         assert reader.stdout.read().split() == [str(batch), str(batch * BLOCK_SAMPLES)]
+
+
+OPEN = """
+import sys
+from kwsd.audio.microphone import Microphone
+next(Microphone("default").blocks())
+print("open", flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.mark.parametrize(
+    ("properties", "name"),
+    [
+        ({}, "kwsd"),
+        ({"PULSE_PROP_OVERRIDE": "media.role=phone"}, "kwsd"),
+        ({"PULSE_PROP_OVERRIDE": "application.name=desk"}, "desk"),
+    ],
+)
+def test_mixers_show_the_stream_under_the_name_of_kwsd_or_of_the_user(
+    pulse: PulseAudio, properties: dict[str, str], name: str
+) -> None:
+    with pulse.client(
+        "env", *(f"{key}={value}" for key, value in properties.items()), sys.executable, "-c", OPEN
+    ) as it:
+        assert stdout_of(it).readline() == "open\n"
+        shown = pulse.control("list", "source-outputs")
+    assert f'application.name = "{name}"' in shown
+    assert ('media.role = "phone"' in shown) == ("media.role=phone" in properties.values())
