@@ -124,11 +124,12 @@ def test_a_microphone_merges_the_blocks_of_a_batch(pulse: PulseAudio, program: s
 
 
 OPEN = """
-import sys
+import signal
 from kwsd.audio.microphone import Microphone
-next(Microphone("default").blocks())
+blocks = Microphone("default").blocks()
+next(blocks)
 print("open", flush=True)
-sys.stdin.readline()
+signal.pause()
 """
 
 
