@@ -10,7 +10,7 @@ from pathlib import Path
 
 from kwsd.config.load import ENVIRONMENT_PREFIX
 
-PROGRAM = "from kwsd.processes import end_with_parent; end_with_parent(); from kwsd.cli import main; main()"
+PROGRAM = "from kwsd.system.processes import end_with_parent; end_with_parent(); from kwsd.cli import main; main()"
 """The command ``kwsd``, which also ends when its parent is killed: the microphone must not stay open."""
 
 

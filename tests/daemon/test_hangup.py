@@ -1,6 +1,7 @@
 """A daemon in a terminal ends with the terminal; a daemon without one reads its configuration again on SIGHUP."""
 
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -10,11 +11,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
+from helpers.command import Command
+from helpers.pipes import stdout_of
 
 from kwsd.bus.client import Subscription
 from kwsd.bus.control import send_request
 from kwsd.bus.events import KeywordEvent, StatusEvent, decode_event
-from kwsd.system.processes import end_processes, list_processes
+from kwsd.system.processes import end_processes, find_descendants, list_processes
 
 pytestmark = pytest.mark.program
 
@@ -235,3 +238,15 @@ def keywords_of(window: Window, recording: Path) -> list[str]:
         if isinstance(event, KeywordEvent):
             found.append(event.keyword)
     return found
+
+
+def test_the_daemon_of_a_demo_ends_when_the_demo_is_killed(kwsd: Command) -> None:
+    demo = kwsd.start("demo")
+    while not (found := find_descendants(list_processes(), {demo.pid})):
+        pass
+    [daemon] = [os.pidfd_open(pid) for pid in found]
+    # The daemon asks for the signal before it does anything else, so it publishes only after that.
+    next(line for line in stdout_of(demo))
+    demo.kill()
+    assert select.select([daemon], [], [], 30)[0]
+    os.close(daemon)

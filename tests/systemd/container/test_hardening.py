@@ -80,5 +80,5 @@ def test_a_drop_in_opens_the_folder_of_clips_where_the_home_is_read_only(
 
 # docs/security.md contains these values.
 def test_the_exposure_of_the_units_is_as_documented(service: Unit, system_service: Unit) -> None:
-    assert service.exposure() == 5.6
+    assert service.exposure() == 5.0
     assert system_service.exposure() == 0.9

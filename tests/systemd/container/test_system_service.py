@@ -58,5 +58,5 @@ def test_the_system_service_has_a_dynamic_user_and_only_root_reaches_it(
     assert int(uid) >= 61184  # systemd.exec(5), DynamicUser=
     assert container.root("kwsd", "status", "--connect", "ipc:///run/kwsd/control.sock").returncode == 0
     refused = container.anna("kwsd", "status", "--connect", "ipc:///run/kwsd/control.sock", check=False)
-    assert refused.returncode == 69
+    assert refused.returncode == 73
     system_service.systemctl("reload")
