@@ -218,6 +218,8 @@ class _Peer:
         What ZeroMQ has not taken yet. Until then, the gate reads nothing more from the peer.
     answer : bytes
         What ZeroMQ has sent in the handshake so far.
+    ended : bool
+        Whether ZeroMQ has closed its side. The peer still gets its backlog.
     answered : bool
         Whether ZeroMQ has sent the last command of its handshake.
     counted : int
@@ -233,6 +235,7 @@ class _Peer:
         "answered",
         "client",
         "counted",
+        "ended",
         "late_s",
         "parser",
         "server",
@@ -249,6 +252,7 @@ class _Peer:
         self.to_server = b""
         self.answer = b""
         self.answered = False
+        self.ended = False
         self.counted = 0
         self.late_s = time.monotonic() + HANDSHAKE_S
         self.watched: dict[tuple[select.epoll, int], int] = {}
@@ -428,7 +432,10 @@ class PeerGate:
 
     def _pass_requests(self, peer: _Peer) -> None:
         """Read from a peer and send to ZeroMQ."""
-        data = _receive(peer.client, READ_BYTES)
+        data = peer.client.recv(READ_BYTES)
+        if not data:
+            self._close_peer(peer)
+            return
         try:
             peer.to_server = peer.parser.feed(data)
         finally:
@@ -439,7 +446,8 @@ class PeerGate:
         """Read from ZeroMQ and send to a peer. What waits to be sent comes first."""
         if self._may_grow(peer):
             with suppress(BlockingIOError):
-                data = _receive(peer.server, WRITE_BYTES)
+                data = peer.server.recv(WRITE_BYTES)
+                peer.ended = not data
                 peer.to_client += data
                 self._backlogs += len(data)
                 if not peer.answered:
@@ -451,12 +459,17 @@ class PeerGate:
     def _may_grow(self, peer: _Peer) -> bool:
         """Whether the backlog of a peer may become larger."""
         backlog = len(peer.to_client)
+        if peer.ended:
+            return False
         return not backlog or (backlog < BACKLOG_BYTES and self._backlogs < ALL_BACKLOGS_BYTES)
 
     def _flush(self, peer: _Peer) -> None:
         before = len(peer.to_client)
         peer.flush()
         self._backlogs += len(peer.to_client) - before
+        if peer.ended and not peer.to_client:
+            self._close_peer(peer)
+            return
         peer.watch(self._strangers, peer.client, 0 if peer.to_server else select.EPOLLIN)
         peer.watch(self._ready, peer.client, select.EPOLLOUT if peer.to_client else 0)
         wanted = (select.EPOLLIN if self._may_grow(peer) else 0) | (select.EPOLLOUT if peer.to_server else 0)
@@ -526,20 +539,6 @@ class PeerGate:
         for peer in set(self._peers.values()):
             self._close_peer(peer)
         self._cut.set()
-
-
-def _receive(connection: socket.socket, size: int) -> bytes:
-    """Receive bytes, at least one.
-
-    Raises
-    ------
-    BrokenPipeError
-        The other side has closed the connection.
-    """
-    data = connection.recv(size)
-    if not data:
-        raise BrokenPipeError
-    return data
 
 
 def _set_options(client: socket.socket) -> None:
