@@ -34,6 +34,9 @@ ALL_WINDOWS = 5
 FEW_WINDOWS = 2
 """Windows that show that a bundle works: silence and noise. Each window delays the start by about a millisecond."""
 
+PASSED = "passed"
+"""What the child process reports after a trial without a fault. After a crash it reports nothing."""
+
 MAX_REASON_BYTES = 4000
 """Longest reason that the child process reports. It fits into the buffer of a pipe, so the child never waits."""
 
@@ -168,17 +171,25 @@ def try_in_child(load: Callable[[], object], origin: str) -> None:
         _run_in_child(load, origin, write_end)
     os.close(write_end)
     with os.fdopen(read_end, "rb") as pipe:
-        reason = pipe.read().decode(errors="replace")
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGALRM:
+        answer = pipe.read().decode(errors="replace")
+    number = _wait_for_signal(child)
+    if answer == PASSED:
+        return
+    if answer:
+        raise ModelError(answer)
+    if number == signal.SIGALRM:
         raise ModelError(f"{origin} needs more than {TRIAL_S} s for a trial: it is too slow, or never ends")
-    if os.WIFSIGNALED(status):
-        raise ModelError(
-            f"{origin} crashes LiteRT (signal {os.WTERMSIG(status)}): it is damaged, or needs more than"
-            f" {TRIAL_MEMORY // MIB} MB of memory"
-        )
-    if status:
-        raise ModelError(reason or f"{origin} cannot be tried")
+    memory = f"{TRIAL_MEMORY // MIB} MB of memory"
+    raise ModelError(f"{origin} crashes LiteRT (signal {number}): it is damaged, or needs more than {memory}")
+
+
+def _wait_for_signal(child: int) -> int:
+    """Wait until a child process has ended, and return the signal that ended it, or 0 if it is not known."""
+    try:
+        _, status = os.waitpid(child, 0)
+    except ChildProcessError:  # this process was started with SIGCHLD ignored
+        return 0
+    return os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
 
 
 def _fork() -> int:
@@ -189,7 +200,6 @@ def _fork() -> int:
 
 
 def _run_in_child(load: Callable[[], object], origin: str, write_end: int) -> None:
-    code = 1
     try:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGALRM):
             signal.signal(number, signal.SIG_DFL)
@@ -203,7 +213,7 @@ def _run_in_child(load: Callable[[], object], origin: str, write_end: int) -> No
         soft = memory if hard == resource.RLIM_INFINITY else min(memory, hard)
         resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
         load()
-        code = 0
+        _report(write_end, PASSED)
     except MemoryError:
         _report(write_end, f"{origin} needs more than {TRIAL_MEMORY // MIB} MB of memory")
     except ModelError as error:
@@ -211,7 +221,7 @@ def _run_in_child(load: Callable[[], object], origin: str, write_end: int) -> No
     except Exception as error:  # noqa: BLE001  the parent raises it
         _report(write_end, f"{origin} cannot be used: {error}")
     finally:
-        os._exit(code)
+        os._exit(0)
 
 
 def _report(write_end: int, reason: str) -> None:

@@ -64,6 +64,14 @@ def test_a_user_s_own_memory_limit_is_kept() -> None:
     subprocess.run([sys.executable, "-c", program], check=True)
 
 
+@pytest.mark.parametrize("load", ["int", "os.abort"])
+def test_a_trial_does_not_need_the_signal_of_its_end(load: str) -> None:
+    ignore = "import os, signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN); "
+    program = ignore + f"from kwsd.models.trial import try_in_child; try_in_child({load}, 'mine')"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ("mine crashes LiteRT" in done.stderr) == (load == "os.abort")
+
+
 class Unreliable:
     """A network that returns given scores."""
 
