@@ -4,7 +4,7 @@ import os
 import select
 import stat
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Self
 
@@ -151,11 +151,19 @@ class ByteSource:
         AudioDataError
             The pipe has more than `MAX_SPOOLED` bytes, or the temporary file cannot be written.
         """
-        if self.regular:
-            return self
+        return self if self.regular else self.copy(iter(lambda: self.take_available(CHUNK), b""))
+
+    def copy(self, chunks: Iterable[bytes]) -> "ByteSource":
+        """Write bytes to a temporary file, and return that file as a source of the same name.
+
+        Raises
+        ------
+        AudioDataError
+            As for `spool`.
+        """
         try:
             with tempfile.TemporaryFile() as file:
-                while data := self.take_available(CHUNK):
+                for data in chunks:
                     file.write(data)
                     if file.tell() > MAX_SPOOLED:
                         raise AudioDataError(

@@ -26,6 +26,9 @@ REREAD_BYTES = 2**16
 MAX_FRAMES_PER_BYTE = 70_000
 """Most frames that a byte can decode to. FLAC stores 65,535 equal samples in some ten bytes."""
 
+OGG_FLAC = b"\x7fFLAC"
+"""First bytes of the first packet of FLAC in Ogg."""
+
 FLAC_TOTAL = slice(21, 26)
 """Bytes of a FLAC file whose lowest 36 bits are the total number of samples (RFC 9639, section 8.2)."""
 FLAC_TOTAL_MASK = 2**36 - 1
@@ -236,6 +239,28 @@ def ogg_links(source: ByteSource) -> Iterator[tuple[int, bool]]:
         yield place, ended
         if not place:
             return
+
+
+def ogg_flac(source: ByteSource, length: int) -> ByteSource | None:
+    """Return the FLAC file inside an Ogg link of this length, which libsndfile cannot decode; None without FLAC.
+
+    The first packet has 9 bytes before the FLAC header, and all other packets are as in a FLAC file (RFC 9639, 10.1).
+    """
+    head = source.look(0, 27 + 255)
+    if not length or source.look(27 + head[26], len(OGG_FLAC)) != OGG_FLAC:
+        return None
+    payloads = _ogg_payloads(source, length, head[14:18])
+    return source.copy(payload[0 if number else len(OGG_FLAC) + 4 :] for number, payload in enumerate(payloads))
+
+
+def _ogg_payloads(source: ByteSource, length: int, serial: bytes) -> Iterator[bytes]:
+    place = 0
+    while place < length:
+        head = source.look(place, 27 + 255)
+        first, size = 27 + head[26], _ogg_page_bytes(source, place)
+        if head[14:18] == serial:
+            yield source.look(place + first, size - first)
+        place += size
 
 
 def _ogg_page_bytes(source: ByteSource, place: int) -> int:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from kwsd.audio.bytesource import ByteSource
-from kwsd.audio.compressed import REREAD_BYTES, Decoder, View, container_view, flac_view, mp3_view, ogg_links
+from kwsd.audio.compressed import REREAD_BYTES, Decoder, View, container_view, flac_view, mp3_view, ogg_flac, ogg_links
 from kwsd.audio.convert import Converter
 from kwsd.audio.formats import HEAD_BYTES, find_flac, find_mp3, foreign_format, is_adts, is_container, is_text
 from kwsd.audio.pcm import HeaderError, OtherAudio, PcmAudio, has_chunk, read_header
@@ -234,7 +234,9 @@ class SoundReader:
             if not whole:
                 self._damage = self._damage or "truncated"
             try:
-                yield from self._decoded(View(self._source, length), 0, "damaged")
+                flac = ogg_flac(self._source, length)
+                view, claimed = flac_view(flac) if flac else (View(self._source, length), 0)
+                yield from self._decoded(view, claimed, "damaged or truncated")
             except HeaderError:
                 # A truncated link may have no whole page of audio.
                 if whole:

@@ -1,5 +1,6 @@
 """Figures of a model in streams."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -89,10 +90,13 @@ def test_marks_that_name_no_keyword_are_refused(clips: Path, tmp_path: Path) -> 
         score_evaluation_data(MODEL, EvaluationData(None, positives=tmp_path, negatives=clips / "house"))
 
 
-def test_a_recording_of_the_user_at_another_rate_is_named(tmp_path: Path) -> None:
+def test_a_recording_of_the_user_at_another_rate_is_converted_and_a_truncated_one_is_named(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "evening.wav", np.zeros(44_100, np.float32), 44_100)
-    with pytest.raises(AudioDataError, match=r"evening\.wav has 44100 Hz"):
-        score_evaluation_data(MODEL, EvaluationData(None, positives=DEMO_FOLDER, negatives=tmp_path))
+    data = EvaluationData(None, positives=DEMO_FOLDER, negatives=tmp_path)
+    assert [len(row) for row in data.recordings()["own"]] == [16_000]
+    os.truncate(tmp_path / "evening.wav", 44_100)
+    with pytest.raises(AudioDataError, match=r"evening\.wav is truncated: only its first 0\.50 s could be used"):
+        data.recordings()
 
 
 def test_an_unknown_split_is_refused() -> None:
