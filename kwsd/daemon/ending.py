@@ -12,7 +12,7 @@ from types import FrameType, TracebackType
 from typing import NamedTuple, NoReturn
 
 from kwsd.errors import InternalError, KwsdError, LibraryError, OutputError, ResourceError
-from kwsd.log import discard_stdout, drain_stderr, prepare_streams, print_error
+from kwsd.log import discard_stdout, drain_stderr, prepare_streams, print_error, write_message
 
 INTERRUPT_EXIT_CODE = 130
 """Exit code after Ctrl+C. Shells use 128 plus the number of the signal."""
@@ -211,5 +211,5 @@ def _exit_code(end: SystemExit) -> int:
         return end.code
     if end.code is None:
         return 0
-    sys.stderr.write(f"{end.code}\n")
+    write_message(f"{end.code}\n")
     return 1

@@ -12,7 +12,7 @@ from kwsd.cli.help_text import join_help_lines
 from kwsd.cli.paths import expand_arguments
 from kwsd.daemon.ending import run_and_exit
 from kwsd.errors import UsageError
-from kwsd.log import print_data, print_line, print_lines, print_message
+from kwsd.log import create_console, print_data, print_line, print_lines, print_message
 from kwsd_train.quiet import import_tensorflow
 
 if TYPE_CHECKING:
@@ -384,9 +384,7 @@ def _report_skipped(clips: "ClipSet") -> None:
 
 def _terminal() -> "Console | None":
     """Return standard error as a console, if it is a terminal that supports drawing."""
-    from rich.console import Console
-
-    console = Console(stderr=True)
+    console = create_console(stderr=True)
     return console if sys.stderr.isatty() and not console.is_dumb_terminal else None
 
 

@@ -1,6 +1,5 @@
 """Reads recordings from disk into arrays: word folders, speech, noise and room impulse responses."""
 
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from kwsd.errors import AudioDataError, UsageError
 from kwsd.frontend import WINDOW_SAMPLES
+from kwsd.log import print_message
 from kwsd_train.data.layout import LAYOUT, audio_files, word_names, words_folder
 from kwsd_train.data.recording import MAX_CLIP_S, Int16, Recording, load_recording, plain_rooms
 from kwsd_train.data.split import SPLITS, Split, official_splits, random_splits, speaker_of_clip
@@ -167,10 +167,10 @@ def load_recordings(
         except AudioDataError as error:
             if strict:
                 raise
-            (say or _write_to_stderr)(f"skipped: {error}")
+            (say or print_message)(f"skipped: {error}")
             continue
         if recording.damage:
-            (say or _write_to_stderr)(recording.damage)
+            (say or print_message)(recording.damage)
         samples.append(recording.samples)
     if not samples:
         wanted = "" if set(names) == set(SPLITS) else f" for {' or '.join(names)}"
@@ -195,7 +195,7 @@ def recording_paths(folder: Path, splits: Iterable[Split]) -> list[Path]:
 
 def load_rooms(folder: Path) -> list[Path]:
     """Find room impulse responses that audiomentations can read; unusable files are reported on standard error."""
-    return plain_rooms(audio_files(folder), _write_to_stderr)
+    return plain_rooms(audio_files(folder), print_message)
 
 
 def fit_window(samples: Int16) -> Int16:
@@ -249,7 +249,3 @@ def _read_all(
             recordings.append(recording)
             kept.append(path)
     return kept, recordings, skipped
-
-
-def _write_to_stderr(line: str) -> None:
-    sys.stderr.write(f"{line}\n")

@@ -6,10 +6,10 @@ from typing import IO, NamedTuple
 import platformdirs
 import pooch
 import requests
-from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from kwsd.errors import AudioDataError, OutputError, UsageError
+from kwsd.log import create_console
 
 CHUNK = 1 << 16
 """Bytes read at once."""
@@ -120,7 +120,7 @@ def _copy_with_bar(response: requests.Response, file: IO[bytes], received: int) 
     name = TextColumn("{task.description}")
     columns = (name, BarColumn(), DownloadColumn(), TransferSpeedColumn(), TimeRemainingColumn())
     length = int(response.headers.get("Content-Length", 0))
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    with Progress(*columns, console=create_console(stderr=True)) as progress:
         task = progress.add_task(
             str(response.url).rsplit("/", 1)[1], completed=received, total=received + length or None
         )
