@@ -203,7 +203,7 @@ def test_check_reports_a_library_that_cannot_be_loaded_and_all_other_findings(
     assert lines[0].startswith("ok    configuration ")
     assert any(line.split()[1] == "service" for line in lines)
     assert any(line.startswith("FAIL") and "(damaged)" in line for line in lines)
-    assert "pip install --force-reinstall" in "".join(lines)
+    assert lines[-1].startswith("next: pip")
 
 
 def test_the_version_is_printed_without_numpy(kwsd: Command, runtime: Path) -> None:
