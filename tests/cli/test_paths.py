@@ -141,7 +141,7 @@ def test_a_user_without_a_home_folder_can_use_kwsd(
 ) -> None:
     if os.geteuid() != 0:
         pytest.skip("only root can become a user that does not exist")
-    runtime.chmod(0o777)
+    os.chown(runtime, 54321, -1)
     become = ["setpriv", "--reuid=54321", "--clear-groups", "--inh-caps=+dac_read_search"]
     environment = {
         name: value
