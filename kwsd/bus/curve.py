@@ -165,7 +165,8 @@ def create_key_pair(folder: Path, name: str) -> Path:
     except OSError as error:
         for path in made:
             path.unlink()
-        raise OutputError(f"cannot create the keys in {folder}: {error.strerror}: {error.filename}") from None
+        place = f": {error.filename}" if error.filename else ""
+        raise OutputError(f"cannot create the keys in {folder}: {error.strerror}{place}") from None
     return secret
 
 
