@@ -8,6 +8,7 @@ import faulthandler
 import io
 import logging
 import os
+import re
 import select
 import sys
 import threading
@@ -31,6 +32,9 @@ STDERR = 2
 
 PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 """Maps logging levels to syslog priorities; see sd-daemon(3)."""
+
+NEVER_WRITTEN = re.compile("[\x80-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
+"""Characters that no message contains. Typer quotes the command line with them; it escapes other control characters."""
 
 MAX_WAITING_CHARACTERS = 1 << 18
 """Limit of the messages that wait to be written: some thousand lines, and little memory."""
@@ -85,6 +89,7 @@ class BackgroundStream(io.TextIOBase):
 
     def write(self, text: str) -> int:
         """Let the thread write the text, and return at once."""
+        text = NEVER_WRITTEN.sub("?", text)
         with self._changed:
             self._waiting.append(text)
             self._waiting_characters += len(text)

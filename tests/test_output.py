@@ -70,3 +70,9 @@ def test_the_configuration_is_printed_as_toml_with_its_exact_values(kwsd: Comman
     assert done.returncode == 0
     assert all(line.isprintable() for line in done.stdout.split("\n"))
     assert tomllib.loads(done.stdout)["device"] == tomllib.loads(text)["device"]
+
+
+def test_a_usage_error_quotes_the_command_line_without_control_characters(kwsd: Command) -> None:
+    done = kwsd.run("run", "a\x1b[2J\r\u2028\u202e\x9b")
+    assert done.returncode == 2
+    assert all(line.isprintable() for line in done.stderr.split("\n"))
