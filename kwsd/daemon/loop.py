@@ -81,7 +81,7 @@ class Daemon:
         self._stopping = False
         self._hung_up = False
         self._items_from_start = self._take_first_items()
-        self._watch_sockets()
+        self._inbox.watch([control.socket, publisher.socket])
 
     def run(self) -> None:
         """Listen until every stream has ended, or until `stop` is called.
@@ -125,6 +125,39 @@ class Daemon:
         self._reload_requested = True
         self._inbox.ring()
 
+    def run_round(self, now_s: float) -> None:
+        """Do all work other than audio, at most once in `ROUND_S` or when a socket has woken the loop.
+
+        Parameters
+        ----------
+        now_s : float
+            ``time.monotonic()``.
+
+        Raises
+        ------
+        AudioLostError
+            Every device hangs.
+        """
+        since_s = now_s - self._last_round_s
+        if since_s < ROUND_S and not self._inbox.woken_by_socket:
+            return
+        self._last_round_s = now_s
+        if since_s < SUSPENDED_S:
+            self._check_for_stuck_devices(now_s)
+        self._notifier.alive()
+        subscribed = False
+        if self._inbox.woken_by_socket or self._sockets_paused:
+            # After a wake-up by a socket, the sockets have to wait for the next round.
+            self._sockets_paused = self._control.answer_requests(self._fulfil) or self._inbox.woken_by_socket
+            subscribed = self._publisher.read_subscriptions()
+        if self._reload_requested:
+            self._reload_requested = False
+            with suppress(KwsdError):  # the log has it
+                self._reload()
+                self._publish_statuses()
+        for listener in self._listeners:
+            listener.publish_due_status(now_s, asked=subscribed)
+
     def _take_first_items(self) -> deque[tuple[Listener, Item]]:
         """Wait until each stream has opened its source or said why not; return further items that came meanwhile."""
         further_items: deque[tuple[Listener, Item]] = deque()
@@ -145,7 +178,7 @@ class Daemon:
         while self._items_from_start:
             self._take(*self._items_from_start.popleft())
         while self._running and not self._stopping:
-            self._run_round()
+            self.run_round(time.monotonic())
             received = self._next()
             if received:
                 capture, item = received
@@ -172,36 +205,10 @@ class Daemon:
             wait_s = min(max(ROUND_S, due_s - time.monotonic()), WAIT_S)
         return self._inbox.next(wait_s)
 
-    def _run_round(self) -> None:
-        """Do all work other than audio, at most once in `ROUND_S` or when a socket has woken the loop."""
-        now_s = time.monotonic()
-        since_s = now_s - self._last_round_s
-        if since_s < ROUND_S and not self._inbox.woken_by_socket:
-            return
-        self._last_round_s = now_s
-        if since_s < SUSPENDED_S:
-            self._check_for_stuck_devices(now_s)
-        self._notifier.alive()
-        subscribed = False
-        if self._inbox.woken_by_socket or self._sockets_paused:
-            # After a wake-up by a socket, the sockets have to wait for the next round.
-            self._sockets_paused = self._control.answer_requests(self._fulfil) or self._inbox.woken_by_socket
-            subscribed = self._publisher.read_subscriptions()
-        if self._reload_requested:
-            self._reload_requested = False
-            with suppress(KwsdError):  # the log has it
-                self._reload()
-                self._publish_statuses()
-        for listener in self._listeners:
-            listener.publish_due_status(now_s, asked=subscribed)
-
     def _check_for_stuck_devices(self, now_s: float) -> None:
         stuck = [listener.source for listener in self._running.values() if listener.report_stalled_capture(now_s)]
         if len(stuck) == len(self._running):
             raise AudioLostError(f"{' and '.join(stuck)} hangs and cannot be opened again by this process")
-
-    def _watch_sockets(self) -> None:
-        self._inbox.watch([self._control.socket, self._publisher.socket])
 
     def _publish_statuses(self) -> list[StatusEvent]:
         return [listener.publish_status() for listener in self._listeners]

@@ -11,10 +11,12 @@ import pytest
 import soundfile
 from helpers.stream import Parts, Script, Step, build_parts
 
+from kwsd import Spotter, load_model
 from kwsd.audio.capture import End
 from kwsd.audio.source import BLOCK_SAMPLES, Block
 from kwsd.bus.events import KeywordEvent, StatusEvent
-from kwsd.config.schema import Config, StreamConfig
+from kwsd.clips.clip import FIRED, ClipName, list_clips
+from kwsd.config.schema import ClipsConfig, Config, StreamConfig
 from kwsd.daemon.listener import DEAF_S, STUCK_S
 from kwsd.errors import AudioDataError, AudioLostError
 from kwsd.frontend import Float32
@@ -75,6 +77,33 @@ def test_two_seconds_of_zeros_are_a_reason_and_sound_takes_it_back(build: Build)
     parts.take_all()
     reasons = [reason for _, reason in states(parts)]
     assert reasons == ["", "the source delivers only zeros: it is muted or the wrong one", ""]
+
+
+def test_zeros_before_and_after_a_gap_are_counted_separately(build: Build) -> None:
+    zeros = np.zeros(24_000, np.float32)
+    parts = build(NOISE, zeros, Block(np.zeros(BLOCK_SAMPLES, np.float32), gap=True), zeros)
+    parts.take_all()
+    assert {reason for _, reason in states(parts)} == {""}
+    assert parts.listener.publish_status().gaps == 1
+
+
+def test_a_word_is_detected_if_a_noise_gate_puts_zeros_right_after_it(build: Build, words: Float32) -> None:
+    first = Spotter(load_model()).feed(words)[0]
+    parts = build(words[: first.sample - 4000], np.zeros(16_000, np.float32), NOISE)
+    parts.take_all()
+    assert [event.keyword for event in keywords(parts)] == [first.keyword]
+
+
+def test_a_word_at_the_end_of_a_file_is_saved_as_a_clip(build: Build, words: Float32, tmp_path: Path) -> None:
+    second = Spotter(load_model()).feed(words)[1]
+    config = Config(device="-", clips=ClipsConfig(folder=str(tmp_path / "clips")))
+    parts = build(words[: second.sample - 4000], config=config)
+    parts.take_all()
+    parts.listener.close()
+    names = [ClipName.parse(path) for path in list_clips(tmp_path / "clips")]
+    saved = [name.keyword for name in names if name and name.kind == FIRED]
+    assert sorted(saved) == sorted(event.keyword for event in keywords(parts))
+    assert second.keyword in saved
 
 
 def test_muted_audio_is_neither_scored_nor_published(build: Build, words: Float32) -> None:

@@ -1,6 +1,7 @@
 """The loop of the daemon with real parts and sources in memory: ends, errors, requests and reloads."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
@@ -8,14 +9,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import zmq
 from helpers.stream import Parts, Script, build_parts
 
 from kwsd.audio.source import BLOCK_SAMPLES, Source
-from kwsd.bus.control import ControlServer, send_request, send_request_all_streams
+from kwsd.bus.control import MAX_REQUESTS_PER_TURN, ControlServer, send_request, send_request_all_streams
 from kwsd.bus.events import StatusEvent, decode_event
 from kwsd.config.schema import Config, StreamConfig
-from kwsd.daemon.loop import Daemon
-from kwsd.errors import AudioDataError, ConfigError, ControlError
+from kwsd.daemon.listener import STUCK_S
+from kwsd.daemon.loop import ROUND_S, Daemon
+from kwsd.errors import AudioDataError, AudioLostError, ConfigError, ControlError
 
 NOISE = np.random.default_rng(0).normal(0, 1e-3, 5 * BLOCK_SAMPLES).astype(np.float32)
 TWO_STREAMS = Config(stream=[StreamConfig("door", "file:a"), StreamConfig("desk", "file:b")])
@@ -97,6 +100,42 @@ def test_requests_mute_set_thresholds_and_stop(runtime: Path, endless: Script) -
             send_request("thresholds", address, thresholds={"house": 0.5})
         send_request("stop", address)
         assert loop.result(timeout=60) is None
+
+
+def test_a_flood_of_requests_is_answered_in_several_rounds(runtime: Path, endless: Script) -> None:
+    count = 2 * MAX_REQUESTS_PER_TURN + 1
+    with (
+        built(runtime, endless) as (daemon, _, address),
+        running(daemon),
+        zmq.Context() as context,
+        closing(context.socket(zmq.DEALER)) as client,
+    ):
+        client.connect(address)
+        started_s = time.monotonic()
+        for _ in range(count):
+            client.send_multipart([b"", b'{"command": "status"}'])
+        for _ in range(count):
+            client.recv_multipart()
+        # Two rounds lie between the first and the last reply, on a machine of any speed.
+        assert time.monotonic() - started_s >= 2 * ROUND_S
+
+
+def test_a_process_that_was_suspended_takes_no_device_for_stuck_until_the_next_round(runtime: Path) -> None:
+    ended = threading.Event()
+    with built(runtime, Script(NOISE, ended.wait, live=True)) as (daemon, parts, _):
+        while not parts.listener.hears:
+            received = parts.inbox.next(60)
+            assert received
+            parts.listener.take(received[1])
+        now_s = time.monotonic()
+        daemon.run_round(now_s)
+        daemon.run_round(now_s + ROUND_S)
+        resumed_s = now_s + 2 * STUCK_S
+        daemon.run_round(resumed_s)
+        assert parts.listener.hears
+        with pytest.raises(AudioLostError, match="script hangs"):
+            daemon.run_round(resumed_s + ROUND_S)
+        ended.set()
 
 
 def test_every_stream_answers_a_request(runtime: Path, endless: Script) -> None:

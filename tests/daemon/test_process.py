@@ -1,11 +1,14 @@
 """The program that the systemd units start."""
 
+import resource
 import signal
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 from helpers.command import Command
+from helpers.running import Running
 
 DAEMON = Path(sys.executable).with_name("kwsd-daemon")
 
@@ -55,6 +58,17 @@ def test_a_reload_that_comes_too_early_does_not_end_it(kwsd: Command, two_words:
     daemon.send_signal(signal.SIGHUP)
     _, log = daemon.communicate()
     assert daemon.returncode == 0, log
+
+
+def test_it_raises_its_limit_of_open_files(program: str, runtime: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (soft // 2, hard))
+    try:
+        running = Running(program, runtime)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    with closing(running):
+        assert resource.prlimit(running.process.pid, resource.RLIMIT_NOFILE) == (hard, hard)
 
 
 def _signal_mask(process: int, name: str) -> int:

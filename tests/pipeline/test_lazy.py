@@ -140,6 +140,18 @@ def test_nor_do_they_when_a_detector_is_changed_in_mid_stream(
         assert found == attentive.update(shown[1].at(now), HOP * now, attentive=True)
 
 
+@pytest.mark.parametrize("go", [[0.4, 0.5, 0.8, 1], [0.8, 0.7, 0.5, 0.4, 1]])
+def test_a_window_exactly_at_the_threshold_is_judged_in_spite_of_rounding(go: list[float]) -> None:
+    rows = np.array([[0, 0, score, 0] for score in go], np.float32)
+    threshold = float(evidence(rows, keyword_columns(LABELS)).sum(axis=0)[0] / np.float32(len(go)))
+    drawn = DetectorSettings({"go": threshold, "stop": 1}, smoothing_windows=len(go), hits=1)
+    detector, shown, last = LazyDetector(LABELS, drawn), Shown(rows), len(go) - 1
+    for now in range(last):
+        assert not detector.update(shown.at(now), HOP * (now + 1), attentive=True)
+    # All earlier scores are known, and the newest-first sum of all scores is a rounding error below the threshold.
+    assert [detector.update(shown.at(last), HOP * (last + 1))] == rule_detections(rows, drawn)
+
+
 @pytest.mark.parametrize(
     ("windows", "threshold", "calm"),
     [(6, 0.75, 4), (6, 0.9, 5), (6, 0.5, 2), (6, 0.1, 0), (2, 0.5, 0), (2, 0.6, 1), (1, 0.5, 0)],
