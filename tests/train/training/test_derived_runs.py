@@ -1,5 +1,6 @@
 """Runs made from others: the mean of several, and one with fewer channels."""
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from kwsd.errors import OutputError, UsageError
+from kwsd.models.bundle import read_bundle
 from kwsd_train.recipe import Recipe, Resnet
 from kwsd_train.training.derived_runs import average_runs, cut_channels
 from kwsd_train.training.export import export_bundle
@@ -81,6 +83,16 @@ def test_no_mean_is_taken_with_a_run_of_more_channels(short: Recipe, data: Path,
     cut_channels(tmp_path / "second", [8, 8, 16], tmp_path / "cut")
     with pytest.raises(UsageError, match="first has more channels than"):
         average_runs([tmp_path / "first", tmp_path / "cut"], tmp_path / "mean")
+
+
+def test_the_script_that_trains_the_default_model_names_its_runs_as_the_model_card_does() -> None:
+    root = Path(__file__).parents[3]
+    script = (root / "scripts" / "train-default").read_text()
+    first, last = read_bundle(root / "models" / "default").training["averaged"]
+    assert f"average {first} round-5 round-6\n" in script
+    assert f'--after "$runs/{first}"' in script
+    assert re.fullmatch(r"default-\d{8}-\d{6}", last)  # the name that `fit` gives a run
+    assert f'average last-mean {first} "$(readlink "$runs/round-7")"\n' in script
 
 
 def test_no_channels_can_be_cut_off_another_network(finished: Path, tmp_path: Path) -> None:
