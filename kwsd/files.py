@@ -18,10 +18,12 @@ import platformdirs
 MIB = 1 << 20
 
 TEXT_LIMIT = MIB // 4
-"""Largest configuration, key or recipe in bytes. The default configuration with every setting has about 6,000."""
+"""Maximum size of a configuration, key or recipe, in bytes. The default configuration with every setting has about
+6,000."""
 
 DESCRIPTION_LIMIT = 4 * MIB
-"""Largest description of a model in bytes, such as ``bundle.json``. That of the shipped model has 31,574."""
+"""Maximum size of the description of a model, such as ``bundle.json``, in bytes. That of the shipped model has
+31,574."""
 
 NETWORK_LIMIT = 512 * MIB
 """Largest network in bytes. A daemon keeps its network in memory. Networks for keywords have less than 10 million."""

@@ -40,7 +40,8 @@ MAX_WAITING_CHARACTERS = 1 << 18
 """Limit of the messages that wait to be written: some thousand lines, and little memory."""
 
 WRITE_TIMEOUT_S = 0.5
-"""Longest wait until a message is written. After one such wait nobody waits until standard error accepts text again."""
+"""Longest wait until a message is written. After one such timeout, callers do not wait until standard error accepts
+text again."""
 
 
 class BackgroundStream(io.TextIOBase):
@@ -166,7 +167,7 @@ class JournalFormatter(CleanFormatter):
 
 
 def prepare_streams(program: str) -> None:
-    """Make the standard streams safe: none is closed, none raises an error for a character, none of ours blocks.
+    """Make the standard streams safe: no stream is closed, and no write of kwsd blocks or fails because of a character.
 
     Without this, the next file or socket could get the number of a closed stream, and C libraries would write their
     messages to it.

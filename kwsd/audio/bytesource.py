@@ -12,13 +12,15 @@ from kwsd.audio.source import STALL_S, boot_s
 from kwsd.errors import AudioDataError
 
 POLL_S = 0.1
-"""Interval at which a read from a pipe looks whether it must stop."""
+"""Interval at which a read from a pipe checks whether it must stop."""
 
 MAX_AHEAD = 16 * 2**20
-"""Most bytes of a pipe that are kept for the look ahead, 16 MiB. Titles and pictures before the audio are smaller."""
+"""Maximum number of bytes of a pipe that are kept to look ahead, 16 MiB. Titles and pictures before the audio are
+smaller."""
 
 MAX_SPOOLED = 2**30
-"""Most bytes of a pipe that are copied to a temporary file, 1 GiB. Many temporary folders are not larger."""
+"""Maximum number of bytes of a pipe that are copied to a temporary file, 1 GiB. Many temporary folders are not
+larger."""
 
 CHUNK = 2**16
 
@@ -33,9 +35,9 @@ class ByteSource:
     descriptor : int
         File descriptor. `close` closes it if `owned` is set.
     name : str
-        What error messages call the source.
+        Name of the source in error messages.
     stopped : callable, optional
-        Asked ten times a second while a pipe delivers nothing. If it returns True, the source ends.
+        Called ten times per second while a pipe delivers no data. If it returns True, the source ends.
 
     Attributes
     ----------

@@ -21,10 +21,10 @@ ENDLESS = 2**40
 length in a header nor its own guess."""
 
 REREAD_BYTES = 2**16
-"""Bytes behind the place of reading that a pipe keeps. libsndfile goes back a little when it opens a file."""
+"""Number of bytes before the current position that a pipe keeps. libsndfile goes back a little when it opens a file."""
 
 MAX_FRAMES_PER_BYTE = 70_000
-"""Most frames that a byte can decode to. FLAC stores 65,535 equal samples in some ten bytes."""
+"""Maximum number of frames that one byte can decode to. FLAC stores 65,535 equal samples in some ten bytes."""
 
 OGG_FLAC = b"\x7fFLAC"
 """First bytes of the first packet of FLAC in Ogg."""
@@ -58,11 +58,11 @@ class View:
         self.taken = 0
 
     def tell(self) -> int:
-        """Place of the next byte to read."""
+        """Position of the next byte to read."""
         return self._place
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move the place of the next byte to read."""
+        """Move the position of the next byte to read."""
         self._place = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence]
         return self._place
 
@@ -126,7 +126,7 @@ class Decoder:
     rate : int
         Sampling rate, in hertz.
     failed : bool
-        Whether the decoder met an error; final after `frames`.
+        Whether the decoder has found an error. The value is final after `frames`.
 
     Raises
     ------

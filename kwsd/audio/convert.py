@@ -8,9 +8,9 @@ import soxr
 from kwsd.frontend import SAMPLE_RATE, Float32
 
 CANCELLED, RESTORED = 0.03, 0.1
-"""Power of the mean of the channels, as a share of the mean power of the channels. Below the first value the channels
-cancel each other, as with a cable of wrong polarity; from the second on they no longer do. Channels that have nothing
-in common reach one half."""
+"""Two limits for the power of the mean of the channels, as a share of the mean power of the channels. Below the first
+limit, the channels count as cancelling each other, as with a cable of wrong polarity. Above the second limit, they count
+as normal again. The share of channels that have nothing in common is one half."""
 
 
 LOUDEST = np.float32(2**40)

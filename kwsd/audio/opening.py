@@ -18,7 +18,7 @@ class Opener:
         self._name = ""
 
     def __call__(self) -> Source:
-        """Return the open source; see `open_source` for the errors."""
+        """Open the audio source and return it; see `open_source` for the errors."""
         again, self._again = self._again, True
         source = open_source(self._device, again=again, name=self._name)
         # After a loss the index may mean another device. And while a sound server is down, the default device may be a

@@ -19,10 +19,10 @@ UNKNOWN_BYTES = 0x7F00_0000
 SoX claims 0x7F000000 for AIFF and 0x7FFFF000 for WAV, and FFmpeg 0xFFFFFFFF."""
 
 MAX_CHUNKS = 1000
-"""Most chunks before the audio. A damaged file may consist of millions of empty ones."""
+"""Maximum number of chunks before the audio. A damaged file may consist of millions of empty ones."""
 
 MAX_HEADER_CHUNK = 2**16
-"""Most bytes of a chunk that describes the audio; real ones have less than a hundred."""
+"""Maximum size of a chunk that describes the audio. Real chunks have less than a hundred bytes."""
 
 Coding = Literal["signed", "unsigned", "float", "mu-law", "a-law"]
 

@@ -24,14 +24,14 @@ MAX_RATE = 2_000_000
 """Highest sampling rate, in hertz: more than any converter has, so a higher one is a damaged header."""
 
 MAX_CHANNELS = 1024
-"""Most channels, as in libsndfile."""
+"""Maximum number of channels, as in libsndfile."""
 
 REST_S = 0.1
-"""Data after the end that a header claims are audio if they last so long, and are not another part of the container."""
+"""Data after the claimed end count as audio if they are at least this long and not another part of the container."""
 
 MP3_SHORT_S = 0.2
-"""An MP3 file is truncated if so much of the claimed length is missing. Decoders remove up to 0.1 s of it, which the
-encoder added."""
+"""An MP3 file counts as truncated if at least this much of the claimed length is missing. Decoders remove up to 0.1 s
+of it, which the encoder added."""
 
 
 class Segment(NamedTuple):
@@ -71,7 +71,7 @@ class SoundReader:
 
     @property
     def name(self) -> str:
-        """What error messages call the file."""
+        """Name of the file in error messages."""
         return self._source.name
 
     def blocks(self) -> Iterator[Float32]:

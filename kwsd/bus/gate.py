@@ -215,9 +215,9 @@ class _Peer:
     to_client : bytearray
         Backlog of events that the peer has not taken yet.
     to_server : bytes
-        What ZeroMQ has not taken yet. Until then, the gate reads nothing more from the peer.
+        Bytes that ZeroMQ has not taken yet. Until then, the gate reads nothing more from the peer.
     answer : bytes
-        What ZeroMQ has sent in the handshake so far.
+        Bytes that ZeroMQ has sent in the handshake so far.
     ended : bool
         Whether ZeroMQ has closed its side. The peer still gets its backlog.
     answered : bool
@@ -443,7 +443,7 @@ class PeerGate:
         self._flush(peer)
 
     def _pass_events(self, peer: _Peer) -> None:
-        """Read from ZeroMQ and send to a peer. What waits to be sent comes first."""
+        """Read from ZeroMQ and send to a peer. Bytes that wait to be sent come first."""
         if self._may_grow(peer):
             with suppress(BlockingIOError):
                 data = peer.server.recv(WRITE_BYTES)

@@ -67,7 +67,7 @@ class ClipWriter:
             self._lose("the disk is too slow")
 
     def close(self) -> None:
-        """Write the clips in the queue, unless the disk hangs, and stop the thread."""
+        """Save the clips that wait in the queue, and stop the thread. If the disk hangs, stop without saving them."""
         try:
             self._queue.put(None, timeout=CLOSE_S)
         except Full:

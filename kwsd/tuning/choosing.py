@@ -92,7 +92,7 @@ def choose_thresholds(
     Raises
     ------
     UsageError
-        No usable thresholds stay at or below the rate.
+        With every usable threshold there are more detections than the rate allows.
     """
     if per_hour is None:
         return count_detections(scored, settings, settings.thresholds | wanted) if wanted else None
