@@ -9,8 +9,8 @@ from kwsd.frontend import SAMPLE_RATE, Float32
 
 CANCELLED, RESTORED = 0.03, 0.1
 """Two limits for the power of the mean of the channels, as a share of the mean power of the channels. Below the first
-limit, the channels count as cancelling each other, as with a cable of wrong polarity. Above the second limit, they count
-as normal again. The share of channels that have nothing in common is one half."""
+limit, the channels count as cancelling each other, as with a cable of wrong polarity. Above the second limit, they
+count as normal again. The share of channels that have nothing in common is one half."""
 
 
 LOUDEST = np.float32(2**40)
