@@ -108,6 +108,11 @@ def test_measuring_in_streams_shows_bars_in_a_terminal_and_nothing_in_a_pipe(kws
     ("arguments", "code", "sentence"),
     [
         (["fit"], 2, "give either --data for a new run or --resume for an old one"),
+        (["fit", "--resume", "r", "--after", "r"], 2, "--after applies only to a new run: leave it out with --resume"),
+        (["fit", "--resume", "r", "--runs", "runs"], 2, "--runs applies only to a new run: leave it out with --resume"),
+        (["fit", "--resume", "r", "--strict"], 2, "--strict applies only to a new run: leave it out with --resume"),
+        (["fit", "--resume", "r", "--recipe", "tc-resnet"], 2, "--recipe applies only to a new run"),
+        (["evaluate", "--data", "nowhere", "--stream", "--strict"], 2, "--strict applies only to clips"),
         (["evaluate", "--data", "nowhere"], 2, "there is no data folder nowhere"),
         (["evaluate", "--data", "nowhere", "--model", "none"], 66, "there is no model 'none'"),
         (["predict", "nothing.wav"], 65, "cannot read nothing.wav: No such file or directory"),

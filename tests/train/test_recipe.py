@@ -34,6 +34,7 @@ def test_the_package_has_the_tutorial_with_both_splits_and_the_default() -> None
         ),
         ("[optimizer]\nwarmup_epochs = 1", "warmup_epochs must be less than epochs, which is 1"),
         ("[optimizer]\naveraging = 2", "optimizer.averaging: expected a number"),
+        ("[optimizer]\naveraging = 0.9", "averaging needs weight_decay or warmup_epochs"),
     ],
 )
 def test_an_invalid_recipe_is_refused(tmp_path: Path, line: str, message: str) -> None:

@@ -95,6 +95,7 @@ def explore(
 
 @app.command()
 def fit(
+    context: typer.Context,
     data: Annotated[Path | None, typer.Option(help="Data folder. The recipe determines what it must contain.")] = None,
     recipe: Annotated[str, typer.Option(help="Name of a recipe, or its TOML file.")] = "tc-resnet",
     runs: Annotated[Path, typer.Option(help="Folder in which the run folder is created.")] = Path("runs"),
@@ -113,8 +114,9 @@ def fit(
     A terminal shows progress bars with the time left, and the curves so far. Otherwise the command prints one line per
     epoch. A run that was killed continues after its last finished epoch with --resume.
     """
-    if resume and after:
-        raise UsageError("--after applies only to a new run: leave it out with --resume")
+    for name in ("after", "recipe", "runs", "strict") if resume else ():
+        if _is_given(context, name):
+            raise UsageError(f"--{name} applies only to a new run: leave it out with --resume")
     if (data is None) == (resume is None):
         raise UsageError("give either --data for a new run or --resume for an old one")
     import_tensorflow()
@@ -187,6 +189,8 @@ def evaluate(
     from kwsd_train.measuring.card import CLIPS, add_figures_to_bundle
     from kwsd_train.measuring.evaluate import evaluate_on_clips, format_clip_report
 
+    if stream and strict:
+        raise UsageError("--strict applies only to clips: leave it out with --stream")
     if stream:
         from kwsd_train.measuring.streaming import EvaluationData
 
@@ -358,7 +362,9 @@ def predict(
 @app.command()
 def export(
     run: Annotated[Path, typer.Argument(help="Run folder. The run need not be finished.")],
-    bundle: Annotated[Path, typer.Argument(help="Folder to write. An older bundle in it is replaced.")],
+    bundle: Annotated[
+        Path, typer.Argument(help="Folder to write. An older bundle in it is replaced, and other files stay.")
+    ],
     weights: Annotated[
         Literal["float32", "float16", "int8"],
         typer.Option(help="Number format of the weights."),
@@ -380,6 +386,12 @@ expand_arguments(app)
 
 def _report_skipped(clips: "ClipSet") -> None:
     clips.report_files(_say)
+
+
+def _is_given(context: typer.Context, option: str) -> bool:
+    """Whether the command line contains an option, even with its default value."""
+    source = context.get_parameter_source(option)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _terminal() -> "Console | None":

@@ -102,7 +102,8 @@ class Optimizer(Settings, frozen=True):
     warmup_epochs : int
         Number of epochs of the linear warm-up. It must be less than the recipe's number of epochs.
     averaging : float or None
-        Decay per step of a moving average of the weights. The averaged weights are kept at the end.
+        Decay per step of a moving average of the weights. The network is validated, exported and kept with the
+        averaged weights. It needs `weight_decay` or `warmup_epochs`.
     """
 
     learning_rate: Annotated[float, msgspec.Meta(gt=0)] = 0.001
@@ -228,7 +229,10 @@ class Recipe(Settings, frozen=True):
     def __post_init__(self) -> None:
         if (self.mixture is None) != (self.augmentation is None):
             raise ValueError("the tables mixture and augmentation go together: give both or neither")
-        if self.optimizer.warmup_epochs >= self.epochs:
+        optimizer = self.optimizer
+        if optimizer.averaging is not None and not optimizer.weight_decay and not optimizer.warmup_epochs:
+            raise ValueError("averaging needs weight_decay or warmup_epochs: set one of them, or remove averaging")
+        if optimizer.warmup_epochs >= self.epochs:
             raise ValueError(f"warmup_epochs must be less than epochs, which is {self.epochs}")
 
 

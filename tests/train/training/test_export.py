@@ -1,5 +1,7 @@
 """Export: a bundle computes the same as the trained network, in LiteRT and as a SavedModel."""
 
+import json
+import shutil
 from pathlib import Path
 
 import keras
@@ -10,15 +12,15 @@ import tensorflow as tf
 from ai_edge_litert.interpreter import Interpreter
 
 from kwsd import load_model
-from kwsd.errors import OutputError, UsageError
+from kwsd.errors import ModelError, OutputError, UsageError
 from kwsd.frontend import Float32
 from kwsd.models.bundle import read_bundle
 from kwsd_train.data.dataset import load_clips
 from kwsd_train.data.features import as_float, compute_spectrograms
 from kwsd_train.recipe import Recipe, Resnet
-from kwsd_train.training.export import export_bundle
-from kwsd_train.training.fit import start_run, training_examples
-from kwsd_train.training.run_folder import load_network, read_run_settings
+from kwsd_train.training.export import export_bundle, training_examples
+from kwsd_train.training.fit import start_run
+from kwsd_train.training.run_folder import SETTINGS_FILE, load_network, read_run_settings
 
 pytestmark = [
     # Keras 3.15 saves models with a numpy interface that is deprecated.
@@ -136,6 +138,65 @@ def test_an_older_bundle_is_replaced_and_anything_else_is_left_alone(run: Path, 
     with pytest.raises(OutputError, match="exists and is not a bundle"):
         export_bundle(run, tmp_path / "mine")
     assert (tmp_path / "mine" / "thesis.txt").read_text() == "not yours"
+
+
+@pytest.fixture
+def used(bundle: Path, tmp_path: Path) -> Path:
+    """A bundle with a SavedModel, in whose folder the user has files."""
+    folder = Path(shutil.copytree(bundle, tmp_path / "used"))
+    (folder / "notes.txt").write_text("mine")
+    (folder / "saved_model" / "notes.txt").write_text("mine too")
+    return folder
+
+
+def test_the_user_s_files_beside_an_older_bundle_stay(finished: Path, used: Path) -> None:
+    export_bundle(finished, used)
+    left = {path.relative_to(used).as_posix() for path in used.rglob("*") if path.is_file()}
+    assert left == {"bundle.json", "model.tflite", "MODEL_CARD.md", "notes.txt", "saved_model/notes.txt"}
+
+
+def test_an_export_never_replaces_a_file_of_the_user(finished: Path, tmp_path: Path) -> None:
+    export_bundle(finished, tmp_path / "bundle")
+    (tmp_path / "bundle" / "saved_model").mkdir()
+    (tmp_path / "bundle" / "saved_model" / "saved_model.pb").write_text("mine")
+    before = read_bundle(tmp_path / "bundle")
+    with pytest.raises(OutputError, match=r"saved_model\.pb exists and does not belong to the old bundle"):
+        export_bundle(finished, tmp_path / "bundle", saved_model=True)
+    assert (tmp_path / "bundle" / "saved_model" / "saved_model.pb").read_text() == "mine"
+    assert read_bundle(tmp_path / "bundle") == before
+
+
+def test_an_older_bundle_stays_if_the_new_one_is_invalid(finished: Path, used: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(finished, tmp_path / "run"))
+    settings = json.loads((run / SETTINGS_FILE).read_bytes())
+    settings["recipe"]["detector"]["threshold"] = 2
+    (run / SETTINGS_FILE).write_text(json.dumps(settings))
+    before = read_bundle(used), sorted(used.rglob("*"))
+    with pytest.raises(ModelError, match="Expected `float` <= 1"):
+        export_bundle(run, used)
+    assert (read_bundle(used), sorted(used.rglob("*"))) == before
+
+
+def test_a_file_outside_the_bundle_is_never_deleted(finished: Path, used: Path) -> None:
+    (used.parent / "thesis.txt").write_text("mine")
+    (used / "link").symlink_to(used.parent)
+    manifest = json.loads((used / "bundle.json").read_bytes())
+    for path in ("../thesis.txt", str(used.parent / "thesis.txt"), "link/thesis.txt"):
+        manifest["files"][path] = {"size": 4, "sha256": ""}
+    (used / "bundle.json").write_text(json.dumps(manifest))
+    export_bundle(finished, used)
+    assert (used.parent / "thesis.txt").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", ["file", "file/bundle", "damaged"])
+def test_a_target_that_cannot_be_a_bundle_is_refused(name: str, finished: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    (tmp_path / "damaged").mkdir()
+    (tmp_path / "damaged" / "bundle.json").write_text("{")
+    sentence = {"damaged": "is damaged"}.get(name, f"cannot write .*{name}: (Not a directory|File exists)")
+    with pytest.raises(OutputError, match=sentence):
+        export_bundle(finished, tmp_path / name)
+    assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_the_shipped_tutorial_is_one_network_in_two_forms(windows: Float32) -> None:

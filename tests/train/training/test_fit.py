@@ -8,12 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import keras
 import msgspec
 import numpy as np
 import pytest
 
 from kwsd.errors import OutputError, UsageError
+from kwsd_train.data.recipe_data import load_recipe_clips
 from kwsd_train.data.split import speaker_of_clip, split_of_speaker
+from kwsd_train.data.training_data import make_training_data
 from kwsd_train.recipe import Recipe
 from kwsd_train.training.fit import resume_run, start_run
 from kwsd_train.training.run_folder import (
@@ -191,6 +194,24 @@ def test_a_run_that_was_killed_goes_on_after_its_last_finished_epoch(
     assert (run / NETWORK_FILE).exists()
 
 
+def test_the_figures_and_the_unfinished_network_of_a_run_with_averaging_have_the_averaged_weights(
+    streaming: Recipe, data: Path, tmp_path: Path
+) -> None:
+    whole = tmp_path / "whole"
+    start_run(streaming, data, whole, print)
+    clips = load_recipe_clips(streaming, data, strict=False)
+    labels = read_run_settings(whole).labels
+    inputs, truth = make_training_data(streaming, data, labels, clips).validation
+    logits = load_network(whole).predict(inputs, batch_size=256, verbose=0)
+    losses = keras.losses.sparse_categorical_crossentropy(truth, logits, from_logits=True)
+    assert history(whole)[-1]["val_loss"] == pytest.approx(float(keras.ops.mean(losses)), abs=1e-5)
+
+    finished_weights = load_network(whole).get_weights()
+    (whole / NETWORK_FILE).unlink()
+    for first, second in zip(finished_weights, load_network(whole).get_weights(), strict=True):
+        np.testing.assert_array_equal(first, second)
+
+
 REPORT = ("report.json", "report.txt", "confusion.png", "curves.png")
 
 
@@ -227,6 +248,44 @@ def test_a_run_after_another_begins_with_its_weights(
     for first, second in zip(before, after, strict=True):
         np.testing.assert_allclose(first, second, rtol=0, atol=1e-6)
     assert read_run_settings(tmp_path / "run").after == "finished"
+
+
+@pytest.fixture
+def killed(finished: Path, tutorial: Recipe, data: Path, tmp_path: Path) -> Path:
+    """A run after a copy of the finished run, as a process leaves it that is killed in the first epoch."""
+    shutil.copytree(finished, tmp_path / "parent")
+    optimizer = msgspec.structs.replace(tutorial.optimizer, learning_rate=1e-9)
+    still = msgspec.structs.replace(tutorial, epochs=1, optimizer=optimizer)
+    run = tmp_path / "killed"
+    start_run(still, data, run, print, after=tmp_path / "parent")
+    for path in run.iterdir():
+        if path.name != SETTINGS_FILE:
+            path.unlink()
+    return run
+
+
+def test_a_run_after_another_that_was_killed_in_its_first_epoch_begins_with_the_same_weights(
+    killed: Path, finished: Path
+) -> None:
+    resume_run(killed, print)
+    before, after = (load_network(run).get_weights() for run in (finished, killed))
+    for first, second in zip(before, after, strict=True):
+        np.testing.assert_allclose(first, second, rtol=0, atol=1e-6)
+
+
+def test_a_killed_run_is_not_resumed_from_random_weights_if_the_run_before_it_is_missing(killed: Path) -> None:
+    shutil.rmtree(killed.parent / "parent")
+    with pytest.raises(UsageError, match=r"killed has no finished epoch and needs the run .*parent, which is missing"):
+        resume_run(killed, print)
+
+
+def test_settings_without_the_path_of_the_run_before_are_read_but_need_a_finished_epoch(killed: Path) -> None:
+    settings = json.loads((killed / SETTINGS_FILE).read_bytes())
+    del settings["after_path"]
+    (killed / SETTINGS_FILE).write_text(json.dumps(settings))
+    assert read_run_settings(killed).after == "parent"
+    with pytest.raises(UsageError, match="its settings do not contain the path of the run parent"):
+        resume_run(killed, print)
 
 
 def test_a_damaged_network_is_reported(finished: Path, tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def average_runs(runs: Sequence[Path], run: Path) -> None:
         The run folder exists already or cannot be created.
     """
     for before, each in pairwise(runs):
-        if read_run_settings(each).after != before.name:
+        if read_run_settings(each).after != before.absolute().name:
             raise UsageError(f"{each} did not start with the weights of {before}: the mean would be meaningless")
     settings, network = read_run_settings(runs[-1]), load_network(runs[-1])
     for each in runs:

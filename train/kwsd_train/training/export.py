@@ -2,10 +2,11 @@
 
 import contextlib
 import io
-import shutil
 import warnings
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import keras
@@ -16,12 +17,14 @@ from ai_edge_litert.interpreter import Interpreter
 
 from kwsd import frontend
 from kwsd.errors import OutputError
+from kwsd.files import DESCRIPTION_LIMIT, is_present, read_file
 from kwsd.frontend import Float32
 from kwsd.models import bundle
 from kwsd.models.bundle import Bundle, FrontEnd
+from kwsd_train.data.recipe_data import load_recipe_clips
+from kwsd_train.data.training_data import make_training_data
 from kwsd_train.measuring.card import write_card_and_manifest
-from kwsd_train.training.fit import training_examples
-from kwsd_train.training.run_folder import load_network, read_run_settings
+from kwsd_train.training.run_folder import RunSettings, load_network, read_run_settings
 
 HOP_SAMPLES = 1280
 """Samples between two windows: 80 ms, because the detector's median delay is one or two hops."""
@@ -71,7 +74,7 @@ def export_bundle(run: Path, folder: Path, weights: WeightFormat = "float16", *,
     run : Path
         Run folder. If the run is not finished, its newest checkpoint is exported.
     folder : Path
-        Folder of the bundle. An older bundle is replaced.
+        Folder of the bundle. The files of an older bundle are replaced. Other files in the folder stay.
     weights : {"float32", "float16", "int8"}
         How the LiteRT file stores the weights. float16 needs half the space of float32. int8 needs a quarter, and the
         layers after the log-mel layer also compute in int8, several times faster.
@@ -83,17 +86,30 @@ def export_bundle(run: Path, folder: Path, weights: WeightFormat = "float16", *,
     UsageError
         The weights are int8, and the data folder of the run is missing.
     OutputError
-        `folder` contains something else than a bundle, or cannot be written.
+        `folder` contains something else than a bundle, or cannot be written. An older bundle stays unchanged.
     """
+    old = _find_files_of_bundle(folder)
     settings, network = read_run_settings(run), load_network(run)
     examples = training_examples(settings, CALIBRATION_EXAMPLES) if weights == "int8" else None
-    converted = convert_to_litert(network, weights, examples)
-    # The old bundle is deleted only after the conversion has succeeded.
-    _empty_folder(folder)
-    (folder / bundle.NETWORK).write_bytes(converted)
-    if saved_model:
-        tf.saved_model.save(TutorialModule(network, settings.labels), str(folder / bundle.SAVED_MODEL))
-    written = Bundle(
+    try:
+        # In the same folder, because only within a file system a file can be moved atomically.
+        parent = folder if folder.is_dir() else folder.parent
+        parent.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(prefix=".export-", dir=parent) as fresh:
+            network_content = convert_to_litert(network, weights, examples)
+            (Path(fresh) / bundle.NETWORK).write_bytes(network_content)
+            if saved_model:
+                tf.saved_model.save(TutorialModule(network, settings.labels), f"{fresh}/{bundle.SAVED_MODEL}")
+            write_card_and_manifest(_describe(settings, Path(fresh)), Path(fresh))
+            _replace_bundle(folder, Path(fresh), old, bundle.read_bundle(Path(fresh)))
+    except (OSError, tf.errors.OpError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error.message
+        raise OutputError(f"cannot write {folder}: {reason}") from None
+    return bundle.read_bundle(folder)
+
+
+def _describe(settings: RunSettings, folder: Path) -> Bundle:
+    return Bundle(
         name=settings.recipe.name,
         labels=settings.labels,
         front_end=FrontEnd(),
@@ -102,10 +118,35 @@ def export_bundle(run: Path, folder: Path, weights: WeightFormat = "float16", *,
         files={path.relative_to(folder).as_posix(): bundle.describe_file(path) for path in _all_files(folder)},
         licence=LICENCE,
         attribution=settings.recipe.attribution,
-        training=msgspec.to_builtins(msgspec.structs.replace(settings, data=Path(settings.data).name)),
+        # Paths of the computer of the training do not belong into a bundle.
+        training=msgspec.to_builtins(msgspec.structs.replace(settings, data=Path(settings.data).name, after_path="")),
     )
-    write_card_and_manifest(written, folder)
-    return bundle.read_bundle(folder)
+
+
+def training_examples(settings: RunSettings, count: int) -> Float32:
+    """First training examples of a run.
+
+    Parameters
+    ----------
+    settings : RunSettings
+        Settings of the run.
+    count : int
+        Maximum number of examples.
+
+    Returns
+    -------
+    ndarray, shape (n, 124, 129), float32
+        Spectrograms.
+
+    Raises
+    ------
+    UsageError
+        The data folder of the run is missing.
+    """
+    recipe, data = settings.recipe, Path(settings.data)
+    prepared = make_training_data(recipe, data, settings.labels, load_recipe_clips(recipe, data, strict=False))
+    batches = (np.asarray(inputs) for inputs, _ in prepared.batches(0))
+    return np.concatenate(list(islice(batches, -(-count // recipe.batch_size))))[:count]
 
 
 def convert_to_litert(network: keras.Model, weights: WeightFormat, examples: Float32 | None = None) -> bytes:
@@ -168,11 +209,53 @@ def _all_files(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.is_file())
 
 
-def _empty_folder(folder: Path) -> None:
-    if folder.exists() and any(folder.iterdir()) and not (folder / bundle.MANIFEST).exists():
-        raise OutputError(f"{folder} exists and is not a bundle: choose another folder")
+class _OldBundle(msgspec.Struct):
+    """The part of an older ``bundle.json`` that names its files. It can have any schema version."""
+
+    files: dict[str, Any]
+
+
+def _find_files_of_bundle(folder: Path) -> set[str]:
+    """Find the paths of the files of an older bundle, relative to its folder.
+
+    Raises
+    ------
+    OutputError
+        `folder` contains other files but no bundle, is not a folder, or its ``bundle.json`` is damaged.
+    """
+    if not is_present(folder):
+        return set()
     try:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        if not any(folder.iterdir()):
+            return set()
+        described = msgspec.json.decode(read_file(folder / bundle.MANIFEST, DESCRIPTION_LIMIT), type=_OldBundle)
+    except FileNotFoundError:
+        raise OutputError(f"{folder} exists and is not a bundle: choose another folder") from None
     except OSError as error:
-        raise OutputError(f"cannot write {folder}: {error.strerror}") from None
+        raise OutputError(f"cannot write a bundle to {folder}: {error.strerror}") from None
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise OutputError(f"{folder / bundle.MANIFEST} is damaged: {error}; choose another folder") from None
+    return {bundle.MANIFEST} | {path for path in described.files if _is_inside(folder, path)}
+
+
+def _is_inside(folder: Path, path: str) -> bool:
+    """Whether a path of a ``bundle.json`` names a file in the folder of the bundle, also after symbolic links."""
+    parent = (folder / path).parent
+    return path.isprintable() and ".." not in Path(path).parts and parent.resolve().is_relative_to(folder.resolve())
+
+
+def _replace_bundle(folder: Path, fresh: Path, old: set[str], new: Bundle) -> None:
+    """Move the files of a new bundle into a folder, and delete those that only the old bundle has."""
+    files = [*new.files, bundle.MANIFEST]  # the manifest is moved last, because it makes the folder a bundle
+    for path in files:
+        if path not in old and is_present(folder / path):
+            raise OutputError(f"{folder / path} exists and does not belong to the old bundle: choose another folder")
+    for path in files:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (fresh / path).replace(folder / path)
+    for path in old.difference(files):
+        (folder / path).unlink(missing_ok=True)
+    subfolders = {folder / parent for path in old for parent in Path(path).parents} - {folder}
+    for subfolder in sorted(subfolders, reverse=True):  # the inner ones come first
+        if subfolder.is_dir() and not any(subfolder.iterdir()):
+            subfolder.rmdir()

@@ -4,7 +4,6 @@ import platform
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
-from itertools import islice
 from pathlib import Path
 
 import keras
@@ -37,6 +36,7 @@ from kwsd_train.training.run_folder import (
     read_run_history,
     read_run_settings,
     save_network,
+    use_averaged_weights,
 )
 from kwsd_train.training.run_report import has_run_report, write_run_report
 from kwsd_train.training.takeover import can_take_over, take_over_weights
@@ -86,7 +86,7 @@ def start_run(  # noqa: PLR0913  a run depends on all of these
     check_recipe_data(recipe, data, clips, settings.keywords)
     create_run_folder(run, settings)
     say(f"run folder: {run}")
-    _train(run, clips, say, after, terminal)
+    _train(run, clips, say, terminal)
 
 
 def resume_run(run: Path, say: Say, *, terminal: Console | None = None) -> None:
@@ -104,12 +104,15 @@ def resume_run(run: Path, say: Say, *, terminal: Console | None = None) -> None:
     UsageError
         - The folder is not a run folder, or the run is finished.
         - The data folder no longer holds the same clips.
+        - The run has no finished epoch, and the run whose weights it started with cannot be read.
         - The loss is not a number.
     """
     settings = read_run_settings(run)
     trained = (run / NETWORK_FILE).exists()
     if trained and (settings.is_derived or has_run_report(run)):
         raise UsageError(f"{run} is finished: there is nothing to resume")
+    if settings.after and not trained and not last_checkpoint(run):
+        _check_parent_of_unfinished(run, settings)
     with show_status(terminal, f"reading the clips of {settings.data}"):
         clips = load_recipe_clips(settings.recipe, Path(settings.data), strict=False)
     if hash_clip_names(clips) != settings.listing_sha256:
@@ -118,36 +121,10 @@ def resume_run(run: Path, say: Say, *, terminal: Console | None = None) -> None:
         say("the network is trained: writing the missing report")
         write_run_report(run, settings, clips, load_network(run), read_run_history(run))
     else:
-        _train(run, clips, say, None, terminal)
+        _train(run, clips, say, terminal)
 
 
-def training_examples(settings: RunSettings, count: int) -> Float32:
-    """First training examples of a run.
-
-    Parameters
-    ----------
-    settings : RunSettings
-        Settings of the run.
-    count : int
-        Maximum number of examples.
-
-    Returns
-    -------
-    ndarray, shape (n, 124, 129), float32
-        Spectrograms.
-
-    Raises
-    ------
-    UsageError
-        The data folder of the run is missing.
-    """
-    recipe, data = settings.recipe, Path(settings.data)
-    prepared = make_training_data(recipe, data, settings.labels, load_recipe_clips(recipe, data, strict=False))
-    batches = (np.asarray(inputs) for inputs, _ in prepared.batches(0))
-    return np.concatenate(list(islice(batches, -(-count // recipe.batch_size))))[:count]
-
-
-def _train(run: Path, clips: ClipSet, say: Say, after: Path | None, terminal: Console | None) -> None:
+def _train(run: Path, clips: ClipSet, say: Say, terminal: Console | None) -> None:
     settings = read_run_settings(run)
     recipe = settings.recipe
     keras.utils.set_random_seed(recipe.seed)
@@ -159,7 +136,7 @@ def _train(run: Path, clips: ClipSet, say: Say, after: Path | None, terminal: Co
         say(f"resuming after epoch {finished}")
         network = load_network_file(checkpoint, compile=True)
     else:
-        network = _build_initial_network(settings, prepared, after)
+        network = _build_initial_network(settings, prepared)
     recorder = EpochRecorder(run, settings, prepared.validation, read_run_history(run)[:finished], say)
     steps = prepared.steps_per_epoch
     display = TrainingDisplay(terminal, recorder.history, recipe.epochs, steps) if terminal else None
@@ -180,11 +157,11 @@ def _train(run: Path, clips: ClipSet, say: Say, after: Path | None, terminal: Co
     write_run_report(run, settings, clips, network, recorder.history)
 
 
-def _build_initial_network(settings: RunSettings, prepared: TrainingData, after: Path | None) -> keras.Model:
+def _build_initial_network(settings: RunSettings, prepared: TrainingData) -> keras.Model:
     recipe = settings.recipe
     network = build_network(recipe.network, len(settings.labels), prepared.examples)
-    if after:
-        take_over_weights(network, load_network(after))
+    if settings.after_path:
+        take_over_weights(network, load_network(Path(settings.after_path)))
     optimizer = _make_optimizer(recipe.optimizer, prepared.steps_per_epoch, recipe.epochs)
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     network.compile(optimizer, loss, metrics=["accuracy"])
@@ -193,6 +170,8 @@ def _build_initial_network(settings: RunSettings, prepared: TrainingData, after:
 
 class EpochRecorder(keras.callbacks.Callback):  # type: ignore[misc]
     """Validates the network after each epoch, records the figures, writes a checkpoint, and stops the training early.
+
+    If the optimizer averages the weights, the validation uses the averaged weights, as the finished network does.
 
     Parameters
     ----------
@@ -248,7 +227,8 @@ class EpochRecorder(keras.callbacks.Callback):  # type: ignore[misc]
 
     def _validate(self) -> dict[str, float]:
         inputs, truth = self.validation
-        logits = self.model.predict(inputs, batch_size=256, verbose=0)
+        with use_averaged_weights(self.model):
+            logits = self.model.predict(inputs, batch_size=256, verbose=0)
         loss = float(keras.ops.mean(keras.losses.sparse_categorical_crossentropy(truth, logits, from_logits=True)))
         figures = {"val_loss": loss, "val_accuracy": float((logits.argmax(1) == truth).mean())}
         labels = self.settings.labels
@@ -277,9 +257,7 @@ def _make_optimizer(settings: Optimizer, steps: int, epochs: int) -> keras.optim
 def _make_settings(recipe: Recipe, data: Path, clips: ClipSet, after: Path | None) -> RunSettings:
     labels = label_names(recipe, data)
     if after:
-        before = read_run_settings(after)
-        if before.labels != labels or not can_take_over(before.recipe, recipe):
-            raise UsageError(f"{after} has another network or other labels than the recipe {recipe.name}")
+        _check_parent(after, recipe, labels)
     versions = {module.__name__: module.__version__ for module in (tf, keras, np)}
     return RunSettings(
         recipe=recipe,
@@ -290,5 +268,26 @@ def _make_settings(recipe: Recipe, data: Path, clips: ClipSet, after: Path | Non
         listing_sha256=hash_clip_names(clips),
         skipped=[skipped.reason for skipped in clips.skipped],
         versions={"python": platform.python_version()} | versions,
-        after=after.name if after else "",
+        after=after.absolute().name if after else "",
+        after_path=str(after.absolute()) if after else "",
     )
+
+
+def _check_parent(after: Path, recipe: Recipe, labels: list[str]) -> None:
+    """Raise a `UsageError` if a network of the recipe cannot start with the weights of the run `after`."""
+    before = read_run_settings(after)
+    if before.labels != labels or not can_take_over(before.recipe, recipe):
+        raise UsageError(f"{after} has another network or other labels than the recipe {recipe.name}")
+
+
+def _check_parent_of_unfinished(run: Path, settings: RunSettings) -> None:
+    """Raise a `UsageError` if a run without a finished epoch cannot start again with the weights of its parent."""
+    if not settings.after_path:
+        raise UsageError(
+            f"{run} has no finished epoch, and its settings do not contain the path of the run {settings.after} "
+            "that it started with: start a new run with --after"
+        )
+    parent = Path(settings.after_path)
+    if not parent.is_dir():
+        raise UsageError(f"{run} has no finished epoch and needs the run {parent}, which is missing: restore that run")
+    _check_parent(parent, settings.recipe, settings.labels)

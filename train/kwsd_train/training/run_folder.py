@@ -1,5 +1,7 @@
 """The run folder: the files that a training run writes, and the functions that write and read them."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -39,6 +41,8 @@ class RunSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Versions of Python and the libraries.
     after : str
         Name of the run whose weights this run started with, or an empty string.
+    after_path : str
+        Path of the folder of that run, or an empty string. Runs of kwsd 0.1.0 have only its name.
     averaged : list of str
         Names of the runs whose weights were averaged, or an empty list.
     cut : list of int
@@ -54,6 +58,7 @@ class RunSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     skipped: list[str]
     versions: dict[str, str]
     after: str = ""
+    after_path: str = ""
     averaged: list[str] = []
     cut: list[int] = []
 
@@ -131,15 +136,22 @@ def last_checkpoint(run: Path) -> Path | None:
 def load_network(run: Path) -> keras.Model:
     """Load the finished network of a run; if the run is not finished, load its newest checkpoint.
 
+    If the recipe sets `averaging`, the network has the averaged weights in both cases.
+
     Raises
     ------
     UsageError
         The run has no finished epoch yet, or its network is damaged.
     """
-    path = run / NETWORK_FILE if (run / NETWORK_FILE).exists() else last_checkpoint(run)
-    if path is None:
+    if (run / NETWORK_FILE).exists():
+        return load_network_file(run / NETWORK_FILE, compile=False)
+    checkpoint = last_checkpoint(run)
+    if checkpoint is None:
         raise UsageError(f"{run} has no finished epoch yet")
-    return load_network_file(path, compile=False)
+    network = load_network_file(checkpoint, compile=False)
+    with use_averaged_weights(load_network_file(checkpoint, compile=True)) as averaged:
+        network.set_weights(averaged.get_weights())
+    return network
 
 
 def load_network_file(path: Path, *, compile: bool) -> keras.Model:  # noqa: A002  Keras' name
@@ -154,6 +166,20 @@ def load_network_file(path: Path, *, compile: bool) -> keras.Model:  # noqa: A00
         return keras.models.load_model(path, compile=compile)
     except (OSError, ValueError, KeyError, BadZipFile):  # Keras raises all of these, and its messages mislead
         raise UsageError(f"{path} is damaged: Keras cannot read it as a network") from None
+
+
+@contextmanager
+def use_averaged_weights(network: keras.Model) -> Iterator[keras.Model]:
+    """Give a compiled network its averaged weights within the context, and then exactly its old weights.
+
+    Without a moving average of the weights, the network stays unchanged.
+    """
+    weights = network.get_weights()
+    network.optimizer.finalize_variable_values(network.trainable_variables)
+    try:
+        yield network
+    finally:
+        network.set_weights(weights)
 
 
 def save_network(network: keras.Model, path: Path) -> None:
