@@ -1,9 +1,9 @@
-"""kwsd: a streaming keyword-spotting daemon.
+"""kwsd is a streaming keyword-spotting daemon.
 
 Only the nine names in ``__all__`` are a stable interface. All other modules and names may change in any version.
 
-Use `load_model` and `Spotter` to detect keywords in audio that your program provides. Use `Embedding` to compare how
-recordings sound. Use `subscribe` to receive the events of a running daemon.
+Use `load_model` and `Spotter` to detect keywords in audio that your program provides. Use `Embedding` to measure how
+similar recordings sound. Use `subscribe` to receive the events of a running daemon.
 """
 
 from importlib import import_module

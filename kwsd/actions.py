@@ -17,10 +17,10 @@ from kwsd.system.processes import end_processes, find_descendants, list_processe
 
 
 class Children:
-    """The commands that this process has started and not yet waited for.
+    """The commands that this process has started and whose exit codes this process has not read yet.
 
-    While the lock is held, no command starts. Otherwise `reap_orphans` could take the exit code of a command that has
-    ended before its identifier was in the set.
+    No command starts while a thread holds the lock. Without the lock, `reap_orphans` could read the exit code of a
+    command that ended before its identifier was in the set.
     """
 
     def __init__(self) -> None:
@@ -28,7 +28,7 @@ class Children:
         self.pids: set[int] = set()
 
     def remove(self, pid: int) -> None:
-        """Note that the exit code of a command is known, and remove the orphans that it has left."""
+        """Record that the exit code of a command is known, and remove the orphans that the command has left."""
         with self.lock:
             self.pids.discard(pid)
             reap_orphans(self.pids)
@@ -37,14 +37,15 @@ class Children:
 CHILDREN = Children()
 
 MAX_COMMANDS = 8
-"""Maximum number of commands that run at the same time. A person says one word after the other, so more are a flood."""
+"""Maximum number of commands that run at the same time. More commands than this cannot come from a person, who says one
+word after the other."""
 
 
 class ActionRun:
     """One execution of a command for an event.
 
     A separate thread starts the command and waits for it. Python raises KeyboardInterrupt only in the main thread, so
-    Ctrl+C cannot interrupt this work.
+    Ctrl+C does not interrupt the separate thread.
 
     Parameters
     ----------
@@ -80,13 +81,16 @@ class ActionRun:
             self._thread.join()
 
     def stop(self) -> None:
-        """Prevent the start of the command. If it has started, `find_processes` finds what is left to end."""
+        """Prevent the start of the command if it has not started.
+
+        If the command has started, `find_processes` returns the processes that the caller must stop.
+        """
         # While this method holds the lock, the command cannot start.
         with self._lock:
             self._stopped = True
 
     def find_processes(self) -> set[int]:
-        """The command and everything that it has started, unless the command has ended."""
+        """Return the processes of the command and of its descendants, or an empty result if the command has ended."""
         if not (self.running and self._process):
             return set()
         return _find_command_processes(self._process.pid, self._event.id)
@@ -114,14 +118,16 @@ class ActionRun:
 class ActionRunner:
     """Runs the commands for keyword events.
 
-    At most one command per keyword runs at a time, and at most `MAX_COMMANDS` in all. Further events are counted. If a
-    command is missing, fails or hangs, one line on standard error reports it, and other commands run as usual. The end
-    of the ``with`` block waits for running commands. An exception such as Ctrl+C stops them.
+    At most one command per keyword runs at a time, and at most `MAX_COMMANDS` commands in total. Further events are
+    counted. If a command is missing, fails or hangs, one line on standard error reports this, and the other commands
+    still run. The end of the ``with`` block waits for the commands that are still running. An exception such as Ctrl+C
+    stops the commands that are still running.
 
     Parameters
     ----------
     actions : mapping
-        Actions by keyword. The key `kwsd.config.schema.ANY_KEYWORD` applies to all other keywords.
+        Actions by keyword. The key `kwsd.config.schema.ANY_KEYWORD` applies to every keyword that
+        has no other action.
 
     Raises
     ------
@@ -159,15 +165,15 @@ class ActionRunner:
 
     @property
     def running(self) -> int:
-        """Number of commands that run now."""
+        """Number of commands that are running."""
         return sum(run.running for run in self._runs.values())
 
     def unknown_keywords(self, keywords: Iterable[str]) -> set[str]:
-        """The keywords that have an action but are missing from `keywords`."""
+        """Return the keywords that have an action but are missing from `keywords`."""
         return self._actions.keys() - {ANY_KEYWORD, *keywords}
 
     def run(self, event: KeywordEvent, now_s: float) -> None:
-        """Start the command for an event if its keyword has an action.
+        """Start the command for an event if the keyword of the event has an action.
 
         Parameters
         ----------
@@ -198,7 +204,10 @@ class ActionRunner:
         return self._actions.get(keyword) or self._actions[ANY_KEYWORD]
 
     def _forget_ended(self, now_s: float) -> None:
-        """Forget the commands that have no effect on the next event. Forged keywords would be more and more."""
+        """Forget the commands that cannot affect the next event.
+
+        Without this cleanup, forged events with new keywords could use up the memory.
+        """
         self._runs = {
             word: run
             for word, run in self._runs.items()
@@ -243,10 +252,10 @@ def _start_command(event: KeywordEvent, action: ActionConfig) -> subprocess.Pope
 
 
 def _find_command_processes(command: int, event_id: str) -> set[int]:
-    """The processes of a command: its descendants, its session, and orphans that have left both.
+    """Return the processes of a command: its descendants, its session, and orphans that have left both.
 
-    This process has adopted such an orphan if it runs under `kwsd.system.processes.run_guarded`. The environment of the
-    orphan names the event.
+    If this process runs under `kwsd.system.processes.run_guarded`, it has adopted the orphans of the command. The
+    environment of an orphan contains the identifier of the event.
     """
     processes = list_processes()
     orphans = {pid for pid, info in processes.items() if info.parent == os.getpid()} - CHILDREN.pids

@@ -1,7 +1,8 @@
 """Reads files safely, and writes files atomically.
 
-Files from outside can be anything: a FIFO without a writer, an endless device, a file without end. `read_file` never
-waits for any of them. `replace_file` changes a file so that a reader sees the old content or the new content.
+A path from a user can lead to a FIFO without a writer, to an endless device, or to a very large file. `read_file` never
+waits for a FIFO or a device. `replace_file` changes a file atomically, so a reader sees either the old content or the
+new content.
 """
 
 import errno
@@ -19,14 +20,15 @@ MIB = 1 << 20
 
 TEXT_LIMIT = MIB // 4
 """Maximum size of a configuration, key or recipe, in bytes. The default configuration with every setting has about
-6,000."""
+6,000 bytes."""
 
 DESCRIPTION_LIMIT = 4 * MIB
-"""Maximum size of the description of a model, such as ``bundle.json``, in bytes. That of the shipped model has
-31,574."""
+"""Maximum size of the description file of a model, for example ``bundle.json``, in bytes. The description of the
+bundled model has 31,574 bytes."""
 
 NETWORK_LIMIT = 512 * MIB
-"""Largest network in bytes. A daemon keeps its network in memory. Networks for keywords have less than 10 million."""
+"""Maximum size of a network, in bytes. The size is limited because a daemon keeps the network in memory. Networks for
+keywords have fewer than 10 million bytes."""
 
 FILE_KINDS = {
     stat.S_IFIFO: "a FIFO",
@@ -34,23 +36,24 @@ FILE_KINDS = {
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
 }
-"""File type, as `stat.S_IFMT` returns it, to its name in messages."""
+"""Maps a file type from `stat.S_IFMT` to the name of the type in messages."""
 
 
 def read_file(path: Path, limit: int) -> bytes:
-    """Read a whole regular file. The null device counts as an empty file.
+    """Return the whole content of a regular file. The null device ``/dev/null`` counts as an empty file.
 
     Parameters
     ----------
     path : Path
-        A symbolic link is followed.
+        File to read. If the path is a symbolic link, the target of the link is read.
     limit : int
-        Largest size in bytes.
+        Maximum size of the file, in bytes.
 
     Raises
     ------
     OSError
-        The file cannot be read, is not a regular file, or is larger. ``strerror`` always contains the reason.
+        The file cannot be read, is not a regular file, or is larger than the limit. The attribute ``strerror`` of the
+        error always contains the reason.
     """
     if check_file(path, limit) is None:
         return b""
@@ -71,7 +74,7 @@ def read_start(path: Path, size: int) -> bytes:
     Raises
     ------
     OSError
-        As for `read_file`.
+        An error that `read_file` also raises.
     """
     if check_file(path, sys.maxsize) is None:
         return b""
@@ -81,12 +84,12 @@ def read_start(path: Path, size: int) -> bytes:
 
 
 def check_file(path: Path, limit: int) -> int | None:
-    """Return the size of a regular file in bytes, or None for the null device. The file is not opened.
+    """Return the size of a regular file in bytes, or None for the null device. The function does not open the file.
 
     Raises
     ------
     OSError
-        As for `read_file`.
+        An error that `read_file` also raises.
     """
     try:
         found = path.stat()
@@ -98,7 +101,10 @@ def check_file(path: Path, limit: int) -> int | None:
 
 
 def is_present(path: Path) -> bool:
-    """Whether something has this path. A dangling link and an unreadable folder count: reading then names the fault."""
+    """Whether a file, folder or other object exists at this path.
+
+    Broken links and paths in unreadable folders count as existing, so that a later attempt to read reports the fault.
+    """
     try:
         path.lstat()
     except (FileNotFoundError, NotADirectoryError, ValueError):
@@ -109,21 +115,22 @@ def is_present(path: Path) -> bool:
 
 
 def replace_file(path: Path, content: bytes) -> None:
-    """Replace the content of a file atomically: a reader sees the old content or the new content, never a part.
+    """Replace the content of a file atomically: a reader sees the old or the new content, never a mixture.
 
-    If the write fails, the old content stays.
+    If writing fails, the file keeps its old content.
 
     Parameters
     ----------
     path : Path
-        The file to replace or create. A symbolic link stays, and its target is replaced. The mode stays too.
+        Path of the file to replace or create. If the path is a symbolic link, the link stays and its target is
+        replaced. An existing file keeps its access mode.
     content : bytes
-        The new content.
+        New content of the file.
 
     Raises
     ------
     OSError
-        The file cannot be written, or it is not a regular file.
+        The file cannot be written, or the path is not a regular file.
     """
     path = path.resolve()
     # A rename would put a file in the place of a device or a pipe.
@@ -162,12 +169,12 @@ def _size_error(path: Path, limit: int) -> OSError:
 
 
 def find_user_folder(kind: Literal["config", "data"], name: str = "kwsd") -> Path | None:
-    """The folder for a user's files of a program (XDG Base Directory Specification).
+    """Return the folder for a user's files, as defined by the XDG Base Directory Specification.
 
     Returns
     -------
     Path or None
-        None if this user has no home folder: then there are no such files.
+        None if this user does not have a home folder and therefore does not have these files.
     """
     find = platformdirs.user_config_path if kind == "config" else platformdirs.user_data_path
     try:
@@ -179,12 +186,12 @@ def find_user_folder(kind: Literal["config", "data"], name: str = "kwsd") -> Pat
 
 
 def expand_home(path: str | Path) -> Path:
-    """A path with the home folder in place of ``~`` or ``~user`` at its start.
+    """Replace ``~`` or ``~user`` at the start of a path with the home folder, and return the path.
 
     Raises
     ------
     FileNotFoundError
-        There is no such user, or this user has no home folder.
+        The user does not exist, or does not have a home folder.
     """
     text = os.fspath(path)
     expanded = os.path.expanduser(text)  # noqa: PTH111  pathlib raises an error that does not name the path

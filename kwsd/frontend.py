@@ -1,6 +1,6 @@
-"""The front end: converts audio to a spectrogram. Training and the daemon both use this module.
+"""The front end converts audio to a spectrogram. Training and the daemon both use this module.
 
-It computes the transform of TensorFlow's "Simple audio recognition" tutorial with numpy:
+The front end computes the transform of TensorFlow's "Simple audio recognition" tutorial with numpy:
 ``abs(tf.signal.stft(x, frame_length=255, frame_step=128))``.
 """
 
@@ -23,12 +23,12 @@ HANN: Float32 = (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FRAME_LENGTH) / (FRAME
 
 
 def clip_samples(samples: Float32) -> Float32:
-    """Samples without values outside [-1, 1]. Not-a-number becomes silence.
+    """Return the samples with all values clipped to [-1, 1]. Not-a-number values are replaced with 0.
 
     Raises
     ------
     ValueError
-        The samples are not float32 of shape (n,).
+        The samples are not a float32 array with the shape (n,).
     """
     if samples.ndim != 1 or samples.dtype != np.float32:
         raise ValueError(f"samples are {samples.dtype} {samples.shape}, not float32 (n,)")
@@ -38,22 +38,22 @@ def clip_samples(samples: Float32) -> Float32:
 
 
 def spectrogram(samples: Float32) -> Float32:
-    """Magnitude of the short-time Fourier transform over the last axis.
+    """Return the magnitude of the short-time Fourier transform over the last axis.
 
     Parameters
     ----------
     samples : ndarray, shape (..., n), float32 in [-1, 1], 16 kHz mono
-        Audio of at least `FRAME_LENGTH` samples. Samples after the last whole frame are ignored.
+        Audio with at least `FRAME_LENGTH` samples. Samples after the last complete frame are ignored.
 
     Returns
     -------
     ndarray, shape (..., 1 + (n - 255) // 128, 129), float32
-        The magnitudes. For a window of 16,000 samples the shape is (..., 124, 129).
+        Magnitudes of the frequency bins of each frame. For a window of 16,000 samples the shape is (..., 124, 129).
 
     Raises
     ------
     ValueError
-        n is smaller than `FRAME_LENGTH`.
+        The number of samples n is smaller than `FRAME_LENGTH`.
 
     Notes
     -----
@@ -65,18 +65,18 @@ def spectrogram(samples: Float32) -> Float32:
 
 
 def stft(samples: Float32, taper: Float32, step: int, fft_length: int) -> NDArray[np.complexfloating]:
-    """Short-time Fourier transform over the last axis.
+    """Return the short-time Fourier transform over the last axis.
 
     Parameters
     ----------
     samples : ndarray, shape (..., n), float32
-        Audio of at least one frame. Samples after the last whole frame are ignored.
+        Audio with at least one complete frame. Samples after the last complete frame are ignored.
     taper : ndarray, shape (frame length,), float32
-        Factors of the samples of a frame.
+        Factors by which the samples of a frame are multiplied.
     step : int
-        Samples from the start of one frame to the start of the next.
+        Number of samples from the start of one frame to the start of the next.
     fft_length : int
-        Points of the transform. A shorter frame is extended with zeros at its end.
+        Number of points of the Fourier transform. A shorter frame is extended with zeros at its end.
 
     Returns
     -------
@@ -85,7 +85,7 @@ def stft(samples: Float32, taper: Float32, step: int, fft_length: int) -> NDArra
     Raises
     ------
     ValueError
-        n is smaller than the frame length.
+        The number of samples n is smaller than the frame length.
     """
     *others, length = samples.shape
     if length < len(taper):

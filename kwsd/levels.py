@@ -1,4 +1,4 @@
-"""Levels in decibels relative to full scale: of samples, and of bands of the spectrogram."""
+"""Computes the levels of samples and of spectrogram bands, in decibels relative to full scale."""
 
 import math
 
@@ -7,16 +7,16 @@ import numpy as np
 from kwsd.frontend import HANN, Float32
 
 FLOOR_DB = -120.0
-"""Level of digital silence. It is about 30 dB below the lowest bit of 16-bit audio."""
+"""Level of digital silence, in decibels. This level is about 30 dB below the lowest bit of 16-bit audio."""
 
 QUIET_ROOM_DB = -80.0
-"""Level of a quiet room; lower end of the level displays."""
+"""Level of a quiet room, which is the lower end of the level displays."""
 
 BAND_COUNT = 32
-"""Number of bands. Each covers 250 Hz (four bins), which is enough to recognise speech on a display."""
+"""Number of frequency bands. Each band covers 250 Hz (four bins), which is enough to recognise speech on a display."""
 
 FULL_SCALE = float(HANN.sum()) / 2
-"""Magnitude of the bin of a sine with amplitude 1: half the sum of the analysis window."""
+"""Magnitude of the spectrogram bin that contains a sine with amplitude 1: half the sum of the analysis window."""
 
 
 def amplitude_to_db(amplitude: float) -> float:
@@ -25,12 +25,12 @@ def amplitude_to_db(amplitude: float) -> float:
 
 
 def rms_db(samples: Float32) -> float:
-    """Return the mean level (root mean square) of samples, shape (n,) with n > 0, in decibels."""
+    """Return the root mean square level of at least one sample, in decibels. The samples have the shape (n,)."""
     return amplitude_to_db(float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))))
 
 
 def peak_db(samples: Float32) -> float:
-    """Return the peak level of samples, shape (n,) with n > 0, in decibels."""
+    """Return the peak level of at least one sample, in decibels. The samples have the shape (n,)."""
     return amplitude_to_db(float(np.abs(samples).max()))
 
 
@@ -40,7 +40,7 @@ def bands_db(frames: Float32) -> list[int]:
     Parameters
     ----------
     frames : ndarray, shape (n, 129), float32
-        Frames of the spectrogram, n > 0.
+        At least one frame of the spectrogram.
 
     Returns
     -------

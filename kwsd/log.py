@@ -1,6 +1,6 @@
-"""Everything that kwsd writes to its standard streams: log messages, and the output of commands.
+"""Writes all output of kwsd to its standard streams: log messages, and the output of commands.
 
-Text from outside is cleaned here, so no command can forget it.
+This module cleans text that comes from outside kwsd, so the commands do not need to clean text themselves.
 """
 
 import atexit
@@ -28,36 +28,39 @@ LogLevel = Literal["debug", "info", "warning", "error"]
 STDIN = 0
 STDOUT = 1
 STDERR = 2
-"""File descriptors of the standard streams, fixed by POSIX."""
+"""File descriptors of the standard streams, as POSIX defines them."""
 
 PRIORITIES = {logging.DEBUG: 7, logging.INFO: 6, logging.WARNING: 4, logging.ERROR: 3, logging.CRITICAL: 2}
 """Maps logging levels to syslog priorities; see sd-daemon(3)."""
 
 NEVER_WRITTEN = re.compile("[\x80-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
-"""Characters that no message contains. Typer quotes the command line with them; it escapes other control characters."""
+"""Control characters, line separators and direction marks, which kwsd replaces with a question mark in messages. An
+error message of Typer can quote these characters from the command line. Typer escapes other control characters."""
 
 MAX_WAITING_CHARACTERS = 1 << 18
-"""Limit of the messages that wait to be written: some thousand lines, and little memory."""
+"""Maximum length of the text that waits to be written. The limit allows some thousand lines and uses little memory."""
 
 WRITE_TIMEOUT_S = 0.5
-"""Longest wait until a message is written. After one such timeout, callers do not wait until standard error accepts
-text again."""
+"""Maximum number of seconds that a caller waits until a message is written. After a timeout, callers do not wait any
+more until standard error accepts text again."""
 
 
 class BackgroundStream(io.TextIOBase):
-    """A text stream whose thread writes to a file descriptor, so that a full pipe does not stop the caller.
+    """A text stream that writes to a file descriptor in a separate thread.
 
-    If the text that waits exceeds `MAX_WAITING_CHARACTERS`, the oldest messages are lost. A line reports their number
-    when writing works again.
+    A full pipe does not block the caller of this stream.
+
+    If the waiting text exceeds `MAX_WAITING_CHARACTERS`, the oldest messages are discarded. When writing works again, a
+    line reports the number of discarded messages.
 
     Parameters
     ----------
     descriptor : int
-        Where the thread writes. It can change at any time.
+        File descriptor to which the thread writes. The file descriptor can change at any time.
     encoding : str
-        Encoding of the text. Characters that it does not contain are written as escape sequences of Python.
+        Text encoding. Characters outside this encoding are written as Python escape sequences.
     program : str
-        Name at the start of error messages.
+        Program name at the start of error messages.
 
     """
 
@@ -77,7 +80,7 @@ class BackgroundStream(io.TextIOBase):
         atexit.register(self.drain)
 
     def fileno(self) -> int:
-        """The file descriptor."""
+        """Return the file descriptor to which the thread writes."""
         return self.descriptor
 
     def isatty(self) -> bool:
@@ -85,11 +88,11 @@ class BackgroundStream(io.TextIOBase):
         return os.isatty(self.descriptor)
 
     def writable(self) -> bool:
-        """Text can be written."""
+        """Return True, because this stream accepts text."""
         return True
 
     def write(self, text: str) -> int:
-        """Let the thread write the text, and return at once."""
+        """Pass the text to the writing thread, and return immediately."""
         text = NEVER_WRITTEN.sub("?", text)
         with self._changed:
             self._waiting.append(text)
@@ -106,7 +109,7 @@ class BackgroundStream(io.TextIOBase):
         return len(text)
 
     def drain(self, timeout_s: float = WRITE_TIMEOUT_S) -> None:
-        """Wait until all text is written, but only if the previous wait was successful."""
+        """Wait until all text is written. Return immediately if the previous wait has timed out."""
         end_s = time.monotonic() + timeout_s
         with self._changed:
             while (self._waiting or self._busy) and not self._stalled:
@@ -132,7 +135,7 @@ class BackgroundStream(io.TextIOBase):
 
 
 def _write_to(descriptor: int, data: bytes) -> bool:
-    """Write all data, wait as long as the descriptor is full, and return whether it was possible."""
+    """Write all data, wait while the descriptor cannot accept more, and return whether all data was written."""
     while data:
         try:
             data = data[os.write(descriptor, data) :]
@@ -145,32 +148,39 @@ def _write_to(descriptor: int, data: bytes) -> bool:
 
 
 class CleanFormatter(logging.Formatter):
-    """Formats a log record: a message is one line of printable text, whatever it quotes. Only a traceback has more."""
+    """Formats a log record.
+
+    Each message becomes one line of printable text, even if the message quotes unprintable characters. Only a traceback
+    has more than one line.
+    """
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802  the name is logging's
-        """The line of a record."""
+        """Return a log record as one line."""
         record.message = clean_text(record.message)
         return super().formatMessage(record)
 
     def formatException(self, ei: "logging._SysExcInfoType") -> str:  # noqa: N802  the name is logging's
-        """The lines of a traceback."""
+        """Return the lines of a traceback."""
         return clean_lines(super().formatException(ei))
 
 
 class JournalFormatter(CleanFormatter):
-    """Puts the priority at the start of every line. The journal adds the time."""
+    """Puts the syslog priority at the start of every line.
+
+    The line does not contain the time, because the journal adds the time.
+    """
 
     def format(self, record: logging.LogRecord) -> str:
-        """The message of a record, with the priority before each of its lines."""
+        """Return the message of a log record, with the syslog priority before each line."""
         prefix = f"<{PRIORITIES.get(record.levelno, 6)}>"
         return "\n".join(prefix + line for line in super().format(record).split("\n"))
 
 
 def prepare_streams(program: str) -> None:
-    """Make the standard streams safe: no stream is closed, and no write of kwsd blocks or fails because of a character.
+    """Prepare the standard streams: open all of them, and prevent that writing blocks or fails because of a character.
 
-    Without this, the next file or socket could get the number of a closed stream, and C libraries would write their
-    messages to it.
+    If a standard stream were closed, the next file could get its number, and C libraries would write messages to that
+    file.
     """
     for descriptor, name in enumerate(("stdin", "stdout", "stderr")):
         if getattr(sys, name) is None:
@@ -196,16 +206,19 @@ def _point_to_null(descriptor: int, flags: int = os.O_WRONLY) -> None:
 
 
 def discard_stdout() -> None:
-    """Discard the rest of the output. Otherwise Python would try again at exit to write what it could not write."""
+    """Discard all further output to standard output.
+
+    Without this call, Python would try again at exit to write the remaining output.
+    """
     with suppress(OSError):
         _point_to_null(STDOUT)
 
 
 @contextmanager
 def silence_stderr() -> Iterator[None]:
-    """Discard what C and C++ libraries write to standard error during the block.
+    """Discard the text that C and C++ libraries write to standard error during the ``with`` block.
 
-    File descriptor 2 belongs to the whole process: other threads lose their messages too.
+    File descriptor 2 belongs to the whole process, so messages of other threads are also discarded.
     """
     drain_stderr()
     saved = None
@@ -225,7 +238,7 @@ def silence_stderr() -> Iterator[None]:
 def silence_libraries() -> None:
     """Reserve standard error for this program's own messages until the process ends.
 
-    PortAudio and ALSA print several lines at each attempt to open a missing device, and the daemon tries for hours.
+    PortAudio and ALSA print several lines at each attempt to open a missing device, and the daemon may try for hours.
     """
     if sys.stderr is None:
         return
@@ -241,7 +254,7 @@ def silence_libraries() -> None:
 
 
 def set_up_logging(level: LogLevel) -> None:
-    """Log messages of this level and above to standard error."""
+    """Write log messages of this level and above to standard error."""
     logging.basicConfig(level=level.upper(), handlers=[_create_handler()], force=True)
     # A handler that fails must not print a traceback for each message.
     logging.raiseExceptions = False
@@ -262,7 +275,10 @@ def _create_handler() -> logging.Handler:
 
 
 def _is_journal() -> bool:
-    """Whether standard error is the journal, whose device and inode are in JOURNAL_STREAM (systemd.exec(5))."""
+    """Whether standard error leads to the journal.
+
+    JOURNAL_STREAM contains the journal's device and inode; see systemd.exec(5).
+    """
     wanted = os.environ.get("JOURNAL_STREAM")
     if not wanted:
         return False
@@ -274,24 +290,24 @@ def _is_journal() -> bool:
 
 
 def format_message(message: str) -> str:
-    """One line for an error message. In the journal it begins with its priority."""
+    """Format an error message as one line. In the journal, the line begins with the syslog priority."""
     program = getattr(sys.stderr, "program", "kwsd")
     return f"{'<3>' if _is_journal() else f'{program}: '}{clean_text(message)}\n"
 
 
 def print_error(message: str) -> None:
-    """Print an error message, one sentence, to standard error."""
+    """Print an error message of one sentence to standard error."""
     write_message(format_message(message))
 
 
 def write_message(text: str) -> None:
-    """Write text to standard error, and wait a moment until it is there, so that it precedes later output."""
+    """Write text to standard error, and wait briefly until the text appears there, before any later output."""
     sys.stderr.write(text)
     drain_stderr()
 
 
 def drain_stderr() -> None:
-    """Wait until standard error has accepted all messages, at most `WRITE_TIMEOUT_S`."""
+    """Wait until standard error has accepted all messages, for at most `WRITE_TIMEOUT_S`."""
     if isinstance(sys.stderr, BackgroundStream):
         sys.stderr.drain()
     elif sys.stderr is not None:
@@ -299,17 +315,20 @@ def drain_stderr() -> None:
 
 
 def print_line(text: str = "") -> None:
-    """Print one line for people."""
+    """Print one line for people to standard output."""
     sys.stdout.write(f"{clean_text(text)}\n")
 
 
 def print_lines(text: str) -> None:
-    """Print text for people whose line breaks were made by kwsd, such as a configuration file."""
+    """Print text for people, and keep its line breaks.
+
+    All line breaks must come from kwsd, as in a configuration file.
+    """
     sys.stdout.write(clean_lines(text.removesuffix("\n")) + "\n")
 
 
 def print_data(text: str) -> None:
-    """Print one line for programs, such as a JSON object, without a change and always as UTF-8."""
+    """Print one line for programs, for example a JSON object, unchanged and always as UTF-8."""
     binary = getattr(sys.stdout, "buffer", None)
     if binary is None:
         sys.stdout.write(f"{text}\n")
@@ -335,7 +354,10 @@ def print_log(text: str) -> None:
 
 
 def create_console(*, stderr: bool = False, highlight: bool = True, soft_wrap: bool = False) -> "Console":
-    """A console that prints no control characters from outside. `rich.console.Console` explains the parameters."""
+    """A console that does not print control characters from outside kwsd.
+
+    `rich.console.Console` explains the parameters.
+    """
     from rich.console import Console, ConsoleOptions, RenderableType  # noqa: PLC0415  most commands need no rich
     from rich.segment import Segment  # noqa: PLC0415  see above
 

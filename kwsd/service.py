@@ -15,23 +15,23 @@ from kwsd.files import find_user_folder, replace_file
 UNIT_NAME = "kwsd.service"
 
 PROGRAMS = ("kwsd", "kwsd-daemon")
-"""The programs that the unit starts."""
+"""Names of the programs that the systemd unit starts."""
 
 
 def install_service() -> Path:
-    """Install or update the unit, start it now, and let it start at every login.
+    """Install or update the systemd unit, start the unit now, and let it start at every login.
 
     Returns
     -------
     Path
-        The file of the unit.
+        Path of the unit file.
 
     Raises
     ------
     OutputError
-        The file cannot be written.
+        The unit file cannot be written.
     ServiceError
-        Systemd does not run or cannot start the unit, or the programs of kwsd were not found.
+        Systemd does not run, systemd cannot start the unit, or the programs of kwsd were not found.
     """
     path, programs = unit_path(), find_programs()
     # Without a running systemd, a unit left behind would start unexpectedly at a later login. This call raises then.
@@ -47,19 +47,19 @@ def install_service() -> Path:
 
 
 def uninstall_service() -> Path:
-    """Stop and remove the unit. If it is not installed, nothing happens.
+    """Stop and remove the systemd unit. If the unit is not installed, the function changes nothing.
 
     Returns
     -------
     Path
-        The file of the unit, which no longer exists.
+        Path of the unit file, which no longer exists.
 
     Raises
     ------
     OutputError
-        The file cannot be removed.
+        The unit file cannot be removed.
     ServiceError
-        Systemd does not run or cannot stop the unit.
+        Systemd does not run, or systemd cannot stop the unit.
     """
     path = unit_path()
     if path.exists():
@@ -71,12 +71,12 @@ def uninstall_service() -> Path:
 
 
 def unit_path() -> Path:
-    """The file of the unit, in the folder of the user's own units (systemd.unit(5)).
+    """Return the path of the unit file in the folder of the user's own units; see systemd.unit(5).
 
     Raises
     ------
     ServiceError
-        This user has no home folder.
+        This user does not have a home folder.
     """
     folder = find_user_folder("config", "systemd")
     if folder is None:
@@ -85,12 +85,12 @@ def unit_path() -> Path:
 
 
 def find_programs() -> Path:
-    """The folder of the programs that belong to this Python, wherever the installation has put them.
+    """Return the folder with kwsd's programs for this Python installation.
 
     Raises
     ------
     ServiceError
-        There is no folder with both programs.
+        None of the folders contains both programs.
     """
     user_scheme = sysconfig.get_preferred_scheme("user")
     folders = [
@@ -109,7 +109,7 @@ def find_programs() -> Path:
 
 
 def format_unit(program: Path) -> str:
-    """The text of the unit for a kwsd whose executable is `program`."""
+    """Return the text of the unit file for a kwsd whose executable is `program`."""
     package = Path(__file__).parent
     # In a source tree the units are beside the package. In an installation they are inside it.
     candidates = [package.parent / "systemd" / UNIT_NAME, package / "systemd" / UNIT_NAME]
@@ -122,7 +122,7 @@ def format_unit(program: Path) -> str:
 
 
 def read_unit_properties() -> dict[str, str]:
-    """Read properties of the unit, such as ``ActiveState`` (systemctl(1), "show").
+    """Return properties of the systemd unit, for example ``ActiveState``; see "show" in systemctl(1).
 
     Raises
     ------
@@ -135,12 +135,12 @@ def read_unit_properties() -> dict[str, str]:
 
 
 def run_systemctl(*arguments: str) -> str:
-    """Run ``systemctl --user`` and return its output.
+    """Run ``systemctl --user`` with arguments, and return the output.
 
     Raises
     ------
     ServiceError
-        Systemd does not run, or the command fails.
+        Systemd does not run, or the systemctl command fails.
     """
     command = ["systemctl", "--user", *arguments]
     try:

@@ -1,1 +1,1 @@
-"""Audio input: sources, the thread that reads them, and conversion. Also playback."""
+"""Audio input: audio sources, the thread that reads the sources, and the conversion of the samples. Also playback."""

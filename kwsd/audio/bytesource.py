@@ -1,4 +1,4 @@
-"""Reads bytes of a file or pipe, with a look ahead that pipes lack."""
+"""Reads bytes of a file or pipe, and can look ahead in both."""
 
 import os
 import select
@@ -12,37 +12,38 @@ from kwsd.audio.source import STALL_S, boot_s
 from kwsd.errors import AudioDataError
 
 POLL_S = 0.1
-"""Interval at which a read from a pipe checks whether it must stop."""
+"""Interval, in seconds, at which a read from a pipe checks whether it must stop."""
 
 MAX_AHEAD = 16 * 2**20
-"""Maximum number of bytes of a pipe that are kept to look ahead, 16 MiB. Titles and pictures before the audio are
-smaller."""
+"""Maximum number of bytes of a pipe that are kept in memory to look ahead: 16 MiB. Titles and pictures before the audio
+are smaller than 16 MiB."""
 
 MAX_SPOOLED = 2**30
-"""Maximum number of bytes of a pipe that are copied to a temporary file, 1 GiB. Many temporary folders are not
-larger."""
+"""Maximum number of bytes of a pipe that are copied to a temporary file: 1 GiB. Many temporary folders cannot hold more
+than 1 GiB."""
 
 CHUNK = 2**16
 
 
 class ByteSource:
-    """A file or pipe from which bytes are taken in order.
+    """A file or pipe from which bytes are read in order.
 
-    A regular file ends where it ended when it was opened, so a file that grows has an end.
+    The length of a regular file is fixed when the file is opened, so reading ends even if the file grows.
 
     Parameters
     ----------
     descriptor : int
-        File descriptor. `close` closes it if `owned` is set.
+        File descriptor. If `owned` is set, `close` closes the descriptor.
     name : str
-        Name of the source in error messages.
+        Name of the source for error messages.
     stopped : callable, optional
-        Called ten times per second while a pipe delivers no data. If it returns True, the source ends.
+        Function that is called ten times per second while a pipe delivers no data. If the function returns True, the
+        source ends.
 
     Attributes
     ----------
     regular : bool
-        Whether the source is a regular file, so that any part can be read at any time.
+        Whether the source is a regular file, in which any part can be read at any time.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class ByteSource:
 
     @classmethod
     def open(cls, path: str | Path, name: str, *, stopped: Callable[[], bool] = lambda: False) -> Self:
-        """Open a file or pipe by its path. A FIFO without a writer does not block here.
+        """Open a file or pipe by its path. If a FIFO does not have a writer, opening the FIFO does not block.
 
         Raises
         ------
@@ -89,16 +90,16 @@ class ByteSource:
 
     @property
     def left(self) -> int | None:
-        """Number of bytes that are left; None if that is unknown."""
+        """Number of bytes that have not been read; None if the number is unknown."""
         return max(0, self._end - self._place) if self.regular else None
 
     def look(self, offset: int, count: int) -> bytes:
-        """Return `count` bytes that lie `offset` bytes ahead, without taking them; fewer only at the end.
+        """Return `count` bytes from `offset` bytes ahead without consuming them; return fewer bytes only at the end.
 
         Raises
         ------
         AudioDataError
-            The source cannot be read, or a pipe would have to be kept for more than `MAX_AHEAD` bytes.
+            The source cannot be read, or the look-ahead in a pipe would need more than `MAX_AHEAD` bytes of memory.
         """
         if self.regular:
             return self._read_at(self._place + offset, count)
@@ -109,13 +110,13 @@ class ByteSource:
         return bytes(self._ahead[offset : offset + count])
 
     def take(self, count: int) -> bytes:
-        """Take the next `count` bytes; fewer only at the end."""
+        """Read the next `count` bytes; return fewer bytes only at the end."""
         data = self.look(0, count)
         self.skip(len(data))
         return data
 
     def take_available(self, count: int) -> bytes:
-        """Take at most `count` bytes, and wait only for the first; empty at the end."""
+        """Read at most `count` bytes and wait only for the first byte; return empty bytes at the end."""
         if self.regular:
             return self.take(count)
         while not self._ahead and not self._ended:
@@ -123,7 +124,7 @@ class ByteSource:
         return self.take(min(count, len(self._ahead)))
 
     def skip(self, count: int) -> None:
-        """Take bytes and discard them."""
+        """Read bytes and discard them."""
         if self.regular:
             self._place += count
             return
@@ -134,29 +135,31 @@ class ByteSource:
         del self._ahead[:count]
 
     def take_stall(self) -> float:
-        """Return how long the process was stopped in the latest wait for a pipe, in seconds, or 0. Return it once."""
+        """Return how many seconds the process was stopped during the latest wait for a pipe, or 0. Return it once."""
         stalled_s, self._stalled_s = self._stalled_s, 0.0
         return stalled_s
 
     def skip_rest(self) -> None:
-        """Take all bytes up to the end and discard them."""
+        """Read all bytes up to the end and discard them."""
         if self.regular:
             self._place = self._end
         while self.take_available(CHUNK):
             pass
 
     def spool(self) -> "ByteSource":
-        """Copy a pipe to a temporary file, and return that file as a source. A regular file returns itself.
+        """Copy a pipe to a temporary file, and return that file as a source.
+
+        If the source is a regular file, return the source itself.
 
         Raises
         ------
         AudioDataError
-            The pipe has more than `MAX_SPOOLED` bytes, or the temporary file cannot be written.
+            The pipe delivers more than `MAX_SPOOLED` bytes, or the temporary file cannot be written.
         """
         return self if self.regular else self.copy(iter(lambda: self.take_available(CHUNK), b""))
 
     def copy(self, chunks: Iterable[bytes]) -> "ByteSource":
-        """Write bytes to a temporary file, and return that file as a source of the same name.
+        """Write bytes to a temporary file, and return that file as a source with the given name.
 
         Raises
         ------

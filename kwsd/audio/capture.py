@@ -1,4 +1,7 @@
-"""The capture thread reads the source. Nothing else touches the source, so a slow daemon cannot hold up the reading."""
+"""The capture thread reads the audio source.
+
+Only the capture thread uses the source, so a slow daemon cannot delay the reading.
+"""
 
 import logging
 import math
@@ -15,25 +18,26 @@ from kwsd.frontend import SAMPLE_RATE
 log = logging.getLogger(__name__)
 
 BACKLOG_BLOCKS = 25
-"""Queue limit, two seconds. When the queue is full, a live source loses its new blocks, and they are counted."""
+"""Maximum number of blocks in the queue, which corresponds to two seconds of audio. When the queue is full, new blocks
+of a live source are dropped and counted."""
 
 POLL_S = 0.1
-"""Maximum seconds that the thread waits for room in the queue before it checks whether it must end."""
+"""Maximum time, in seconds, that the thread waits for space in the queue before it checks whether it must end."""
 
 THREAD = "kwsd-capture"
 
 FIRST_RETRY_S, LAST_RETRY_S = 0.5, 3.0
-"""Seconds before the first attempt to open a lost source, and the maximum before a later attempt. The delay doubles
-each time."""
+"""Seconds before the first attempt to reopen a lost source, and the longest delay before a later attempt. The delay
+doubles after each failed attempt."""
 
 
 class Arrival(NamedTuple):
-    """A block, with the time at which its last sample was recorded.
+    """A block of audio with the time at which its last sample was recorded.
 
     Parameters
     ----------
     recorded_s : float
-        Time on the clock of `kwsd.audio.source.boot_s`.
+        Time in seconds at which the last sample was recorded, on the clock of `kwsd.audio.source.boot_s`.
     """
 
     block: Block
@@ -41,19 +45,25 @@ class Arrival(NamedTuple):
 
 
 class Opened(NamedTuple):
-    """The source is open, for the first time or again. Its name is part of every event."""
+    """Item that reports that the source was opened, for the first time or again.
+
+    The name of the source is part of every event.
+    """
 
     name: str
 
 
 class Lost(NamedTuple):
-    """The source is gone, or is not there yet. The capture tries to open it again."""
+    """Item that reports that the source was lost or is not available yet.
+
+    The capture tries to open the source again.
+    """
 
     reason: str
 
 
 class End(NamedTuple):
-    """The source has ended, with or without an error."""
+    """Item that reports that the source has ended, with or without an error."""
 
     error: Exception | None
 
@@ -62,11 +72,11 @@ Item = Opened | Arrival | Lost | End
 
 
 class RecordingClock:
-    """Estimates when blocks were recorded.
+    """Estimates the times at which blocks were recorded.
 
-    A block usually arrives when its last sample has been recorded. But after this process or the machine was stopped,
-    the source first delivers old audio from its buffers, without a wait. Each of these blocks follows the previous one,
-    until the source waits for new audio again.
+    A block usually arrives immediately after its last sample has been recorded. After the process or the machine was
+    stopped, the source first delivers old audio from its buffers without a wait. These old blocks are treated as
+    consecutive until the source waits for new audio again.
     """
 
     def __init__(self) -> None:
@@ -75,15 +85,16 @@ class RecordingClock:
         self._behind = False
 
     def date(self, block: Block, now_s: float, *, live: bool) -> float:
-        """Return the time at which the last sample of a new block was recorded.
+        """Return the time in seconds at which the last sample of a new block was recorded.
 
         Parameters
         ----------
         now_s : float
-            Current time on the clock of `kwsd.audio.source.boot_s`; the result is on the same clock.
+            Current time in seconds on the clock of `kwsd.audio.source.boot_s`; the returned time uses the same clock.
         live : bool
-            Whether the block comes from a device, which delivers audio at a constant rate. Then a late block means a
-            stop. The writer of a pipe may pause.
+            Whether the block comes from a device, which delivers audio at a constant rate. If a block from a device is
+            late, the process or the machine was stopped. If a block from a pipe is late, the writer of the pipe may
+            have paused.
         """
         duration_s = len(block.samples) / SAMPLE_RATE
         waited_s, self._arrived_s = now_s - self._arrived_s, now_s
@@ -99,28 +110,30 @@ class RecordingClock:
 
 
 class Capture:
-    """Reads a source in a separate thread, from construction to `close`, and opens it again after each loss.
+    """Reads a source in a separate thread, from construction to `close`, and reopens the source after each loss.
 
     If the daemon falls behind, a live source loses blocks, and the next block is marked with a gap. Other sources wait.
 
     Parameters
     ----------
     open_source : callable
-        Returns the open source, each time it is called. Raises `AudioUnavailableError` while there is no source.
+        Function that returns the open source each time it is called. If the source is not available, the function
+        raises `AudioUnavailableError`.
     patient : bool
-        Whether to wait for a source that is missing at the start. Otherwise the capture ends with an error.
+        Whether to wait for a source that is missing at the start. If the parameter is False, the capture ends with an
+        error when the source is missing at the start.
     inbox : Inbox, optional
-        Receives the items, and may be shared with other captures. Without it, `next` returns the items.
+        Inbox that receives the items; several captures can share one inbox. Without an inbox, `next` returns the items.
 
     Attributes
     ----------
     dropped : int
-        Blocks lost because the daemon fell behind.
+        Number of blocks lost because the daemon fell behind.
     reconnects : int
-        Times that the source was opened after it had been lost or missing.
+        Number of times that the source was reopened after it had been lost or missing.
     active_s : float
-        ``time.monotonic()`` of the latest block or attempt to open the source. An old value means that the thread
-        hangs.
+        Value of ``time.monotonic()`` at the latest block or at the latest attempt to open the source. If this time is
+        old, the capture thread hangs.
     """
 
     def __init__(
@@ -148,43 +161,47 @@ class Capture:
         self._thread.start()
 
     def next(self, timeout_s: float) -> Item | None:
-        """Return the next item, or None if there was none in time; for a capture without a shared inbox."""
+        """Return the next item, or None if no item arrives in time; only for a capture without a shared inbox."""
         found = self._inbox.next(timeout_s)
         if found and isinstance(found[1], Arrival):
             self.block_taken(found[1].block)
         return found[1] if found else None
 
     def block_taken(self, block: Block) -> None:
-        """Count a block from the inbox as processed. Until then it counts as queued."""
+        """Count a block from the inbox as processed. Until this method is called, the block counts as queued."""
         self._blocks_taken += block.merged
         if not self._room.is_set():
             self._room.set()
 
     def allow_batch(self, samples: int) -> None:
-        """Let the source deliver the next samples in one batch, because no detection can occur in them.
+        """Let the source deliver the next samples in one batch, because no keyword can be detected in these samples.
 
-        The main thread writes the limit, and the capture thread reads it. A stale value costs a wake-up, not audio.
+        The main thread writes the number of samples, and the capture thread reads the number. If the capture thread
+        reads an old number, it wakes up once more than necessary but loses no audio.
 
         Parameters
         ----------
         samples : int
-            Number of samples, from the end of the block that was taken last.
+            Number of samples, counted from the end of the block that was taken last.
         """
         self._calm_until = self._blocks_taken + samples // BLOCK_SAMPLES
 
     @property
     def queued(self) -> int:
-        """Number of blocks that are not processed yet."""
+        """Number of blocks that have not been processed yet."""
         return self._blocks_put - self._blocks_taken
 
     def stop(self) -> None:
-        """Stop the source soon, without waiting for it."""
+        """Ask the source to stop, and return without waiting."""
         self._closed.set()
         if self._source:
             self._source.close()
 
     def close(self) -> None:
-        """Stop the source and the thread. A thread that hangs in a dead device is left behind."""
+        """Stop the source and the capture thread.
+
+        If the thread hangs in a device that does not respond, `close` returns without it.
+        """
         self.stop()
         self._thread.join(timeout=1)
 
@@ -231,7 +248,7 @@ class Capture:
                 self._put_when_there_is_room(arrival)
 
     def _wait_for_source(self, reason: str) -> Source | None:
-        """Return the source when it is there again, or None if the capture has been closed."""
+        """Wait for the source and return it, or return None if the capture has been closed."""
         # Before the first block, no audio can be lost.
         self._gap = self._gap or self._blocks_put > 0
         self._put(Lost(reason))

@@ -1,4 +1,4 @@
-"""Audio that libsndfile decodes: FLAC, Ogg, MP3, ADPCM, GSM and rare formats."""
+"""Decodes audio with libsndfile: FLAC, Ogg, MP3, ADPCM, GSM and rare formats."""
 
 import ctypes
 import os
@@ -17,34 +17,35 @@ from kwsd.errors import AudioDataError
 from kwsd.frontend import Float32
 
 ENDLESS = 2**40
-"""Size that libsndfile sees of a file whose end it must find. It then reads to the true end, and trusts neither the
-length in a header nor its own guess."""
+"""File size reported to libsndfile when the end of the file is unknown. If this size is reported, libsndfile reads to
+the true end, and ignores the length in the header and its own estimate."""
 
 REREAD_BYTES = 2**16
-"""Number of bytes before the current position that a pipe keeps. libsndfile goes back a little when it opens a file."""
+"""Number of bytes before the current position that a pipe keeps in memory. libsndfile seeks back a short distance when
+it opens a file."""
 
 MAX_FRAMES_PER_BYTE = 70_000
-"""Maximum number of frames that one byte can decode to. FLAC stores 65,535 equal samples in some ten bytes."""
+"""Maximum number of frames that one encoded byte can decode to. FLAC stores 65,535 equal samples in about ten bytes."""
 
 OGG_FLAC = b"\x7fFLAC"
-"""First bytes of the first packet of FLAC in Ogg."""
+"""First bytes of the first packet of a FLAC stream in an Ogg file."""
 
 FLAC_TOTAL = slice(21, 26)
-"""Bytes of a FLAC file whose lowest 36 bits are the total number of samples (RFC 9639, section 8.2)."""
+"""The bytes of a FLAC file whose lowest 36 bits contain the total number of samples (RFC 9639, section 8.2)."""
 FLAC_TOTAL_MASK = 2**36 - 1
 
 
 class View:
-    """A part of a source as a file object for libsndfile.
+    """A file object for libsndfile that contains a part of a source.
 
-    A pipe can be read forwards only, but until `sequential` is set, all its bytes are kept.
+    A pipe can be read only forwards, but all bytes are kept in memory until `sequential` is set.
 
     Parameters
     ----------
     size : int
-        Number of bytes, or `ENDLESS`.
+        Number of bytes of the part of the source, or `ENDLESS` if the number is unknown.
     replaced : dict of int to bytes
-        Bytes that libsndfile sees instead of those at these places.
+        Maps a position to the bytes that libsndfile reads there instead of the original bytes.
     """
 
     def __init__(self, source: ByteSource, size: int, replaced: dict[int, bytes] | None = None) -> None:
@@ -58,16 +59,16 @@ class View:
         self.taken = 0
 
     def tell(self) -> int:
-        """Position of the next byte to read."""
+        """Return the position of the next byte to read."""
         return self._place
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Move the position of the next byte to read."""
+        """Set the position of the next byte to read."""
         self._place = offset + {os.SEEK_SET: 0, os.SEEK_CUR: self._place, os.SEEK_END: self._size}[whence]
         return self._place
 
     def read(self, count: int) -> bytes:
-        """Read bytes; fewer only at the end."""
+        """Read bytes; return fewer than requested only at the end."""
         start = self._place
         if start < self.taken:
             data = b""
@@ -93,7 +94,7 @@ class View:
             return b""
 
     def catch_up(self) -> bool:
-        """Take what was read from the source; return whether that is anything."""
+        """Consume the bytes that were read from the source, and return whether there were any."""
         if 0 < self._place < ENDLESS // 2:
             self._source.skip(self._place - self.taken)
             return True
@@ -110,8 +111,9 @@ class View:
 class _Sequential(soundfile.SoundFile):  # type: ignore[misc]  # soundfile publishes no types
     """A sound file that is read once, from its start to its end.
 
-    After each read, soundfile would seek to where the file is already. GSM and MP3 cannot do that exactly. And without
-    seeks soundfile does not limit a read to the number of frames that the header claims.
+    After each read, the soundfile library would seek to the position that the file already has. In GSM and MP3 files,
+    libsndfile cannot seek exactly. Without seeks, soundfile does not limit a read to the number of frames in the
+    header.
     """
 
     def seekable(self) -> bool:
@@ -126,7 +128,7 @@ class Decoder:
     rate : int
         Sampling rate, in hertz.
     failed : bool
-        Whether the decoder has found an error. The value is final after `frames`.
+        Whether the decoder has found an error. The value is final after all of `frames` has been read.
 
     Raises
     ------
@@ -152,12 +154,13 @@ class Decoder:
         self.channels: int = self._file.channels
 
     def frames(self, count: int, claimed: int) -> Iterator[Float32]:
-        """Yield arrays of at most `count` frames, shape (n, channels), to the end or the first error of libsndfile.
+        """Yield arrays of at most `count` frames, shape (n, channels), until the end or the first error of libsndfile.
 
         Parameters
         ----------
         claimed : int
-            Number of frames after which the file may end. An error in a read loses its frames, so no read crosses it.
+            Number of frames after which the sound file may end. If a read operation fails, its frames are lost, so no
+            read crosses the possible end of the file.
 
         Raises
         ------
@@ -185,28 +188,28 @@ class Decoder:
 
 
 def flac_view(source: ByteSource) -> tuple[View, int]:
-    """A view of a FLAC file whose header claims more than any file has, and the claimed number of frames."""
+    """Return a view of a FLAC file that claims more frames than any file has, and the originally claimed number."""
     head = int.from_bytes(source.look(0, FLAC_TOTAL.stop)[FLAC_TOTAL], "big")
     endless = (head | FLAC_TOTAL_MASK).to_bytes(5, "big")
     return View(source, _size_of(source), {FLAC_TOTAL.start: endless}), head & FLAC_TOTAL_MASK
 
 
 def mp3_view(source: ByteSource) -> tuple[View, int]:
-    """A view of an MP3 stream as long as needed, and the number of frames that its first header claims; 0 without."""
+    """Return a view of an MP3 stream of unknown length, and the number of frames in its first header, or 0."""
     return View(source, ENDLESS), claimed_mp3_frames(source)
 
 
 def container_view(source: ByteSource, audio: int, claimed: int | None, size_at: int) -> View:
-    """A view of a container, with the true size of its audio in its header.
+    """Return a view of a container whose header contains the true size of the audio.
 
     Parameters
     ----------
     audio : int
-        Place of the audio.
+        Position of the audio in the container.
     claimed : int or None
-        Bytes of audio that the header claims.
+        Number of bytes of audio that the header claims.
     size_at : int
-        Place of the size of the audio in the header; 0 if there is no such field.
+        Position of the audio size in the header; 0 if the header has no size field.
     """
     size = _size_of(source)
     there = max(0, size - audio)
@@ -220,9 +223,10 @@ def container_view(source: ByteSource, audio: int, claimed: int | None, size_at:
 
 
 def ogg_links(source: ByteSource) -> Iterator[tuple[int, bool]]:
-    """Yield the length of each link of a chained Ogg file, and whether it is whole. Each link has its own headers.
+    """Yield the length of each link of a chained Ogg file, and whether the link is complete.
 
-    After each item the caller takes the bytes of the link from the source (RFC 3533, section 6).
+    Each link of a chained Ogg file has its own headers. After each yielded item, the caller reads the bytes of the link
+    from the source (RFC 3533, section 6).
     """
     while source.look(0, 4) == b"OggS":
         place, in_headers, ended = 0, True, False
@@ -242,9 +246,9 @@ def ogg_links(source: ByteSource) -> Iterator[tuple[int, bool]]:
 
 
 def ogg_flac(source: ByteSource, length: int) -> ByteSource | None:
-    """Return the FLAC file inside an Ogg link of this length, which libsndfile cannot decode; None without FLAC.
+    """Return the FLAC file inside an Ogg link of the given length, or None if the link does not contain FLAC.
 
-    The first packet has 9 bytes before the FLAC header, and all other packets are as in a FLAC file (RFC 9639, 10.1).
+    The first packet has 9 bytes before the FLAC header; all other packets equal those in a FLAC file (RFC 9639, 10.1).
     """
     head = source.look(0, 27 + 255)
     if not length or source.look(27 + head[26], len(OGG_FLAC)) != OGG_FLAC:
@@ -264,7 +268,7 @@ def _ogg_payloads(source: ByteSource, length: int, serial: bytes) -> Iterator[by
 
 
 def _ogg_page_bytes(source: ByteSource, place: int) -> int:
-    """Length of the page at a place; 0 if there is no whole page."""
+    """Return the length of the Ogg page at a position; 0 if there is no complete page."""
     head = source.look(place, 27 + 255)
     if head[:4] != b"OggS" or len(head) < 27:  # noqa: PLR2004  the size of a head without segments
         return 0
@@ -286,7 +290,7 @@ def _null_stream() -> int | None:
 
 @cache
 def _c_stderr() -> tuple[ctypes.c_void_p, int | None] | None:
-    """The variable ``stderr`` of the C library and its value; None if the C library does not allow to set it."""
+    """Return the C library's variable ``stderr`` and its value, or None if the C library does not allow changes."""
     try:
         if not os.confstr("CS_GNU_LIBC_VERSION"):
             return None
@@ -298,9 +302,10 @@ def _c_stderr() -> tuple[ctypes.c_void_p, int | None] | None:
 
 @contextmanager
 def _silent_c_library() -> Iterator[None]:
-    """Discard what C libraries write to the C stream ``stderr``. Python does not use it, so no message of ours is lost.
+    """Discard the text that C libraries write to the C stream ``stderr``.
 
-    libmpg123 reports there each tag and each frame that it finds odd, and libsndfile has no option against it.
+    Python does not write to the C stream ``stderr``, so kwsd loses none of its own messages. libmpg123 writes a warning
+    to ``stderr`` for each unusual tag or frame, and libsndfile cannot turn these warnings off.
     """
     found = _c_stderr()
     if not found or not _null_stream():
@@ -316,7 +321,10 @@ def _silent_c_library() -> Iterator[None]:
 
 @contextmanager
 def _signals_deferred() -> Iterator[None]:
-    """Deliver signals after the block. An exception that a signal raises in a callback of libsndfile would be lost."""
+    """Delay signals until the end of the block.
+
+    If a signal handler raised an exception in a callback of libsndfile, the exception would be lost.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -8,17 +8,19 @@ import soxr
 from kwsd.frontend import SAMPLE_RATE, Float32
 
 CANCELLED, RESTORED = 0.03, 0.1
-"""Two limits for the power of the mean of the channels, as a share of the mean power of the channels. Below the first
-limit, the channels count as cancelling each other, as with a cable of wrong polarity. Above the second limit, they
-count as normal again. The share of channels that have nothing in common is one half."""
+"""Two limits for the ratio of the power of the averaged channels to the mean power of the channels. Below the first
+limit, the channels are considered to cancel each other, for example because a cable has reversed polarity. Above the
+second limit, the channels are considered normal again. For two independent channels, the ratio is one half."""
 
 
 LOUDEST = np.float32(2**40)
-"""Larger samples are limited to this value, so that no sum of their squares is infinite."""
+"""Samples are clipped to this magnitude, so that the sum of their squares is always finite."""
 
 
 class Converter:
-    """Mixes down and resamples a stream, block by block. The state of the filter is kept between blocks.
+    """Mixes the channels of a stream to mono and resamples the stream, block by block.
+
+    The converter keeps the state of the resampling filter between blocks.
 
     Parameters
     ----------
@@ -36,16 +38,17 @@ class Converter:
         Parameters
         ----------
         frames : ndarray, shape (n, channels), float32
-            Infinite and not-a-number samples become silence. In the resampler, one such sample would silence the rest
-            of the stream.
+            Input samples; infinite and not-a-number samples are replaced by zeros. One infinite or not-a-number sample
+            in the resampler would silence the rest of the stream.
         last : bool
-            Whether the stream ends here. The resampler then returns the samples that it holds back.
+            Whether these are the last frames of the stream. With the last frames, the resampler also returns the
+            samples in its buffer.
 
         Returns
         -------
         ndarray, shape (m,), float32, 16 kHz
-            Mean of the channels, or the loudest channel if the channels cancel each other. If the rate is converted, m
-            differs from call to call.
+            Mean of the channels, or the loudest channel if the channels cancel each other. If the rate is converted,
+            the number of samples m differs from call to call.
         """
         # The sum of squares is finite only if all samples are. A test of each sample takes three times as long.
         power = float(np.vdot(frames, frames))

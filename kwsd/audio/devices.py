@@ -1,4 +1,4 @@
-"""Lists the input devices, and finds the device that a name means."""
+"""Lists the input devices, and finds the input device with a given name."""
 
 import os
 import threading
@@ -8,14 +8,15 @@ from typing import Any
 from kwsd.errors import AudioUnavailableError
 
 NAME = "application.name"
-"""The property of a stream that mixers show."""
+"""The property of an audio stream that mixers display."""
 
 
 class StreamRegistry:
-    """The open streams of this process.
+    """Registry of the open streams of this process.
 
-    PortAudio allows only one thread at a time to open or close streams, or to search for devices: that thread holds
-    `lock`. Reading needs no lock. PortAudio can search again only while no stream is open.
+    PortAudio allows only one thread at a time to open or close streams, or to search for devices. A thread that opens
+    or closes streams, or searches for devices, must hold `lock`. A thread that only reads does not need the lock.
+    PortAudio can search for devices again only while no stream is open.
     """
 
     def __init__(self) -> None:
@@ -43,12 +44,12 @@ STREAMS = StreamRegistry()
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """An input device as PortAudio sees it.
+    """An input device that PortAudio reports.
 
     Parameters
     ----------
     index : int
-        May change when a device is plugged in or out.
+        Index of the device, which can change when a device is connected or disconnected.
     channels : int
         Number of input channels.
     rate : int
@@ -82,9 +83,10 @@ def portaudio() -> Any:  # noqa: ANN401  sounddevice has no type information
 
 
 def _name_streams() -> None:
-    """Let mixers show this program as "kwsd", and not as "ALSA plug-in [python3.11]". A name of the user stays.
+    """Make mixers show this program as "kwsd" instead of "ALSA plug-in [python3.11]".
 
-    The variables are those of libpulse, and of PipeWire's plugin for ALSA.
+    A name that the user has set in the environment is kept. The environment variables belong to libpulse and to the
+    ALSA plugin of PipeWire.
     """
     named = NAME in os.environ.get("PULSE_PROP", "") + os.environ.get("PULSE_PROP_OVERRIDE", "")
     if not named:
@@ -93,11 +95,12 @@ def _name_streams() -> None:
 
 
 def rescan() -> None:
-    """Search for devices again: PortAudio searches only when it starts.
+    """Search for devices again by restarting PortAudio, which searches only when it starts.
 
-    A restart of PortAudio would end every open stream. So while a stream is open, the list of devices stays as it is.
+    A restart of PortAudio would end every open stream. Therefore the list of devices does not change while a stream is
+    open.
 
-    The two functions are private, but the author of sounddevice recommends them here (python-sounddevice issue 125).
+    The function calls two private functions, which the author of sounddevice recommends (python-sounddevice issue 125).
 
     Raises
     ------
@@ -120,7 +123,7 @@ def input_devices() -> list[Device]:
     Raises
     ------
     AudioUnavailableError
-        No input device was found, or PortAudio is missing.
+        An input device was not found, or PortAudio is missing.
     """
     sounddevice = portaudio()
     try:
@@ -138,17 +141,17 @@ def input_devices() -> list[Device]:
 
 
 def find_device(wanted: str) -> Device:
-    """Return the device that an index, a name or a part of a name means.
+    """Return the device that matches an index, a name or a part of a name.
 
     Parameters
     ----------
     wanted : str
-        ``default``, an index, or a name or part of it. Case does not matter.
+        ``default``, the index of a device, or the name of a device or a part of the name. Case does not matter.
 
     Raises
     ------
     AudioUnavailableError
-        No device matches, or several devices match.
+        None of the devices matches the name, or several devices match the name.
     """
     devices = input_devices()
     matching = _matching(devices, wanted)
@@ -160,12 +163,12 @@ def find_device(wanted: str) -> Device:
 
 
 def named_device(name: str) -> Device:
-    """Return the device with exactly this name.
+    """Return the device with exactly the given name.
 
     Raises
     ------
     AudioUnavailableError
-        There is no such device.
+        No device has the given name.
     """
     devices = input_devices()
     found = next((device for device in devices if device.name == name), None)

@@ -1,4 +1,4 @@
-"""A sound file as a source: WAV, FLAC, Ogg, MP3 and others."""
+"""An audio source that reads a sound file: WAV, FLAC, Ogg, MP3 and others."""
 
 import time
 from collections.abc import Iterator
@@ -12,17 +12,18 @@ from kwsd.frontend import SAMPLE_RATE
 
 
 class FileSource:
-    """A sound file of any format, or a FIFO or pipe that delivers one.
+    """A sound file of any supported format, or a FIFO or pipe that delivers a sound file.
 
     Parameters
     ----------
     paced : bool
-        Whether blocks come in real time, or as fast as they are taken.
+        Whether blocks are delivered in real time; if False, they are delivered as fast as the caller takes them.
 
     Raises
     ------
     AudioDataError
-        The file cannot be read, or it contains no audio. Of a pipe, `blocks` raises these errors.
+        The file cannot be read, or it does not contain audio. If the source is a pipe, `blocks` raises these errors
+        instead of the constructor.
     """
 
     live = False

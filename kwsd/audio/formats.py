@@ -1,9 +1,9 @@
-"""Recognises the format of a sound file by its first bytes."""
+"""Recognises the format of a sound file from its first bytes."""
 
 from kwsd.audio.bytesource import ByteSource
 
 HEAD_BYTES = 64
-"""Bytes at the start of a file by which its format is recognised."""
+"""Number of bytes at the start of a file that are read to recognise its format."""
 
 FOREIGN: dict[tuple[int, bytes], str] = {
     (4, b"ftyp"): "MP4 or M4A",
@@ -22,17 +22,18 @@ FOREIGN: dict[tuple[int, bytes], str] = {
     (0, b".ra\xfd"): "RealAudio",
     (8, b"AVI "): "AVI",
 }
-"""Formats that libsndfile does not read, by the place and value of their first bytes."""
+"""Sound formats that libsndfile cannot read, with the position and value of their first bytes."""
 
 FLAC_HEAD = b"fLaC\0\0\0\x22"
 """Start of a FLAC file: the magic number, and the head of the first block (RFC 9639, section 8.1)."""
 
 MP3_SEARCH_BYTES = 2**16
-"""Bytes in which the first frame of an MP3 file is searched."""
+"""Number of bytes in which the first frame of an MP3 file is searched."""
 MP3_LOOK_BYTES = 2**13
-"""Bytes in which the first frames of an MP3 stream lie; the longest frame has 2,881 bytes."""
+"""Number of bytes that contain the first frames of an MP3 stream; the longest frame has 2,881 bytes."""
 MP3_CHAIN = 3
-"""Consecutive headers that make an MP3 stream. In other data one header is common, but not three in a row."""
+"""Number of consecutive headers by which an MP3 stream is recognised. In data of other formats, one matching header is
+common, but three consecutive headers do not occur."""
 MP3_RATES = (44100, 48000, 32000)
 MP3_KBITS = {
     (1, 1): (32, 64, 96, 128, 160, 192, 224, 256, 288, 320, 352, 384, 416, 448),
@@ -41,12 +42,12 @@ MP3_KBITS = {
     (2, 1): (32, 48, 56, 64, 80, 96, 112, 128, 144, 160, 176, 192, 224, 256),
     (2, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
-"""Bit rates by version and layer (ISO/IEC 11172-3 and 13818-3, table of bitrate_index). Layer 3 of version 2 is as its
-layer 2."""
+"""Bit rates by version and layer (ISO/IEC 11172-3 and 13818-3, table of bitrate_index). The bit rates of layer 3 of
+version 2 equal those of layer 2 of version 2."""
 
 
 def is_container(head: bytes) -> bool:
-    """Whether data start with the header of a container that kwsd reads."""
+    """Whether the data start with the header of a container that kwsd reads."""
     if head[:4] in {b"RIFF", b"RIFX", b"RF64", b"BW64"}:
         return head[8:12] == b"WAVE"
     if head[:4] == b"FORM":
@@ -57,7 +58,7 @@ def is_container(head: bytes) -> bool:
 
 
 def foreign_format(head: bytes) -> str:
-    """Name of the format that data start with, if it is one that kwsd cannot read; otherwise empty."""
+    """Return the name of the format of the data if kwsd cannot read this format; otherwise an empty string."""
     for (place, magic), kind in FOREIGN.items():
         if head[place : place + len(magic)] == magic:
             return kind
@@ -65,22 +66,22 @@ def foreign_format(head: bytes) -> str:
 
 
 def is_text(head: bytes) -> bool:
-    """Whether data are plain text, or nothing at all."""
+    """Whether the data are plain text or empty."""
     return all(32 <= byte < 127 or byte in b"\t\n\r" for byte in head)  # noqa: PLR2004  printable ASCII
 
 
 def is_adts(head: bytes) -> bool:
-    """Whether data start with an AAC frame: twelve bits of sync, and the layer zero (ISO/IEC 13818-7, 6.2)."""
+    """Whether the data start with an AAC frame: twelve sync bits, and layer zero (ISO/IEC 13818-7, 6.2)."""
     return len(head) > 1 and head[0] == 0xFF and head[1] & 0xF6 == 0xF0  # noqa: PLR2004
 
 
 def find_mp3(source: ByteSource, *, short: bool = True) -> int | None:
-    """Offset of the first frame of an MP3 stream near the start of a source, or None.
+    """Return the offset of the first frame of an MP3 stream near the start of a source, or None.
 
     Parameters
     ----------
     short : bool
-        Whether less than `MP3_CHAIN` frames suffice at the end of the source.
+        Whether fewer than `MP3_CHAIN` frames are enough if the source ends after them.
     """
     data = source.look(0, MP3_SEARCH_BYTES)
     place = data.find(b"\xff")
@@ -92,19 +93,22 @@ def find_mp3(source: ByteSource, *, short: bool = True) -> int | None:
 
 
 def starts_with_mp3(source: ByteSource) -> bool:
-    """Whether a source starts with the frames of an MP3 stream. Without a valid first header, it looks no further."""
+    """Whether a source starts with the frames of an MP3 stream.
+
+    If the first header is invalid, the function returns False without reading further.
+    """
     head = source.look(0, 4)
     return bool(_mp3_frame(head)) and _is_mp3_chain(source.look(0, MP3_LOOK_BYTES), 0)
 
 
 def find_flac(source: ByteSource) -> int | None:
-    """Offset of the next FLAC header near the place of a source, or None."""
+    """Return the offset of the next FLAC header near the given position of a source, or None."""
     place = source.look(0, 2 * MP3_SEARCH_BYTES).find(FLAC_HEAD, 1)
     return None if place < 0 else place
 
 
 def claimed_mp3_frames(source: ByteSource) -> int:
-    """Number of frames that the Xing header in the first MP3 frame of a source claims; 0 without such a header."""
+    """Return the number of frames in the Xing header of the first MP3 frame of a source; 0 without this header."""
     head = source.look(0, 4)
     frame = _mp3_frame(head)
     if not frame:
@@ -117,7 +121,7 @@ def claimed_mp3_frames(source: ByteSource) -> int:
 
 
 def _mp3_frame(header: bytes) -> tuple[int, int, int] | None:
-    """Bytes, samples and bytes of side information of the frame with this header; None if it is not a header."""
+    """Return the bytes, the samples and the side-information bytes of the frame with this header; None if invalid."""
     if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE0 != 0xE0:  # noqa: PLR2004
         return None
     version, layer, rate_code = header[1] >> 3 & 3, 4 - (header[1] >> 1 & 3), header[2] >> 2 & 3

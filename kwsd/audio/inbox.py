@@ -1,4 +1,4 @@
-"""Lets the daemon's loop wait for three things at once: items of other threads, sockets, and signals."""
+"""Lets the main loop of the daemon wait for items of other threads, for sockets and for signals at the same time."""
 
 import math
 import os
@@ -14,12 +14,12 @@ T = TypeVar("T")
 
 
 class Inbox(Generic[T]):
-    """Keeps items in the order in which threads put them, for one thread that takes them.
+    """A queue into which several threads put items and from which one thread takes them in order.
 
     Attributes
     ----------
     woken_by_socket : bool
-        Whether a socket ended the latest `next`.
+        Whether a message on a socket ended the latest call of `next`.
     """
 
     def __init__(self) -> None:
@@ -34,28 +34,31 @@ class Inbox(Generic[T]):
         self.woken_by_socket = False
 
     def watch(self, sockets: Iterable["zmq.Socket[bytes]"]) -> None:
-        """Watch these sockets instead of the previous ones. A message on one of them ends a wait."""
+        """Watch the given sockets instead of the previous sockets. A message on a watched socket ends a wait."""
         self._with_sockets = self._poller(sockets)
 
     def put(self, item: T) -> None:
-        """Add an item. Any thread may call this."""
+        """Add an item. Any thread may call this method."""
         self._items.put(item)
         os.eventfd_write(self._bell, 1)
 
     def ring(self) -> None:
-        """End the wait in progress, or else the next one. A signal handler may call this."""
+        """End the current wait, or end the next wait immediately if the thread is not waiting.
+
+        A signal handler may call this method.
+        """
         self._rung = True
         os.eventfd_write(self._bell, 1)
 
     def next(self, timeout_s: float, *, sockets: bool = True) -> T | None:
-        """Return the next item, or None if something else ended the wait.
+        """Return the next item, or None if the wait ended without an item.
 
         Parameters
         ----------
         timeout_s : float
             Longest wait, in seconds.
         sockets : bool
-            Whether a watched socket may end the wait.
+            Whether a message on a watched socket may end the wait.
         """
         poller = self._with_sockets if sockets else self._without_sockets
         end_s = time.monotonic() + timeout_s

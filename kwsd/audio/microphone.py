@@ -1,4 +1,4 @@
-"""The microphone as a source, through PortAudio."""
+"""An audio source that reads the microphone through PortAudio."""
 
 import time
 from collections.abc import Iterator
@@ -13,37 +13,39 @@ from kwsd.errors import AudioLostError, AudioUnavailableError
 from kwsd.frontend import SAMPLE_RATE
 
 PERIOD_S = BLOCK_SAMPLES / SAMPLE_RATE
-"""Seconds between two deliveries of audio by the device: the length of one block."""
+"""Seconds between two deliveries of audio by the device, which is the length of one block."""
 
 KEPT_PERIODS = MAX_BATCH - 1
-"""Number of periods that the device buffers in addition to the current one. This adds no latency: the reader wakes once
-per period. With a larger buffer, PulseAudio delivers two periods at a time."""
+"""Number of periods that the device buffers in addition to the current period. The additional buffer does not increase
+the latency, because the reader wakes once per period. With a larger buffer, PulseAudio delivers two periods at a
+time."""
 
 
 class Microphone:
-    """An input device, read in blocking calls.
+    """An input device that is read with blocking calls instead of a callback.
 
-    If the sound server dies, a blocking read raises, but a callback gets silence for ever. A callback also needs memory
-    that is both writable and executable, which a hardened service must not have. See docs/decisions/.
+    If the sound server crashes, a blocking read raises an error, but a callback receives silence forever. A callback
+    also needs memory that is both writable and executable, which a hardened service does not allow. See
+    docs/decisions/.
 
     Parameters
     ----------
     device : str
         As for `kwsd.audio.devices.find_device`.
     name : str
-        Full name of the device, if only this device may be opened.
+        Full name of the device, if only the device with this name may be opened.
 
     Attributes
     ----------
     rate : int
         Sampling rate at which the device was opened, in hertz.
     channels : int
-        Number of channels of the open device. The source mixes them to one.
+        Number of channels of the open device. The source mixes the channels to mono.
 
     Raises
     ------
     AudioUnavailableError
-        The device is missing, or it cannot be opened.
+        The device is missing or cannot be opened.
     """
 
     live = True
@@ -89,7 +91,7 @@ class Microphone:
             STREAMS.close(self._stream)
 
     def close(self) -> None:
-        """Make `blocks` end after the block in progress."""
+        """Make `blocks` end after the current block."""
         self._closed = True
 
     def _block(self) -> Block:
@@ -104,7 +106,10 @@ class Microphone:
         return Block(self._converter.convert(frames), gap=overflowed, merged=count)
 
     def _format(self, device: Device) -> tuple[int, int]:
-        """Return the best rate and number of channels that the device accepts. 16 kHz mono is best."""
+        """Return the best sampling rate and number of channels that the device accepts.
+
+        The best choice is 16 kHz mono.
+        """
         error: Exception | None = None
         for channels in (1, device.channels):
             for rate in (SAMPLE_RATE, device.rate):
@@ -118,7 +123,7 @@ class Microphone:
 
 
 def _reason(error: Any) -> str:  # noqa: ANN401  sounddevice has no type information
-    """Return the error message of the sound system, or else of PortAudio, without error numbers."""
+    """Return the error message of the sound system, or that of PortAudio if there is none, without error numbers."""
     of_host = error.args[2][2] if len(error.args) > 2 else ""  # noqa: PLR2004  the third is the host API's own error
     of_portaudio = str(error.args[0]).split(" [PaErrorCode")[0].removeprefix("Error opening InputStream: ")
     return str(of_host) or of_portaudio

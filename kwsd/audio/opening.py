@@ -1,10 +1,10 @@
-"""Opens the source that ``--device`` names, and opens it again after a loss."""
+"""Opens the audio source that the option ``--device`` names, and reopens it after a loss."""
 
 from kwsd.audio.source import CARD_MARK, FILE_PREFIX, Source
 
 
 class Opener:
-    """Opens the same device each time it is called.
+    """A callable object that opens the same device each time it is called.
 
     Parameters
     ----------
@@ -29,24 +29,26 @@ class Opener:
 
 
 def open_source(device: str, *, again: bool = False, name: str = "") -> Source:
-    """Open the source that ``--device`` names.
+    """Open the audio source that the option ``--device`` names.
 
     Parameters
     ----------
     device : str
-        ``default``, the index of a device, a part of its name, ``file:PATH`` or ``-``. A file is played in real time.
-        ``-`` means standard input: a sound file, or raw samples (signed 16 bit, little-endian, 16 kHz, mono).
+        ``default``, the index of a device, a part of the name of a device, ``file:PATH`` or ``-``. A file is delivered
+        in real time. The value ``-`` means standard input: a sound file or raw samples (signed 16 bit, little-endian,
+        16 kHz, mono).
     again : bool
-        Whether the source was open before. If so, PortAudio first searches for devices again.
+        Whether the source was open before the call. If the source was open before, PortAudio first searches for devices
+        again.
     name : str
-        Full name of the device, if only this device may be opened.
+        Full name of the device, if only the device with this name may be opened.
 
     Raises
     ------
     AudioUnavailableError
-        The device or PortAudio is missing.
+        The device or the PortAudio library is missing.
     AudioDataError
-        The file cannot be used.
+        The sound file cannot be used.
     """
     # Imported on demand: a file does not need PortAudio, and a microphone does not need libsndfile.
     if device == "-":

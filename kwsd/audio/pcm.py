@@ -1,6 +1,7 @@
-"""Uncompressed audio: the headers of WAV, RF64, W64, AIFF, AU and CAF, and the conversion of their samples to floats.
+"""Reads the headers of WAV, RF64, W64, AIFF, AU and CAF, and converts their uncompressed samples to floats.
 
-libsndfile reads these formats too. But it needs a seekable file, and it does not report most truncated files.
+The library libsndfile also reads these formats. However, libsndfile needs a seekable file and does not report most
+truncated files.
 """
 
 import struct
@@ -15,14 +16,15 @@ from kwsd.audio.bytesource import ByteSource
 from kwsd.frontend import Float32
 
 UNKNOWN_BYTES = 0x7F00_0000
-"""A program that writes to a pipe cannot know the length of the audio. Its header then claims at least this many bytes.
-SoX claims 0x7F000000 for AIFF and 0x7FFFF000 for WAV, and FFmpeg 0xFFFFFFFF."""
+"""A program that writes to a pipe cannot know the length of the audio. The header of audio from a pipe then claims at
+least `UNKNOWN_BYTES` bytes. SoX writes the length 0x7F000000 for AIFF and 0x7FFFF000 for WAV, and FFmpeg writes
+0xFFFFFFFF."""
 
 MAX_CHUNKS = 1000
-"""Maximum number of chunks before the audio. A damaged file may consist of millions of empty ones."""
+"""Maximum number of chunks before the audio in a container. A damaged file may consist of millions of empty chunks."""
 
 MAX_HEADER_CHUNK = 2**16
-"""Maximum size of a chunk that describes the audio. Real chunks have less than a hundred bytes."""
+"""Maximum size of a chunk that describes the audio. Chunks in undamaged files have less than a hundred bytes."""
 
 Coding = Literal["signed", "unsigned", "float", "mu-law", "a-law"]
 
@@ -37,7 +39,7 @@ WIDTHS: dict[Coding, tuple[int, ...]] = {
     "mu-law": (1,),
     "a-law": (1,),
 }
-"""Possible bytes of a sample."""
+"""Possible numbers of bytes per sample."""
 
 AIFF_CODINGS: dict[bytes, tuple[Coding, int, bool]] = {
     b"NONE": ("signed", 0, True),
@@ -57,7 +59,8 @@ AIFF_CODINGS: dict[bytes, tuple[Coding, int, bool]] = {
     b"alaw": ("a-law", 8, True),
     b"ALAW": ("a-law", 8, True),
 }
-"""Compression types of AIFF-C: coding, bits (0 means the bits of the header), and whether it is big-endian."""
+"""Compression types of AIFF-C, with the coding, the number of bits, and whether the samples are big-endian. The value 0
+means that the header contains the number of bits."""
 
 AU_CODINGS: dict[int, tuple[Coding, int]] = {
     1: ("mu-law", 8),
@@ -73,23 +76,26 @@ AU_CODINGS: dict[int, tuple[Coding, int]] = {
 
 W64_RIFF = bytes.fromhex("726966662e91cf11a5d628db04c10000")
 W64_TAIL = bytes.fromhex("f3acd3118cd100c04f8edb8a")
-"""GUIDs of Sony Wave64: the whole of the first chunk's, and the end of every other."""
+"""GUIDs of Sony Wave64: the complete GUID of the first chunk, and the common end of all other GUIDs."""
 
 
 class HeaderError(Exception):
-    """A header cannot be used. The message continues the sentence "X is not a sound file that kwsd can read"."""
+    """Raised when a header cannot be used.
+
+    The message continues the sentence "X is not a sound file that kwsd can read".
+    """
 
 
 @dataclass(frozen=True)
 class PcmAudio:
-    """Where the samples of a file are, and how they are stored.
+    """Position of the samples in a file, and the format in which they are stored.
 
     Parameters
     ----------
     offset : int
-        Bytes from the start of the header to the samples.
+        Number of bytes from the start of the header to the samples.
     claimed : int or None
-        Bytes of samples that the header claims; None if it does not know.
+        Number of bytes of samples that the header claims; None if the header does not contain a length.
     width : int
         Bytes of a sample.
     """
@@ -104,11 +110,11 @@ class PcmAudio:
 
     @property
     def frame_bytes(self) -> int:
-        """Bytes of a frame, which has one sample of each channel."""
+        """Number of bytes of a frame, which contains one sample of each channel."""
         return self.width * self.channels
 
     def decode(self, data: bytes) -> Float32:
-        """Convert whole frames to floats of full scale 1: shape (n, channels)."""
+        """Convert complete frames to floats of full scale 1, shape (n, channels)."""
         codes = np.frombuffer(data, np.uint8).reshape(-1, self.width)
         match self.coding:
             case "signed":
@@ -125,16 +131,16 @@ class PcmAudio:
 
 
 class OtherAudio(NamedTuple):
-    """Audio in a WAV or similar container that needs a decoder.
+    """Audio in a WAV or similar container that a decoder must decompress.
 
     Parameters
     ----------
     offset : int
-        Bytes from the start of the header to the audio.
+        Number of bytes from the start of the header to the audio.
     claimed : int or None
-        Bytes of audio that the header claims; None if it does not know.
+        Number of bytes of audio that the header claims; None if the header does not contain a length.
     size_at : int
-        Place in the header of the 32-bit size of the audio; 0 if there is no such field.
+        Position in the header of the 32-bit size of the audio; 0 if the header has no size field.
     mp3 : bool
         Whether the audio is an MP3 stream.
     """
@@ -146,12 +152,12 @@ class OtherAudio(NamedTuple):
 
 
 def read_header(source: ByteSource) -> PcmAudio | OtherAudio | None:
-    """Read the header at the start of a source without taking a byte.
+    """Read the header at the start of a source without consuming any bytes.
 
     Returns
     -------
     PcmAudio, OtherAudio or None
-        None if the source does not start with one of the headers of this module.
+        The layout of the audio, or None if the source does not start with a header that this module reads.
 
     Raises
     ------
@@ -173,7 +179,7 @@ def read_header(source: ByteSource) -> PcmAudio | OtherAudio | None:
 
 
 def has_chunk(data: bytes) -> bool:
-    """Whether the data after the audio is another chunk or a tag, not more audio."""
+    """Whether the data after the audio is another chunk or a tag instead of more audio."""
     return data[:3] in {b"TAG", b"ID3"} or data[:8] == b"APETAGEX" or _is_chunk_name(data[:4])
 
 
@@ -188,7 +194,7 @@ class _Chunk(NamedTuple):
 
 
 def _chunks(source: ByteSource, place: int, size_format: str) -> Iterator[_Chunk]:
-    """Yield the chunks from a place on: four letters, a size, and that many bytes, padded to an even number."""
+    """Yield the chunks from a position on: four letters, a size, and the data, padded to an even number of bytes."""
     length = 4 + struct.calcsize(size_format)
     for _ in range(MAX_CHUNKS):
         head = source.look(place, length)
@@ -204,7 +210,7 @@ def _chunks(source: ByteSource, place: int, size_format: str) -> Iterator[_Chunk
 
 
 def _known(size: int) -> int | None:
-    """Return a 32-bit size, or None if it stands for an unknown length."""
+    """Return a 32-bit size, or None if its value means an unknown length."""
     return None if size >= UNKNOWN_BYTES else size
 
 
@@ -223,7 +229,7 @@ def _read_wav(source: ByteSource, *, big_endian: bool) -> PcmAudio | OtherAudio:
 
 
 def _streamed(source: ByteSource, start: int, size: int | None) -> int | None:
-    """Return None for a size of zero that a program wrote before it knew the size."""
+    """Return the size, or None for a zero that a program wrote before it knew the size."""
     after = source.look(start, 8)
     return None if size == 0 and after and not has_chunk(after) else size
 
@@ -286,7 +292,7 @@ def _read_aiff(source: ByteSource) -> PcmAudio | OtherAudio:
 
 
 def _extended_float(data: bytes) -> float:
-    """Read an 80-bit float, in which AIFF stores the sampling rate."""
+    """Return the value of an 80-bit float, the format in which AIFF stores the sampling rate."""
     exponent, mantissa = struct.unpack(">HQ", data)
     power = (exponent & 0x7FFF) - 16383 - 63
     return float(mantissa) * 2.0**power if abs(power) < 128 else 0.0  # noqa: PLR2004  no rate is so large
@@ -353,14 +359,14 @@ def _decode_float(data: NDArray[np.uint8], *, big_endian: bool) -> Float32:
 
 
 def _mu_law_table() -> Float32:
-    """Values of the 256 codes of ITU-T G.711, mu-law."""
+    """Sample values of the 256 codes of ITU-T G.711, mu-law."""
     code = ~np.arange(256, dtype=np.uint8)
     magnitude = ((((code & 15).astype(np.int32) << 3) + 132) << ((code >> 4) & 7)) - 132
     return np.where(code & 128, -magnitude, magnitude).astype(np.float32) / np.float32(2**15)
 
 
 def _a_law_table() -> Float32:
-    """Values of the 256 codes of ITU-T G.711, A-law."""
+    """Sample values of the 256 codes of ITU-T G.711, A-law."""
     code = np.arange(256, dtype=np.uint8) ^ 0x55
     exponent = ((code >> 4) & 7).astype(np.int32)
     mantissa = ((code & 15).astype(np.int32) << 4) + 8

@@ -1,4 +1,4 @@
-"""Audio on standard input as a source, as in ``arecord … | kwsd run --device -``."""
+"""An audio source that reads standard input, as in ``arecord … | kwsd run --device -``."""
 
 import sys
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ FULL_SCALE = 32768
 
 
 class PipeSource:
-    """Samples on standard input: signed 16 bit, little-endian, 16 kHz, mono; or a sound file, known by its header.
+    """Standard input with raw samples (signed 16 bit, little-endian, 16 kHz, mono) or a sound file with a header.
 
     Raises
     ------
@@ -47,7 +47,7 @@ class PipeSource:
             yield from self._samples()
 
     def close(self) -> None:
-        """Make `blocks` end after the block in progress."""
+        """Make `blocks` end after the current block."""
         self._closed = True
 
     def _file(self) -> Iterator[Block]:

@@ -1,4 +1,4 @@
-"""Plays a sound through the default device."""
+"""Plays samples through the default output device."""
 
 from kwsd.audio.devices import portaudio
 from kwsd.errors import AudioUnavailableError
@@ -6,7 +6,7 @@ from kwsd.frontend import SAMPLE_RATE, Float32
 
 
 def play(samples: Float32) -> None:
-    """Play samples, and return when they have ended.
+    """Play the samples, and return when the playback has ended.
 
     Parameters
     ----------
@@ -15,7 +15,7 @@ def play(samples: Float32) -> None:
     Raises
     ------
     AudioUnavailableError
-        PortAudio is missing, or no device can play.
+        PortAudio is missing, or none of the devices can play sound.
     """
     library = portaudio()
     try:

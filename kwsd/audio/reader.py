@@ -1,4 +1,4 @@
-"""Reads a sound file or pipe of any format as 16 kHz mono: for the daemon, `kwsd scan`, and training."""
+"""Reads a sound file or pipe of any format as 16 kHz mono for the daemon, `kwsd scan` and training."""
 
 import math
 import shlex
@@ -18,29 +18,31 @@ from kwsd.errors import AudioDataError
 from kwsd.frontend import SAMPLE_RATE, Float32
 
 MIN_RATE = 1000
-"""Lowest sampling rate, in hertz. A lower rate cannot hold speech, and resampling would multiply its length."""
+"""Lowest accepted sampling rate, in hertz. Speech cannot be recorded at a lower rate, and resampling would create many
+times more samples."""
 
 MAX_RATE = 2_000_000
-"""Highest sampling rate, in hertz: more than any converter has, so a higher one is a damaged header."""
+"""Highest accepted sampling rate, in hertz; a header with a higher rate is damaged, because no converter supports
+it."""
 
 MAX_CHANNELS = 1024
-"""Maximum number of channels, as in libsndfile."""
+"""Maximum number of channels, equal to the limit of libsndfile."""
 
 REST_S = 0.1
-"""Data after the claimed end count as audio if they are at least this long and not another part of the container."""
+"""Minimum length of data after the claimed end that count as audio, unless they are another part of the container."""
 
 MP3_SHORT_S = 0.2
-"""An MP3 file counts as truncated if at least this much of the claimed length is missing. Decoders remove up to 0.1 s
-of it, which the encoder added."""
+"""An MP3 file counts as truncated if at least this number of seconds of the claimed length is missing. Decoders remove
+up to 0.1 s of the claimed length, because the encoder added this padding."""
 
 
 class Segment(NamedTuple):
-    """A part of a file with its own header.
+    """A part of a sound file that has its own header.
 
     Parameters
     ----------
     frames : iterator of ndarray, shape (n, channels), float32
-        The audio, full scale 1.
+        The audio of the segment as floats; full scale is 1.
     """
 
     rate: int
@@ -54,12 +56,12 @@ class SoundReader:
     Parameters
     ----------
     source : ByteSource
-        The reader closes it at the end.
+        Source of the bytes; the reader closes the source at the end.
 
     Attributes
     ----------
     rate, channels : int
-        Sampling rate and number of channels of the first segment; 0 before the first block.
+        Sampling rate and number of channels of the first segment; 0 until the first block has been read.
     """
 
     def __init__(self, source: ByteSource) -> None:
@@ -80,7 +82,7 @@ class SoundReader:
         Raises
         ------
         AudioDataError
-            The file is damaged or not usable. All usable audio has been yielded before.
+            The file is damaged or cannot be used. All usable audio is yielded before the error is raised.
         """
         try:
             for segment in self._segments():
@@ -116,7 +118,10 @@ class SoundReader:
             self.rate, self.channels = segment.rate, segment.channels
 
     def _segments(self) -> Iterator[Segment]:
-        """Yield the segments, one after the other. The source is then at the end of the segment before."""
+        """Yield the segments of the file in order.
+
+        When a segment is yielded, the source is at the end of the previous segment.
+        """
         first = True
         while first or self._has_header():
             self._skip_tags()
@@ -133,7 +138,10 @@ class SoundReader:
         return is_container(self._source.look(0, HEAD_BYTES))
 
     def _skip_tags(self) -> None:
-        """Skip ID3 tags before the audio. Their size is in four bytes of seven bits (id3v2.4.0-structure, 3.1)."""
+        """Skip ID3 tags before the audio.
+
+        The size of an ID3 tag is stored in four bytes of seven bits each (id3v2.4.0-structure, 3.1).
+        """
         while (head := self._source.look(0, 10))[:3] == b"ID3" and len(head) == 10:  # noqa: PLR2004
             size = sum((byte & 0x7F) << shift for byte, shift in zip(head[6:], (21, 14, 7, 0), strict=True))
             self._source.skip(10 + size + (10 if head[5] & 0x10 else 0))
@@ -160,7 +168,7 @@ class SoundReader:
             yield from self._unmarked()
 
     def _unmarked(self) -> Iterator[Segment]:
-        """MP3, or a format that only libsndfile recognises."""
+        """Yield the segments of an MP3 file, or of a format that only libsndfile recognises."""
         if not self._source.look(0, 1):
             raise self._unreadable("it is empty")
         if is_adts(self._source.look(0, HEAD_BYTES)):
@@ -176,7 +184,7 @@ class SoundReader:
         yield from self._decoded_container(OtherAudio(0, 0))
 
     def _pcm(self, audio: PcmAudio) -> Iterator[Float32]:
-        """Read the samples up to the claimed end, or beyond if the claim is too small."""
+        """Read the samples up to the claimed end, or beyond the claimed end if the claimed length is too small."""
         source = self._source
         block = math.ceil(BLOCK_SAMPLES * audio.rate / SAMPLE_RATE) * audio.frame_bytes
         missing = math.inf if audio.claimed is None else audio.claimed
@@ -195,7 +203,10 @@ class SoundReader:
             self._damage = self._damage or "truncated"
 
     def _ends_here(self, audio: PcmAudio) -> bool:
-        """Whether the claimed end is the true one. A recorder that crashed leaves a header with too small a size."""
+        """Whether the end that the header claims is the true end.
+
+        If a recorder crashes, the file has a header with a size that is too small.
+        """
         if audio.claimed and audio.claimed % 2 and self._source.look(0, 1) == b"\0":
             self._source.skip(1)
         enough = int(REST_S * audio.rate) * audio.frame_bytes
@@ -203,7 +214,7 @@ class SoundReader:
         return len(rest) < enough or has_chunk(rest) or is_container(rest)
 
     def _mp3(self) -> Iterator[Segment]:
-        """Yield one segment, or several of joined files: libmpg123 stops where the first one claims to end."""
+        """Yield one segment, or several if MP3 files were joined, because libmpg123 stops at the first claimed end."""
         source = self._source
         while True:
             view, claimed = mp3_view(source)
@@ -293,5 +304,5 @@ def open_sound(path: str | Path, *, stopped: Callable[[], bool] = lambda: False)
 
 
 def printable(path: str | Path) -> str:
-    """The path as text that can be encoded: names of files need not be UTF-8."""
+    """Return the path as text that can be encoded, because names of files need not be UTF-8."""
     return str(path).encode(errors="replace").decode()

@@ -7,33 +7,35 @@ from kwsd.audio.capture import Arrival, Capture, End, Lost, Opened
 from kwsd.errors import AudioLostError
 
 POLL_S = 0.1
-"""Interval at which `take_audio` checks whether it must stop: short enough to feel immediate after Ctrl+C."""
+"""Interval, in seconds, at which `take_audio` checks whether it must stop; it is short enough to react quickly to
+Ctrl+C."""
 
 DELIVERY_TIMEOUT_S = 5.0
-"""Longest wait for audio from an open microphone. Working devices have needed up to 2.2 seconds for their first block.
+"""Maximum wait, in seconds, for audio from an open microphone. Some working devices needed up to 2.2 seconds for their
+first block.
 """
 
 
 def take_audio(
     capture: Capture, *, live: bool, stopped: Callable[[], bool] = lambda: False
 ) -> Iterator[Opened | Arrival | Lost]:
-    """Yield what a capture delivers until its source ends.
+    """Yield the items that a capture delivers until its source ends.
 
     Parameters
     ----------
     capture : Capture
-        A capture with its own inbox.
+        A capture that does not share its inbox with other captures.
     live : bool
         Whether the source is a microphone, which must deliver audio within `DELIVERY_TIMEOUT_S`.
     stopped : callable
-        Called before each item; if it returns True, the iteration ends.
+        Function that is called before each item; if it returns True, the iteration ends.
 
     Raises
     ------
     AudioLostError
-        A microphone is open but delivers no audio.
+        The microphone is open but does not deliver audio.
     KwsdError
-        The error with which the source ended.
+        The source ended with this error.
     """
     name = ""
     while not stopped():

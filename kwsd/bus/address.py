@@ -1,4 +1,4 @@
-"""ZeroMQ addresses: the default ones, checks of the others, and the lock that protects an ipc socket."""
+"""ZeroMQ addresses: the default addresses, checks of addresses, and the lock that protects an ipc socket."""
 
 import fcntl
 import ipaddress
@@ -16,57 +16,58 @@ from kwsd.system.trust import find_intruder
 IPC = "ipc://"
 TCP = "tcp://"
 POLLIN = int(zmq.POLLIN)
-"""The flag as an integer: operations on pyzmq's flag type are slow."""
+"""The pyzmq flag as an integer, because operations on the flag type of pyzmq are slow."""
 
 SIOCGIFADDR = 0x8915
-"""Number of the request for the address of a network interface (netdevice(7))."""
+"""Number of the ioctl request for the address of a network interface (netdevice(7))."""
 
 SET_ADDRESS_COMMAND = "export KWSD_ADDRESS=ipc://$HOME/.kwsd/events.sock"
-"""Command that a user can type if the system provides no runtime folder for sockets."""
+"""Command that the user can type if the system does not provide a runtime folder for sockets."""
 
 MAX_PATH_BYTES = 107
-"""Maximum length of a socket's path: ``sun_path`` holds 108 bytes including the final zero byte (unix(7))."""
+"""Maximum length of the path of a socket: ``sun_path`` holds 108 bytes, including the final zero byte (unix(7))."""
 
 
 def default_address() -> str:
-    """The default event address: ``ipc://$XDG_RUNTIME_DIR/kwsd/events.sock``.
+    """Return the default event address: ``ipc://$XDG_RUNTIME_DIR/kwsd/events.sock``.
 
-    For root without a runtime folder it is ``ipc:///run/kwsd/events.sock``.
+    If root has no runtime folder, the default event address is ``ipc:///run/kwsd/events.sock``.
 
     Raises
     ------
     AddressError
-        This user has no runtime folder.
+        The user does not have a runtime folder.
     """
     return f"{IPC}{_runtime_folder()}/events.sock"
 
 
 def control_address(events: str = "") -> str:
-    """The address of the control socket: ``control.sock`` in the folder of the event socket.
+    """Return the address of the control socket, which is ``control.sock`` in the folder of the event socket.
 
     Parameters
     ----------
     events : str
-        The event address. If it is a tcp address or empty, the control socket is in the folder of the default address.
+        The event address. If the event address is a tcp address or empty, the control socket is in the folder of the
+        default address.
 
     Raises
     ------
     AddressError
-        This user has no runtime folder.
+        The user does not have a runtime folder.
     """
     folder = events.removeprefix(IPC).rpartition("/")[0] if events.startswith(IPC) else _runtime_folder()
     return f"{IPC}{folder}/control.sock"
 
 
 def check_publish_address(address: str, *, curve: bool = False) -> None:
-    """Check that the daemon can publish on an address, and that no other machine can read the events unencrypted.
+    """Check that the daemon can publish on an address and that other machines cannot read the events unencrypted.
 
     Parameters
     ----------
     address : str
         Event address.
     curve : bool
-        Whether the socket uses CURVE, so that only clients with a listed key can subscribe.
+        Whether the socket uses CURVE, in which only clients with a listed key can subscribe.
 
     Raises
     ------
@@ -81,7 +82,7 @@ def check_publish_address(address: str, *, curve: bool = False) -> None:
 
 
 def check_subscribe_address(address: str) -> None:
-    """Check that an address has the form of an event address. Any host is allowed.
+    """Check that an address has the format of an event address. Any host is allowed.
 
     Raises
     ------
@@ -112,17 +113,17 @@ def check_control_address(address: str) -> None:
 
 
 def bind_listener(address: str) -> "tuple[socket.socket, IpcGuard | None]":
-    """Bind a socket to a public address. On ipc, a lock protects the path, and only this user can connect.
+    """Bind a socket to a public address. With an ipc address, a lock protects the path, and only this user can connect.
 
     Parameters
     ----------
     address : str
-        An address that has been checked.
+        An address that has already been checked.
 
     Returns
     -------
     tuple
-        The socket, and the lock of an ipc path. Release the lock after closing the socket.
+        The bound socket, and the lock of an ipc path. The caller must close the socket before it releases the lock.
 
     Raises
     ------
@@ -150,7 +151,7 @@ def bind_listener(address: str) -> "tuple[socket.socket, IpcGuard | None]":
 
 
 def _socket_for(address: str) -> "tuple[socket.socket, Any]":
-    """A socket of the right family, and the name to which it can be bound."""
+    """Return a socket of the correct address family, and the name to which the socket can be bound."""
     if address.startswith(IPC):
         return socket.socket(socket.AF_UNIX), address.removeprefix(IPC)
     host, _, port = address.removeprefix(TCP).rpartition(":")
@@ -167,37 +168,42 @@ def _socket_for(address: str) -> "tuple[socket.socket, Any]":
 
 
 def _interface_address(name: str) -> str:
-    """The IPv4 address of a network interface (netdevice(7), SIOCGIFADDR)."""
+    """Return the IPv4 address of a network interface (netdevice(7), SIOCGIFADDR)."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as any_socket:
         request = fcntl.ioctl(any_socket, SIOCGIFADDR, name.encode()[:15].ljust(40, b"\0"))
     return socket.inet_ntoa(request[20:24])
 
 
 def is_readable(socket: "zmq.Socket[bytes]") -> bool:
-    """Whether a message can be received. This is much faster than a poll without a timeout."""
+    """Whether a message can be received on a socket without waiting.
+
+    `is_readable` is much faster than a poll without a timeout.
+    """
     return bool(int(socket.get(zmq.EVENTS)) & POLLIN)
 
 
 def is_ipv6(address: str) -> bool:
-    """Whether an address has an IPv6 host. ZeroMQ needs an option for it."""
+    """Whether the host in an address is an IPv6 address. ZeroMQ needs a socket option for IPv6 addresses."""
     return address.startswith(f"{TCP}[")
 
 
 class IpcGuard:
     """An exclusive lock on the path of an ipc socket, held until `release`.
 
-    ZeroMQ has two problems with ipc paths. A second daemon can silently take over a path in use, and a closed socket
-    leaves its file behind. Therefore a daemon must hold a lock file before it binds, and then it removes a stale file.
+    ZeroMQ has two problems with the paths of ipc sockets, which this lock solves. A second daemon can silently take
+    over a path in use, and a closed socket does not delete its file. Therefore the daemon must lock a separate file
+    before it binds the socket, and then removes an old socket file.
 
     Parameters
     ----------
     path : Path
-        Path of the socket. If its folder does not exist, it is created with access for this user only.
+        Path of the socket. If the folder of the socket does not exist, the folder is created with access for this user
+        only.
 
     Raises
     ------
     AddressError
-        Another daemon holds the path, another kind of file is there, or the folder is unusable or open to others.
+        Another daemon uses the path, the path is another kind of file, or the folder is unusable or open to others.
     """
 
     def __init__(self, path: Path) -> None:
@@ -247,14 +253,15 @@ def _check_loopback(address: str) -> None:
 
 
 def check_socket_folder(address: str) -> None:
-    """Check that no other user can replace the socket of an ipc address. A client connects only after this check.
+    """Check that other users cannot replace the socket of an ipc address.
 
-    A tcp address passes, and so does a folder that does not exist. Of a tcp address, only CURVE proves who answers.
+    A client must call `check_socket_folder` before it connects. The check accepts every tcp address and every path
+    whose folder does not exist. With a tcp address, only CURVE can prove the identity of the daemon.
 
     Raises
     ------
     AddressError
-        Another user owns the socket or its folder, or can write to a folder on its path.
+        Another user owns the socket or its folder, or can write to a folder on the path of the socket.
     """
     if not address.startswith(IPC):
         return
@@ -294,7 +301,7 @@ def _lock_file(lock: Path, path: Path) -> IO[bytes]:
 
 
 def _remove_readable_lock(lock: Path, path: Path) -> None:
-    """Remove the lock file of kwsd 0.1, which every user can lock, unless a daemon answers at the path."""
+    """Remove the lock file of kwsd 0.1, which every user can lock, unless a daemon still uses the path."""
     with socket.socket(socket.AF_UNIX) as probe:
         if probe.connect_ex(str(path)) == 0:
             raise _in_use(path)

@@ -17,18 +17,19 @@ from kwsd.config.load import load_config
 from kwsd.errors import AddressError, EventError
 
 MAX_POLL_S = 0.2
-"""Maximum duration of one wait in ZeroMQ. If Ctrl+C arrives just before it, Python handles it only afterwards."""
+"""Maximum duration, in seconds, of one wait in ZeroMQ. If Ctrl+C arrives immediately before a wait, Python handles
+Ctrl+C only after the wait."""
 
 
 class EventMessage(NamedTuple):
-    """One event as the daemon published it.
+    """One event that was received from the daemon.
 
     Parameters
     ----------
     topic : str
         ``kwsd.keyword.WORD``, ``kwsd.status`` or ``kwsd.monitor``.
     body : bytes
-        The event as UTF-8 JSON.
+        Body of the event as UTF-8 JSON.
     """
 
     topic: str
@@ -38,19 +39,19 @@ class EventMessage(NamedTuple):
 class Subscription:
     """A subscription to the events of a daemon.
 
-    It can be created before the daemon starts, and it reconnects when the daemon restarts.
+    A subscription can be created before the daemon starts, and it reconnects when the daemon restarts.
 
     Parameters
     ----------
     address : str, optional
-        Event address of the daemon. Without it, the default address.
+        Event address of the daemon. If the event address is not given, the default address is used.
     keywords : sequence of str, optional
-        Receive only events of these keywords. Without this parameter, receive those of all keywords. Status events are
-        always received.
+        Keywords whose events are received. If no keywords are given, the events of all keywords are received. Status
+        events are received for any choice of keywords.
     keys : ClientKeys, optional
         Keys for a daemon that uses CURVE; see `kwsd.bus.curve.read_client_keys`.
     monitor : bool
-        Whether to receive monitor events, too.
+        Whether monitor events are also received.
 
     Raises
     ------
@@ -98,19 +99,19 @@ class Subscription:
         self.close()
 
     def receive(self, timeout_s: float | None = None) -> EventMessage | None:
-        """The next event, or None if no event arrives in time.
+        """Return the next event, or None if no event arrives in time.
 
         Parameters
         ----------
         timeout_s : float, optional
-            Maximum wait in seconds. Without it, the wait is unlimited.
+            Maximum wait in seconds. Without a timeout, the wait is unlimited.
 
         Raises
         ------
         AddressError
             Another user can replace the socket of the daemon.
         EventError
-            The message is not an event of kwsd: another program publishes at this address.
+            The received message is not an event of kwsd, because another program publishes at this address.
         """
         end_s = math.inf if timeout_s is None else time.monotonic() + timeout_s
         while True:
@@ -130,7 +131,7 @@ class Subscription:
         self._context.term()
 
     def _check_address(self) -> None:
-        """Check that no other user can replace the daemon's socket, and connect as soon as its folder exists."""
+        """Check that other users cannot replace the socket, and connect as soon as the folder of the socket exists."""
         check_socket_folder(self.address)
         missing = self.address.startswith(IPC) and not Path(self.address.removeprefix(IPC)).parent.exists()
         if self._connected or missing:
@@ -142,7 +143,10 @@ class Subscription:
         self._connected = True
 
     def _is_wanted(self, topic: str) -> bool:
-        """Whether the caller asked for a topic. ZeroMQ matches prefixes: a subscription to "on" also receives "one"."""
+        """Whether the caller has subscribed to a topic.
+
+        ZeroMQ compares only prefixes, so a subscription to "on" also receives the topic "one".
+        """
         return self._topics is None or topic == events.STATUS_TOPIC or topic in self._topics
 
 
@@ -165,37 +169,40 @@ def subscribe(
     client_key: str | Path | None = None,
     server_key: str | Path | None = None,
 ) -> Iterator[KeywordEvent]:
-    """Yield the keyword events of a running daemon. The iteration never ends by itself.
+    """Yield the keyword events of a running daemon.
 
-    It can begin before the daemon starts, and it continues after the daemon restarts.
+    The iteration over the events does not end until the caller stops it. The iteration over the events can begin before
+    the daemon starts, and continues after the daemon restarts.
 
     Parameters
     ----------
     address : str, optional
-        Event address of the daemon. It overrides the address of the configuration, which includes ``KWSD_ADDRESS``. If
-        neither is given, `subscribe` uses the default address.
+        Event address of the daemon. This event address overrides the address in the configuration, which includes
+        ``KWSD_ADDRESS``. If neither the parameter nor the configuration contains an address, `subscribe` uses the
+        default address.
     keywords : sequence of str, optional
-        Yield only events of these keywords. Without this parameter, yield those of all keywords.
+        Keywords whose events are yielded. If no keywords are given, the events of all keywords are yielded.
     client_key : str or Path, optional
-        The client's secret key, a file that ends in ``.key_secret``. A daemon that uses CURVE requires both keys.
+        File with the secret key of the client, whose name ends in ``.key_secret``. The client needs both keys if the
+        daemon uses CURVE.
     server_key : str or Path, optional
-        The daemon's public key, a file that ends in ``.key``.
+        File with the public key of the daemon, whose name ends in ``.key``.
 
     Yields
     ------
     KeywordEvent
-        The next event, when the daemon publishes it.
+        The next keyword event, as soon as the daemon has published the event.
 
     Raises
     ------
     AddressError
-        The address is invalid, or there is no address and no runtime folder.
+        The address is invalid, or the default address is needed and there is no runtime folder.
     ConfigError
         The configuration or a key file cannot be used.
     EventError
-        A message is not an event of this version.
+        A received message is not an event that this version can read.
     ValueError
-        Only one of the two keys is given.
+        Only one of `client_key` and `server_key` is given.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""The control socket: requests to a running daemon and its replies; see ``docs/control.md``."""
+"""The control socket receives requests to a running daemon and sends its replies; see ``docs/control.md``."""
 
 import socket as sockets
 from collections.abc import Callable, Mapping
@@ -14,31 +14,32 @@ from kwsd.bus.gate import PeerGate, PeerLimits
 from kwsd.errors import AddressError, ControlError, KwsdError
 
 MAX_REQUEST_BYTES = 4096
-"""Maximum size of a request. ZeroMQ closes the connection of a client that sends a larger one."""
+"""Maximum size of a request, in bytes. ZeroMQ closes the connection of a client that sends a larger request."""
 
 LIMITS = PeerLimits(connections=64, message_bytes=MAX_REQUEST_BYTES, message_frames=16)
-"""Limits of the clients. A request has two frames, and each program on its way may add one."""
+"""Limits of the clients. A request has two frames, and each program that forwards the request may add one frame."""
 
 QUEUED_REPLIES = 32
-"""Maximum number of replies that wait for one client. A client that reads none loses the others."""
+"""Maximum number of replies in the queue of one client. If a client does not read its replies, the replies beyond this
+limit are lost."""
 
 MAX_REQUESTS_PER_TURN = 8
-"""Maximum number of requests per turn of the daemon's loop, and in each client's queue.
+"""Maximum number of requests per iteration of the daemon's main loop, and in the queue of each client.
 
-The limit keeps a flood of requests from delaying the audio.
+The limit on requests per iteration prevents a flood of requests from delaying the audio.
 """
 
 LINGER_MS = 1000
-"""Maximum time that `ControlServer.close` waits until the last reply is sent."""
+"""Maximum time, in milliseconds, for which `ControlServer.close` waits until the last reply is sent."""
 
 REPLY_TIMEOUT_S = 20.0
-"""Maximum wait for a reply. The request ``reload`` may load a SavedModel, which takes several seconds."""
+"""Maximum wait for a reply, in seconds. The request ``reload`` may load a SavedModel, which takes several seconds."""
 
 Command = Literal["status", "mute", "unmute", "reload", "stop", "thresholds"]
 
 
 class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A request to the daemon. The daemon executes the command and then replies with its status."""
+    """A request to the daemon. The daemon executes the command in the request and then replies with its status."""
 
     command: Command
     thresholds: dict[str, Annotated[float, msgspec.Meta(gt=0, le=1)]] = {}
@@ -46,9 +47,9 @@ class Request(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Reply(msgspec.Struct, frozen=True):
-    """The reply to a request: the status of each stream, or one sentence that says why the request failed.
+    """The reply to a request: the status of each stream, or one sentence with the reason why the request failed.
 
-    With several streams, `status` belongs to the first stream, and `others` to the remaining ones.
+    If there are several streams, `status` belongs to the first stream and `others` to the other streams.
     """
 
     status: StatusEvent | None = None
@@ -57,17 +58,17 @@ class Reply(msgspec.Struct, frozen=True):
 
 
 class ControlServer:
-    """Replies to requests on a socket that only this user can reach.
+    """A server that replies to requests on a socket that only this user can reach.
 
     Parameters
     ----------
     address : str
-        ``ipc://`` followed by an absolute path.
+        Address of the socket: ``ipc://`` followed by an absolute path.
 
     Raises
     ------
     AddressError
-        The address is not allowed, in use, or cannot be bound.
+        The address is not allowed, is in use, or cannot be bound.
     """
 
     def __init__(self, address: str) -> None:
@@ -88,24 +89,24 @@ class ControlServer:
 
     @property
     def socket(self) -> "zmq.Socket[bytes]":
-        """Socket to wait on: it has a message when a client has sent a request."""
+        """Socket on which the main loop waits for requests of clients."""
         return self._socket
 
     def answer_requests(self, execute: Callable[[Request], list[StatusEvent]]) -> bool:
-        """Reply to the requests that have arrived since the last call. Never waits.
+        """Reply to the requests that have arrived since the previous call. Never waits.
 
-        The frames before the first empty frame are the address of the client (rfc.zeromq.org/spec/28). A message
+        The frames before the first empty frame contain the address of the client (rfc.zeromq.org/spec/28). A message
         without an empty frame is ignored.
 
         Parameters
         ----------
         execute : callable
-            Executes a request and returns the status of each stream after it, or raises `KwsdError`.
+            Function that executes a request and returns the status of each stream, or raises `KwsdError`.
 
         Returns
         -------
         bool
-            True if a request had arrived. Then more requests may be waiting.
+            Whether a request had arrived. If a request had arrived, more requests may be waiting.
         """
         for request in range(MAX_REQUESTS_PER_TURN):
             if not is_readable(self._socket):
@@ -139,23 +140,23 @@ def send_request_all_streams(
     Parameters
     ----------
     command : str
-        What the daemon does before it replies.
+        Command that the daemon executes before it replies.
     address : str, optional
-        Control address of the daemon. Without it, the default address.
+        Control address of the daemon. If the control address is not given, the default address is used.
     thresholds : mapping, optional
-        Thresholds by keyword, in (0, 1], for the command ``thresholds``.
+        Threshold of each keyword, in (0, 1], for the command ``thresholds``.
 
     Returns
     -------
     list of StatusEvent
-        The status of each stream after the command.
+        Status of each stream after the command.
 
     Raises
     ------
     AddressError
         The address is not a valid control address, or another user can replace the socket of the daemon.
     ControlError
-        No daemon replies, or the daemon rejects the request.
+        No reply arrives from a daemon, or the daemon rejects the request.
     """
     address = address or control_address()
     check_control_address(address)
@@ -183,7 +184,10 @@ def _reply_to(frames: list[bytes], execute: Callable[[Request], list[StatusEvent
 
 
 def _check_running(address: str) -> None:
-    """Check that a daemon listens at an address. ZeroMQ itself would wait; a plain connection fails immediately."""
+    """Check that a daemon listens at a control address.
+
+    A plain connection fails immediately if no daemon listens, but ZeroMQ would wait.
+    """
     with sockets.socket(sockets.AF_UNIX) as probe:
         try:
             probe.connect(address.removeprefix(IPC))

@@ -1,4 +1,4 @@
-"""CURVE: encrypts events on the network and admits only clients with a listed key (ZeroMQ RFC 26, CurveZMQ)."""
+"""Encrypts events on the network with CURVE and admits only clients with a listed key (ZeroMQ RFC 26, CurveZMQ)."""
 
 import os
 import re
@@ -21,7 +21,7 @@ ZAP_DOMAIN = "kwsd"
 KEY_BYTES = 32
 
 KEY_LINE = re.compile(rb"""^[ \t]*(public|secret)-key[ \t]*=[ \t]*["']?([^"'\s]*)""", re.MULTILINE)
-"""A line of a key file that `zmq.auth.create_certificates` writes: ``public-key = "…"``."""
+"""Pattern of a line in a key file that `zmq.auth.create_certificates` writes: ``public-key = "…"``."""
 
 
 class KeyPair(NamedTuple):
@@ -32,33 +32,33 @@ class KeyPair(NamedTuple):
 
 
 class ServerKeys(NamedTuple):
-    """The daemon's own keys and the public keys of the clients that may subscribe."""
+    """The key pair of the daemon and the public keys of the clients that may subscribe."""
 
     pair: KeyPair
     clients: frozenset[bytes]
 
 
 class ClientKeys(NamedTuple):
-    """A client's own keys and the public key of the daemon."""
+    """The key pair of a client and the public key of the daemon."""
 
     pair: KeyPair
     server: bytes
 
 
 class ClientAuthenticator:
-    """Admits only clients with a listed key. A thread of pyzmq checks each handshake.
+    """Authenticator that admits only clients with a listed key. A thread of pyzmq checks the key in each handshake.
 
     Parameters
     ----------
     socket : zmq.Socket
-        The daemon's event socket, not bound yet.
+        Event socket of the daemon, which must not be bound yet.
     keys : ServerKeys
-        The daemon's keys and the clients to admit.
+        Keys of the daemon and public keys of the clients to admit.
 
     Attributes
     ----------
     clients : frozenset of bytes
-        Public keys of the clients to admit. A change applies to the next handshake.
+        Public keys of the clients to admit. A changed list applies to all later handshakes.
     """
 
     def __init__(self, socket: zmq.Socket[bytes], keys: ServerKeys) -> None:
@@ -75,7 +75,10 @@ class ClientAuthenticator:
         socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
 
     def callback(self, _domain: str, key: bytes) -> bool:
-        """Whether to admit a client. The authenticator calls this method from its thread."""
+        """Whether to admit a client with the given key.
+
+        The authenticator of pyzmq calls this method from its own thread.
+        """
         return key in self.clients
 
     def close(self) -> None:
@@ -84,13 +87,13 @@ class ClientAuthenticator:
 
 
 def read_server_keys(curve: CurveConfig) -> ServerKeys:
-    """Read the daemon's keys and the public keys of its clients.
+    """Read the key pair of the daemon and the public keys of its clients.
 
     Raises
     ------
     ConfigError
         A file or folder is unreadable, a file does not contain a key, or other users can read the secret key. Another
-        user can change a file, or add one.
+        user can change a key file or add a file.
     """
     folder = _expand_home(curve.clients).absolute()
     if fault := find_intruder(folder / "client.key", private_folder=True):
@@ -103,30 +106,30 @@ def read_server_keys(curve: CurveConfig) -> ServerKeys:
 
 
 def read_client_keys(secret: Path, server: Path) -> ClientKeys:
-    """Read the keys of a client and the public key of the daemon.
+    """Read the key pair of a client and the public key of the daemon.
 
     Parameters
     ----------
     secret : Path
-        The client's file that ends in ``.key_secret``.
+        File of the client whose name ends in ``.key_secret``.
     server : Path
-        The daemon's file that ends in ``.key``.
+        File of the daemon whose name ends in ``.key``.
 
     Raises
     ------
     ConfigError
-        A file is unreadable or does not contain a key, or other users can change it or read the secret key.
+        A key file is unreadable or does not contain a key, or other users can change the file or read the secret key.
     """
     return ClientKeys(read_key_pair(secret), _read_key_file(_expand_home(server))[0])
 
 
 def read_key_pair(path: Path) -> KeyPair:
-    """Read a key pair from a file that ends in ``.key_secret``.
+    """Read a key pair from a file whose name ends in ``.key_secret``.
 
     Raises
     ------
     ConfigError
-        The file is unreadable or does not contain a secret key, or other users can read or change it.
+        The file is unreadable or does not contain a secret key, or other users can read or change the file.
     """
     path = _expand_home(path)
     public, secret = _read_key_file(path)
@@ -147,12 +150,12 @@ def create_key_pair(folder: Path, name: str) -> Path:
     Returns
     -------
     Path
-        The file of the secret key.
+        Path of the file with the secret key.
 
     Raises
     ------
     OutputError
-        The files exist already or cannot be written.
+        The key files already exist or cannot be written.
     """
     public, secret = folder / f"{name}.key", folder / f"{name}.{SECRET_KEY_SUFFIX}"
     made = []

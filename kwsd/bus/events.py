@@ -1,4 +1,7 @@
-"""The events that the daemon publishes; see ``docs/events.md``. The JSON Schema is made from these classes."""
+"""The events that the daemon publishes; see ``docs/events.md``.
+
+The JSON Schema of the events is generated from the classes in this module.
+"""
 
 import datetime
 import json
@@ -9,7 +12,7 @@ import msgspec
 from kwsd.errors import EventError
 
 EVENT_VERSION: Literal[1] = 1
-"""Version of the event format. A new field does not change the version; every other change of the format does."""
+"""Version of the event format. A new field does not change the version, but every other change of the format does."""
 
 KEYWORD_TOPIC = "kwsd.keyword."
 STATUS_TOPIC = "kwsd.status"
@@ -166,7 +169,7 @@ _FIXED_TOPICS = {StatusEvent: STATUS_TOPIC, MonitorEvent: MONITOR_TOPIC}
 
 
 def event_topic(event: Event) -> str:
-    """The topic under which the daemon publishes an event."""
+    """Return the topic under which the daemon publishes an event."""
     return KEYWORD_TOPIC + event.keyword if isinstance(event, KeywordEvent) else _FIXED_TOPICS[type(event)]
 
 
@@ -176,12 +179,12 @@ def encode_event(event: Event) -> bytes:
 
 
 def decode_event(body: bytes) -> Event:
-    """Decode an event from UTF-8 JSON. Unknown fields are ignored because a later kwsd may add some.
+    """Decode an event from UTF-8 JSON. Unknown fields are ignored, because later versions of kwsd may add fields.
 
     Raises
     ------
     EventError
-        The body is not an event of this version.
+        The body is not an event that this version can read.
     """
     try:
         event: Event = msgspec.json.decode(body, type=Event)
@@ -191,7 +194,7 @@ def decode_event(body: bytes) -> Event:
 
 
 def events_json_schema() -> str:
-    """The JSON Schema (draft 2020-12) of all events, which ``docs/events.schema.json`` contains."""
+    """Return the JSON Schema (draft 2020-12) of all events, which ``docs/events.schema.json`` contains."""
     (schema,), components = msgspec.json.schema_components([Event], ref_template="#/$defs/{name}")
     whole = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -203,5 +206,8 @@ def events_json_schema() -> str:
 
 
 def utc_now() -> datetime.datetime:
-    """The current time, for the field ``time`` of an event. Nothing else in kwsd uses the wall clock."""
+    """Return the current time for the field ``time`` of an event.
+
+    All other code of kwsd uses monotonic clocks instead of the wall clock.
+    """
     return datetime.datetime.now(datetime.UTC)

@@ -1,8 +1,8 @@
-"""Limits what peers can send to a ZeroMQ socket.
+"""Limits the data that peers can send to a ZeroMQ socket.
 
-libzmq limits the size of a frame, but neither the frames of a message nor the topics of a subscriber. It stores both in
-the memory of the daemon. `PeerGate` therefore accepts all connections, checks the frames, and passes them to ZeroMQ.
-See ``docs/decisions/15-gate.md``.
+libzmq limits the size of a frame, but not the number of frames in a message or the topics of a subscriber. libzmq
+stores the frames and the topics in the memory of the daemon. `PeerGate` therefore accepts all connections, checks the
+frames, and forwards the valid frames to ZeroMQ. See ``docs/decisions/15-gate.md``.
 """
 
 import math
@@ -22,88 +22,100 @@ import zmq
 from kwsd.bus.address import IPC, bind_listener
 
 READ_BYTES = 1024
-"""Bytes read from a peer in one step, so that a single peer cannot occupy the thread."""
+"""Number of bytes read from a peer in one step; the limit prevents a single peer from occupying the thread."""
 
 WRITE_BYTES = 2048
-"""Bytes read from ZeroMQ in one step. Most events fit."""
+"""Number of bytes read from ZeroMQ in one step. Most events fit into one step."""
 
 BACKLOG_BYTES = 1_500_000
-"""Maximum backlog of a peer that reads slowly or not at all: about 1,000 events."""
+"""Maximum backlog, in bytes, of a peer that reads slowly or not at all, which corresponds to about 1,000 events."""
 
 ALL_BACKLOGS_BYTES = 3_000_000
-"""Maximum sum of all backlogs. Above it, no backlog grows. The next events for the peer wait in ZeroMQ."""
+"""Maximum sum of the backlogs of all peers, in bytes. When the sum of the backlogs reaches this limit, the backlogs do
+not grow. Further events for a peer then wait in ZeroMQ."""
 
 FULL_PEERS = 64
-"""Maximum number of peers whose backlog cannot grow. The queue of each takes up to 60 kB in ZeroMQ. If there are more,
-the gate disconnects the peer that has been full for the longest time."""
+"""Maximum number of peers whose backlog cannot grow. The queue of each full peer takes up to 60 kB of memory in
+ZeroMQ. If the backlogs of more peers are full, the gate disconnects the peer whose backlog has been full for the
+longest time."""
 
 SOCKET_BUFFER_BYTES = 16_384
-"""Size of each buffer that the kernel keeps for a connection. The default of 200 kB would add up to 400 MB."""
+"""Size, in bytes, of each buffer that the kernel keeps for a connection. With the default of 200 kB, the buffers of all
+connections would need 400 MB."""
 
 HANDSHAKE_S = 10.0
-"""Maximum duration of a handshake. The gate then closes the connection."""
+"""Maximum duration of a handshake, in seconds. If the handshake takes longer than the limit, the gate closes the
+connection."""
 
 CREDIT = 8192.0
-"""Maximum number of steps in a burst: a thousand subscribers that connect at the same time need about 8,000."""
+"""Maximum number of steps in a burst; a thousand subscribers that connect at the same time need about 8,000."""
 
 CREDIT_PER_S = 1000.0
-"""Steps per second in the long run. A step takes about 0.1 ms, so a flood takes at most 10 % of a core."""
+"""Maximum average number of steps per second. A step takes about 0.1 ms, so a flood of data takes at most 10 % of a
+core."""
 
 CONNECTION_STEPS = 5
-"""Steps that a new connection costs."""
+"""Number of steps that are charged for a new connection."""
 
 FRAMES_PER_STEP = 16
 TOPIC_BYTES_PER_STEP = 16
-"""ZeroMQ needs up to 4 ms to forget 1,024 bytes of topics when their subscriber leaves, which takes 64 steps."""
+"""When a subscriber leaves, ZeroMQ needs up to 4 ms to delete 1,024 bytes of topics, which corresponds to 64 steps."""
 
 STRANGERS_PER_TURN = 64
-"""Maximum number of peers served in a row, before events for other peers are sent."""
+"""Maximum number of peers that are served before the thread sends events to other peers."""
 
 PAUSE_S = 0.02
-"""Wait of the thread while it has no credit left."""
+"""Seconds that the thread waits if it has used up its steps."""
 
 FLUSH_S = 0.5
-"""Maximum time that `PeerGate.close` waits for peers to take their last events. The daemon must stop within 2 s."""
+"""Maximum time, in seconds, for which `PeerGate.close` waits for peers to receive their last events. The daemon must
+stop within 2 s."""
 
 GREETING_BYTES = 64
-"""Size of the greeting of ZMTP 3 (ZeroMQ RFC 37)."""
+"""Size of the greeting of ZMTP 3, in bytes (ZeroMQ RFC 37)."""
 
 SIGNATURE = b"\xff"
 VERSION_AT = 10
 VERSION = 3
 MECHANISM_AT = slice(12, 32)
-"""First byte of the greeting, and the places of the version and of the mechanism in it."""
+"""First byte of the greeting, and positions of the version and of the mechanism in the greeting."""
 
 MORE, LARGE, COMMAND = 1, 2, 4
 """Flags in the first byte of a frame (ZeroMQ RFC 37)."""
 
 MIN_COST_BYTES = 32
-"""Minimum cost of a subscription, because ZeroMQ stores at least this much for each."""
+"""Minimum cost of a subscription in bytes, because ZeroMQ stores at least this number of bytes for each
+subscription."""
 
 CURVE_OVERHEAD_BYTES = 33
-"""Bytes that CURVE adds to each frame: the command name, the nonce, the flags and the authenticator (RFC 26)."""
+"""Number of bytes that CURVE adds to each frame: the command name, the nonce, the flags and the authenticator (RFC
+26)."""
 
 HANDSHAKE_ENDS = (b"\x05READY", b"\x08INITIATE")
-"""The last command that a client sends in its handshake, without encryption and with CURVE."""
+"""The last command of a client in its handshake, without encryption and with CURVE."""
 
 HEARTBEATS = (b"\x04PING", b"\x04PONG")
 
 
 class PeerLimits(NamedTuple):
-    """What the peers of a socket can send. The gate closes the connection of a peer that exceeds a limit.
+    """Limits for the data that the peers of a socket can send.
+
+    The gate closes the connection of a peer that exceeds a limit.
 
     Parameters
     ----------
     connections : int
-        Maximum number of connections. Further peers wait until a connection ends.
+        Maximum number of connections; further peers wait until a connection ends.
     message_bytes : int
-        Maximum size of a message, the sum of its frames.
+        Maximum size of a message in bytes, which is the sum of its frames.
     message_frames : int
         Maximum number of frames in a message.
     subscription_bytes : int
-        Maximum sum of the topics that a peer sends during its connection. Zero means that the peers do not subscribe.
+        Maximum sum of the topics, in bytes, that a peer sends during its connection. The value zero means that the
+        peers do not subscribe.
     total_bytes : int
-        Maximum sum of the topics of all connected peers. Above it, the peer that has sent most is disconnected.
+        Maximum sum of the topics of all connected peers, in bytes. If the sum exceeds the limit, the gate disconnects
+        the peer that has sent the most topics.
     """
 
     connections: int
@@ -114,20 +126,20 @@ class PeerLimits(NamedTuple):
 
 
 class _LimitExceededError(Exception):
-    """A peer exceeds a limit, or does not use ZMTP 3."""
+    """Raised when a peer exceeds a limit or does not use ZMTP 3."""
 
 
 class _Parser:
-    """Finds the frames in the bytes of a peer, and checks them.
+    """Finds and checks the frames in the bytes of a peer.
 
     Attributes
     ----------
     handshaken : bool
         Whether the peer has sent the last command of its handshake.
     cost : int
-        Bytes of the topics that the peer has sent so far.
+        Number of bytes of the topics that the peer has sent so far.
     steps : float
-        Steps that the latest `feed` has cost.
+        Number of steps that the latest call of `feed` has cost.
     """
 
     __slots__ = ("_bytes", "_frames", "_greeting", "_limits", "_overhead", "_rest", "cost", "handshaken", "steps")
@@ -144,7 +156,7 @@ class _Parser:
         self.steps = 0.0
 
     def feed(self, data: bytes) -> bytes:
-        """Take the next bytes of the peer, and return those that ZeroMQ can have: the greeting, and whole frames."""
+        """Process the next bytes of the peer, and return the greeting and the complete frames for ZeroMQ."""
         self.steps = 1.0
         missing = GREETING_BYTES - len(self._greeting)
         passed = data[:missing]
@@ -168,7 +180,10 @@ class _Parser:
             self._overhead = CURVE_OVERHEAD_BYTES
 
     def _frame_end(self, data: bytes, position: int) -> int:
-        """The position after a frame. It is beyond the data if the frame is incomplete."""
+        """Return the position after a frame.
+
+        If the frame is incomplete, the returned position is beyond the end of the data.
+        """
         header = 9 if data[position : position + 1] > b"" and data[position] & LARGE else 2
         if len(data) < position + header:
             return len(data) + 1
@@ -201,33 +216,34 @@ class _Parser:
 
 
 class _Peer:
-    """A connection from a peer, and the connection to ZeroMQ that belongs to it.
+    """A connection from a peer, and the corresponding connection to ZeroMQ.
 
     Parameters
     ----------
     client, server : socket
         The two connections.
     parser : _Parser
-        Checks what the peer sends.
+        Object that checks the frames that the peer sends.
 
     Attributes
     ----------
     to_client : bytearray
-        Backlog of events that the peer has not taken yet.
+        Events that the peer has not received yet.
     to_server : bytes
-        Bytes that ZeroMQ has not taken yet. Until then, the gate reads nothing more from the peer.
+        Bytes that ZeroMQ has not received yet. While ZeroMQ has not received these bytes, the gate does not read more
+        from the peer.
     answer : bytes
-        Bytes that ZeroMQ has sent in the handshake so far.
+        Number of bytes that ZeroMQ has sent in the handshake so far.
     ended : bool
-        Whether ZeroMQ has closed its side. The peer still gets its backlog.
+        Whether ZeroMQ has closed its side of the connection. The peer still receives its backlog.
     answered : bool
         Whether ZeroMQ has sent the last command of its handshake.
     counted : int
-        Bytes of topics that the sum of all peers contains.
+        Number of bytes of topics of this peer that are included in the sum of all peers.
     late_s : float
-        ``time.monotonic()`` at which the handshake must have ended.
+        Value of ``time.monotonic()`` at which the handshake must have ended.
     watched : dict
-        Poll object and file descriptor to the events that the poll object reports.
+        Maps a poll object and a file descriptor to the events that the poll object reports.
     """
 
     __slots__ = (
@@ -264,16 +280,16 @@ class _Peer:
 
     @property
     def established(self) -> bool:
-        """Whether both sides have completed the handshake."""
+        """Whether the peer and ZeroMQ have completed the handshake."""
         return self.parser.handshaken and self.answered
 
     def flush(self) -> None:
-        """Send as much as both connections can take."""
+        """Send as many bytes as both connections can accept."""
         del self.to_client[: _send(self.client, self.to_client)]
         self.to_server = self.to_server[_send(self.server, self.to_server) :]
 
     def watch(self, poll: select.epoll, connection: socket.socket, events: int) -> None:
-        """Choose the events of a connection that a poll object reports."""
+        """Choose the events of a connection that a poll object must report."""
         key = (poll, connection.fileno())
         before = self.watched.get(key, 0)
         if events == before:
@@ -289,7 +305,7 @@ class _Peer:
 
 
 def _send(connection: socket.socket, data: bytes | bytearray) -> int:
-    """Send as much as a connection can take, and return the number of bytes."""
+    """Send as many bytes as a connection can accept, and return the number of bytes sent."""
     try:
         return connection.send(data) if data else 0
     except BlockingIOError:
@@ -297,23 +313,24 @@ def _send(connection: socket.socket, data: bytes | bytearray) -> int:
 
 
 class PeerGate:
-    """Binds a ZeroMQ socket to an address. A separate thread accepts all connections and limits what peers send.
+    """Binds a ZeroMQ socket to an address.
 
-    The ZeroMQ socket listens on a private address, to which only this process can connect.
+    A separate thread accepts all connections and limits the data that peers send. The ZeroMQ socket listens on a
+    private address, to which only this process can connect.
 
     Parameters
     ----------
     bound : zmq.Socket
-        The socket. Close it before the gate.
+        The ZeroMQ socket, which the caller must close before the gate.
     address : str
-        The public address, which has been checked.
+        Public address, which has already been checked.
     limits : PeerLimits
-        The limits of the peers.
+        Limits for the peers of the socket.
 
     Attributes
     ----------
     on_ipc : bool
-        Whether only this user can reach the address.
+        Whether only this user can connect to the address.
 
     Raises
     ------
@@ -356,14 +373,14 @@ class PeerGate:
         self._thread.start()
 
     def disconnect_all(self) -> None:
-        """Close all connections. Their peers can connect again."""
+        """Close all connections. The peers of closed connections can connect again."""
         self._cut.clear()
         self._cutting.set()
         os.eventfd_write(self._bell, 1)
         self._cut.wait()
 
     def close(self) -> None:
-        """Send what the ZeroMQ socket sent before it was closed, and close all connections."""
+        """Send the data that the ZeroMQ socket sent before it was closed, and close all connections."""
         self._closing_s = time.monotonic() + FLUSH_S
         os.eventfd_write(self._bell, 1)
         self._thread.join()
@@ -397,7 +414,7 @@ class PeerGate:
         self._ready.modify(self._strangers.fileno(), select.EPOLLIN if self._credit >= 1 else 0)
 
     def _wait_s(self) -> float:
-        """Longest wait for a connection, in seconds; -1 if there is no other work."""
+        """Return the maximum wait for a connection, in seconds; -1 means an unlimited wait."""
         due_s = self._half_open[0].late_s if self._half_open else math.inf
         if self._closing_s:
             due_s = min(due_s, self._closing_s)
@@ -406,7 +423,7 @@ class PeerGate:
         return -1 if due_s == math.inf else max(0, due_s - time.monotonic())
 
     def _serve_strangers(self) -> None:
-        """Take a step for each peer that has sent something, and for a new peer, until the credit is used up."""
+        """Run a step for each peer that has sent data and for a new peer, until the allowed steps are used up."""
         for descriptor, _ in self._strangers.poll(0, STRANGERS_PER_TURN):
             if self._credit < 1:
                 return
@@ -416,7 +433,7 @@ class PeerGate:
                 self._serve(peer, self._pass_requests)
 
     def _serve(self, peer: _Peer, step: Callable[[_Peer], None]) -> None:
-        """Take a step for a peer. Close its connection if the step fails."""
+        """Run a step for a peer. If the step fails, close the connection of the peer."""
         try:
             step(peer)
         except BlockingIOError:
@@ -431,7 +448,7 @@ class PeerGate:
             self._close_peer(max(self._peers.values(), key=lambda other: other.counted))
 
     def _pass_requests(self, peer: _Peer) -> None:
-        """Read from a peer and send to ZeroMQ."""
+        """Read bytes from a peer and send them to ZeroMQ."""
         data = peer.client.recv(READ_BYTES)
         if not data:
             self._close_peer(peer)
@@ -443,7 +460,7 @@ class PeerGate:
         self._flush(peer)
 
     def _pass_events(self, peer: _Peer) -> None:
-        """Read from ZeroMQ and send to a peer. Bytes that wait to be sent come first."""
+        """Read bytes from ZeroMQ and send them to a peer. Bytes in the backlog are sent first."""
         if self._may_grow(peer):
             with suppress(BlockingIOError):
                 data = peer.server.recv(WRITE_BYTES)
@@ -457,7 +474,7 @@ class PeerGate:
         self._flush(peer)
 
     def _may_grow(self, peer: _Peer) -> bool:
-        """Whether the backlog of a peer may become larger."""
+        """Whether the backlog of a peer may grow."""
         backlog = len(peer.to_client)
         if peer.ended:
             return False
@@ -504,7 +521,7 @@ class PeerGate:
             self._half_open.append(peer)
 
     def _make_room(self) -> bool:
-        """Close the oldest connection whose handshake has not ended, if there is one."""
+        """Close the oldest connection whose handshake has not ended, if such a connection exists."""
         while self._half_open:
             peer = self._half_open.popleft()
             if not (peer.closed or peer.established):

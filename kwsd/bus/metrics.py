@@ -1,4 +1,4 @@
-"""Formats the status for Prometheus, for a file that the textfile collector of the node exporter reads."""
+"""Formats the status for Prometheus, as a file for the textfile collector of the node exporter."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple, get_args
@@ -6,11 +6,12 @@ from typing import NamedTuple, get_args
 from kwsd.bus.events import State, StatusEvent
 
 LabelledValues = Mapping[str, float]
-"""Maps labels, formatted without braces, to a value. The empty string means no label."""
+"""Maps labels, formatted without braces, to the value of a metric. An empty string means that the value has no
+label."""
 
 
 class Family(NamedTuple):
-    """One metric with all its labelled values.
+    """A metric with all its labelled values.
 
     Parameters
     ----------
@@ -19,11 +20,11 @@ class Family(NamedTuple):
     kind : str
         ``gauge`` or ``counter``.
     meaning : str
-        One sentence for the reader of the metric.
+        Description of the metric in one sentence.
     read : callable
-        Reads the value, or the labelled values, from the status of a stream.
+        Function that reads the value, or the labelled values, from the status of a stream.
     is_global : bool
-        Whether the value belongs to the whole process and is equal for all streams.
+        Whether the value belongs to the whole process and is therefore equal for all streams.
     """
 
     name: str
@@ -34,17 +35,17 @@ class Family(NamedTuple):
 
 
 def prometheus_text(*statuses: StatusEvent) -> str:
-    """The status of all streams in the text format of Prometheus, one sample per line.
+    """Return the status of all streams in the text format of Prometheus, one sample per line.
 
     Parameters
     ----------
     statuses : StatusEvent
-        The status of each stream. The name of a stream becomes the label ``stream``. Values of the whole process have
-        no such label.
+        Status of each stream. The name of a stream becomes the label ``stream``. Values of
+        the whole process do not have the label ``stream``.
 
     Notes
     -----
-    The format is version 0.0.4 of the text format (prometheus.io, "Exposition formats").
+    The text format is version 0.0.4 (prometheus.io, "Exposition formats").
     """
     return "".join(_format_family(family, statuses) for family in FAMILIES)
 
@@ -101,4 +102,4 @@ FAMILIES = [
     Family("silent_seconds", "gauge", "Duration of the current digital silence.", lambda status: status.silent_s),
     Family("inference_seconds", "gauge", "Time to process a window.", _inference_quantiles),
 ]
-"""All metrics, in the order of the output."""
+"""List of all metrics in the order of the output."""

@@ -1,4 +1,4 @@
-"""Publishes events on a ZeroMQ XPUB socket. Each event has two frames: topic and JSON."""
+"""Publishes events on a ZeroMQ XPUB socket. Each published event has two frames: topic and JSON."""
 
 import time
 import uuid
@@ -16,7 +16,8 @@ from kwsd.bus.gate import PeerGate, PeerLimits
 from kwsd.errors import AddressError
 
 LINGER_MS = 1000
-"""Maximum time that `Publisher.close` waits until the last events are sent. The daemon must stop within 2 s."""
+"""Maximum time, in milliseconds, for which `Publisher.close` waits until the last events are sent. The daemon must stop
+within 2 s."""
 
 LIMITS = PeerLimits(
     connections=1024,
@@ -25,42 +26,45 @@ LIMITS = PeerLimits(
     subscription_bytes=8192,
     total_bytes=131_072,
 )
-"""Limits of the subscribers. A topic has about 20 bytes, and ZeroMQ needs 40 bytes of memory for each of these."""
+"""Limits of the subscribers. A topic has about 20 bytes, and ZeroMQ needs 40 bytes of memory for each topic."""
 
 ANSWERS = 20.0
 ANSWERS_PER_S = 1.0
-"""How many new subscribers get a status at once, in a burst and per second. Each status goes to all subscribers, so a
-flood of new subscribers would otherwise fill the queues of all. The others wait for the regular status."""
+"""Maximum number of new subscribers that receive a status immediately, in a burst and per second. Each status is sent
+to all subscribers, so a flood of new subscribers could fill the queues of all subscribers. Other new subscribers wait
+for the regular status event."""
 
 MAX_SUBSCRIPTIONS_PER_TURN = 1000
-"""Maximum number of subscriptions read per turn, so that a flood of them does not delay the audio."""
+"""Maximum number of subscriptions read per iteration; the limit prevents a flood of subscriptions from delaying the
+audio."""
 
 
 class Publisher:
-    """Publishes events to any number of subscribers and never waits for one.
+    """Publishes events to any number of subscribers without waiting for any of them.
 
     Parameters
     ----------
     address : str
-        ``ipc://`` followed by an absolute path, or ``tcp://HOST:PORT``. A host beyond loopback requires keys.
+        Event address: ``ipc://`` followed by an absolute path, or ``tcp://HOST:PORT``. A host other than loopback
+        requires CURVE keys.
     keys : ServerKeys, optional
-        CURVE keys. With them, only the clients that they list can subscribe.
+        CURVE keys. If CURVE keys are given, only the listed clients can subscribe.
 
     Attributes
     ----------
     run : str
-        Identifier of this run of the daemon. The events of each topic are numbered within a run.
+        Identifier of this run of the daemon. The events of each topic are numbered from the start of the run.
     overruns : int
-        Number of times that the queue of a subscriber was full and events for it were dropped. ZeroMQ does not
-        report how many; the subscriber finds gaps in the sequence numbers.
+        Number of times that events for a subscriber were dropped because its queue was full. ZeroMQ does not report the
+        number of dropped events, but the subscriber finds gaps in the sequence numbers.
     has_monitor_subscribers : bool
-        Whether a program subscribes to monitor events. Always false on tcp, because they describe the audio in detail
-        and are meant for this user only.
+        Whether a program subscribes to monitor events. The value is always false on tcp, because monitor events
+        describe the audio in detail and are for this user only.
 
     Raises
     ------
     AddressError
-        The address is not allowed, in use, or cannot be bound.
+        The address is not allowed, is in use, or cannot be bound.
     """
 
     def __init__(self, address: str, keys: ServerKeys | None = None) -> None:
@@ -96,12 +100,12 @@ class Publisher:
         self.close()
 
     def next_sequence(self, topic: str) -> int:
-        """Sequence number of the next event on a topic. The first is 1."""
+        """Return the sequence number of the next event on a topic. The first is 1."""
         self._sequences[topic] += 1
         return self._sequences[topic]
 
     def publish(self, event: Event) -> None:
-        """Send an event to every subscriber. A subscriber whose queue is full loses it."""
+        """Send an event to every subscriber. If the queue of a subscriber is full, the subscriber loses the event."""
         frames = [events.event_topic(event).encode(), events.encode_event(event)]
         # With NODROP, ZeroMQ sends to nobody if one queue is full. The second send drops the event for that queue only.
         self._socket.setsockopt(zmq.XPUB_NODROP, 1)
@@ -114,16 +118,16 @@ class Publisher:
 
     @property
     def socket(self) -> "zmq.Socket[bytes]":
-        """Socket to wait on: it has a message when a client subscribes."""
+        """Socket on which the main loop waits for new subscriptions."""
         return self._socket
 
     def read_subscriptions(self) -> bool:
-        """Read the subscriptions that have arrived since the last call, and update `has_monitor_subscribers`.
+        """Read the subscriptions that have arrived since the previous call, and update `has_monitor_subscribers`.
 
         Returns
         -------
         bool
-            Whether a program has subscribed to status events and must get one now, within the limits of `ANSWERS`.
+            Whether a new subscriber to status events must receive a status now, within the limits of `ANSWERS`.
         """
         for _ in range(MAX_SUBSCRIPTIONS_PER_TURN):
             if not is_readable(self._socket):

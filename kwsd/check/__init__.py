@@ -1,4 +1,4 @@
-"""The checks of ``kwsd check``. Each module of this folder checks one part of the system."""
+"""The checks that ``kwsd check`` runs. Each module in this package checks one part of the system."""
 
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -18,14 +18,16 @@ __all__ = ["Finding", "check_all"]
 
 
 def check_all(device: str | None, file: Path | None) -> Iterator[Finding]:
-    """Check everything, and yield each finding as soon as it is known. The last check records for three seconds.
+    """Run all checks, and yield each finding as soon as the result is known.
+
+    The last check records audio for three seconds.
 
     Parameters
     ----------
     device : str, optional
-        Overrides the devices of the configuration.
+        Audio device, which overrides the devices in the configuration.
     file : Path, optional
-        Configuration file, instead of the usual places.
+        Path of the configuration file; if not given, kwsd searches the usual paths.
     """
     try:
         config, origins = load_config({"device": device}, file)
@@ -43,7 +45,10 @@ def check_all(device: str | None, file: Path | None) -> Iterator[Finding]:
 
 
 class _Checks:
-    """The checks of one run. Each imports its module itself, so that a damaged library stops only this check."""
+    """All checks of one run of ``kwsd check``.
+
+    Each check imports its own module, so a damaged library stops only this check.
+    """
 
     def __init__(self, config: Config, device: str | None) -> None:
         self._config = config
@@ -83,7 +88,7 @@ class _Checks:
 
 
 def _run_check(name: str, check: Callable[[], Iterable[Finding]]) -> Iterator[Finding]:
-    """Yield the findings of a check, or a failure if a library that it needs cannot be loaded."""
+    """Yield the findings of a check, or a failure if a required library cannot be loaded."""
     try:
         yield from check()
     except Exception as error:

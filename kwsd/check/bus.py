@@ -1,4 +1,4 @@
-"""Checks whether events can be published, or whether a running daemon publishes them."""
+"""Checks whether the daemon can publish events, or whether a running daemon publishes them."""
 
 import shutil
 from contextlib import closing
@@ -15,11 +15,11 @@ from kwsd.config.schema import Config
 from kwsd.errors import AddressError, AudioLostError, ConfigError, ControlError, EventError, NoEventError
 
 ANSWER_S = 5.0
-"""Longest wait, in seconds, for the status event that a daemon sends to each new subscriber."""
+"""Maximum wait, in seconds, for the status event that a daemon sends to each new subscriber."""
 
 
 def check_bus(config: Config) -> tuple[list[Finding], StatusEvent | None]:
-    """Check the event address and the daemon. Also return the status of a running daemon."""
+    """Check the event address and the daemon, and return the status of a running daemon in addition to the findings."""
     try:
         address = config.address or default_address()
         control = config.control or control_address(address)
@@ -36,7 +36,7 @@ def check_bus(config: Config) -> tuple[list[Finding], StatusEvent | None]:
 
 
 def _check_free_address(config: Config, address: str, control: str) -> Finding:
-    """Check that a daemon could bind the addresses, by binding them for a moment."""
+    """Check that a daemon could bind the addresses by binding them for a short time."""
     try:
         with (
             Publisher(address, read_server_keys(config.curve) if config.curve else None),

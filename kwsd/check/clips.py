@@ -1,4 +1,4 @@
-"""Checks whether the daemon can save clips, if the configuration enables them."""
+"""Checks whether the daemon can save clips if the configuration enables clips."""
 
 import shlex
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from kwsd.errors import ConfigError
 
 
 def check_clips(wanted: ClipsConfig) -> Iterator[Finding]:
-    """Check the folder for clips; without such a folder, yield no finding."""
+    """Check the folder for clips; if no folder is configured, yield no finding."""
     if not wanted.folder:
         return
     folder = Path(wanted.folder).expanduser()

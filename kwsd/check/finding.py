@@ -1,4 +1,4 @@
-"""The result of one check."""
+"""The result of one check of ``kwsd check``."""
 
 import os
 from typing import Literal
@@ -9,21 +9,21 @@ from kwsd.errors import KwsdError
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """The result of one check.
+    """The result of one check of ``kwsd check``.
 
     Parameters
     ----------
     check : str
-        What was checked, for example "model".
+        Name of the checked part, for example "model".
     state : str
-        "ok"; "warning": kwsd works, but perhaps not as intended; "failed": kwsd does not work; "skipped": the check
-        was impossible or unnecessary.
+        Result: "ok", "warning" (kwsd works, but perhaps not as intended), "failed" (kwsd does not work), or "skipped"
+        (impossible or unnecessary).
     text : str
-        The result in one line.
+        Text of the result in one line.
     cure : str
-        The command that may help; empty if there is none.
+        Command that may solve the problem; empty if there is none.
     exit_code : int
-        Exit code of the error; 0 unless the check failed.
+        Exit code of the error that the check found; 0 unless the check failed.
     """
 
     check: str
@@ -34,25 +34,25 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 def ok(check: str, text: str) -> Finding:
-    """A check without a fault."""
+    """Return the finding of a check without a problem."""
     return Finding(check, "ok", text)
 
 
 def warning(check: str, text: str, cure: str = "") -> Finding:
-    """A check that found something unusual, with which kwsd still works."""
+    """Return the finding of a check with an unusual result, with which kwsd still works."""
     return Finding(check, "warning", text, cure)
 
 
 def skipped(check: str, text: str) -> Finding:
-    """A check that was impossible or unnecessary."""
+    """Return the finding of a check that was impossible or unnecessary."""
     return Finding(check, "skipped", text)
 
 
 def failed(check: str, error: KwsdError, cure: str) -> Finding:
-    """A check that found a fault; ``kwsd run`` would end with this error."""
+    """Return the finding of a failed check; ``kwsd run`` would end with this error."""
     return Finding(check, "failed", str(error), cure, error.exit_code)
 
 
 def as_root(command: str) -> str:
-    """The command line for a command that only root may run."""
+    """Return the command line with ``sudo`` for a command that only root may run, unless this user is root."""
     return command if os.geteuid() == 0 else f"sudo {command}"

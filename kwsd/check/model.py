@@ -14,7 +14,7 @@ from kwsd.pipeline.spotter import Spotter
 
 
 def check_model(config: Config) -> tuple[Finding, Model | None]:
-    """Check the model, and return it if it can be used."""
+    """Check the model, and return the model if it can be used."""
     try:
         loaded = configured_model(config)
         window_ms = _measure_window_ms(loaded)
@@ -28,7 +28,7 @@ def check_model(config: Config) -> tuple[Finding, Model | None]:
 
 
 def _measure_window_ms(loaded: Model) -> float:
-    """Mean time in milliseconds to process a window, measured on two seconds of noise.
+    """Return the mean time in milliseconds to process a window, measured on two seconds of noise.
 
     Raises
     ------

@@ -6,7 +6,7 @@ from kwsd.service import UNIT_NAME, read_unit_properties
 
 
 def check_service() -> Finding:
-    """Check whether the unit is installed, and its state."""
+    """Check whether the systemd unit is installed and whether it is active."""
     try:
         unit = read_unit_properties()
     except ServiceError as error:

@@ -28,27 +28,29 @@ CARDS = Path("/dev/snd")
 RECORD_S = 3
 
 CLIPPED, CLIPPED_SHARE = 0.999, 0.001
-"""Share of full scale from which a sample counts as clipped, and share of clipped samples that gives a warning."""
+"""Minimum magnitude of a clipped sample (1 is full scale), and minimum share of clipped samples that causes a
+warning."""
 
 QUIET_DB = -55.0
-"""A recording with a lower peak gets a warning: either nobody spoke near the microphone, or its gain is too low."""
+"""Peak level below which a recording causes a warning, because nobody spoke near the microphone or its gain is too
+low."""
 
 BARS = "▁▂▃▄▅▆▇█"
 BAR_S = 0.1
-"""Seconds of audio in each bar of the level curve."""
+"""Seconds of audio that each bar of the level curve represents."""
 
 
 def check_sound(device: str, model: Model | None, *, may_be_taken: bool) -> Iterator[Finding]:
-    """Check a device and everything that it needs, and record three seconds.
+    """Check a device and the parts of the system that the device needs, and record three seconds.
 
     Parameters
     ----------
     device : str
         As `kwsd.audio.opening.open_source` takes it.
     model : Model, optional
-        Looks for keywords in the recording.
+        Model that searches for keywords in the recording.
     may_be_taken : bool
-        Whether a running daemon may use the device exclusively.
+        Whether a running daemon may be using the device exclusively.
     """
     if device == "-":
         yield skipped("device", "standard input cannot be checked before kwsd runs")
@@ -150,12 +152,12 @@ def _describe_source(source: Source) -> str:
 
 
 def _record(source: Source) -> Float32:
-    """Record three seconds, or all of a shorter file.
+    """Record three seconds from a device, or read all of a shorter file.
 
     Raises
     ------
     AudioLostError
-        The device delivers no audio, or was lost.
+        The device does not deliver audio or was lost.
     AudioDataError
         The file is damaged.
     """
@@ -191,14 +193,14 @@ def _check_level(samples: Float32, model: Model | None, server: SoundServer | No
 
 
 def _draw_levels(samples: Float32) -> str:
-    """Levels over time as a line of bars."""
+    """Return the levels over time as a line of bars."""
     levels = [rms_db(part) for part in np.array_split(samples, max(1, round(len(samples) / SAMPLE_RATE / BAR_S)))]
     heights = np.interp(levels, [QUIET_ROOM_DB, 0], [0, len(BARS) - 1]).round()
     return "".join(BARS[int(height)] for height in heights)
 
 
 def _name_keywords(samples: Float32, model: Model | None) -> str:
-    """The detected keywords, as the end of a sentence; empty if there are none."""
+    """Return the detected keywords as the end of a sentence; empty if none were detected."""
     if model is None:
         return ""
     spotter = Spotter(model)

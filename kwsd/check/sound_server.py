@@ -1,4 +1,4 @@
-"""Finds the sound server, PulseAudio or PipeWire, and asks it for its default source."""
+"""Finds the sound server, PulseAudio or PipeWire, and queries its default source."""
 
 import json
 import os
@@ -11,24 +11,25 @@ from typing import Any, Literal, NamedTuple
 from kwsd.errors import AudioUnavailableError
 
 ANSWER_S = 5.0
-"""Longest wait, in seconds, for an answer. PortAudio would wait forever for a frozen server."""
+"""Maximum wait, in seconds, for an answer of the sound server. PortAudio itself would wait forever for a frozen sound
+server."""
 
 
 class SoundServer(NamedTuple):
-    """A sound server that answers.
+    """A sound server that answers requests.
 
     Parameters
     ----------
     name : str
-        Name and version, or name and socket.
+        Name and version of the sound server, or its name and socket.
     source : str
         Name of the default source; empty if it is unknown because ``pactl`` is not installed.
     muted : bool
         Whether the default source is muted.
     monitor : bool
-        Whether the default source is a monitor, which records what the computer plays.
+        Whether the default source is a monitor, which records the sound that the computer plays.
     microphones : tuple of str
-        Names of the other sources that are not monitors.
+        Names of all other sources that are not monitors.
     """
 
     name: str
@@ -39,12 +40,12 @@ class SoundServer(NamedTuple):
 
 
 def find_sound_server() -> SoundServer | None:
-    """Return the sound server of this user's session; None if there is none.
+    """Return the sound server of the session of this user; None if no server runs.
 
     Raises
     ------
     AudioUnavailableError
-        A server has a socket but does not answer.
+        A sound server has a socket but does not answer.
     """
     answering = [(name, path) for name, path in _sockets().items() if _answers(name, path)]
     if not answering:
@@ -67,7 +68,7 @@ def find_sound_server() -> SoundServer | None:
 
 
 def sound_server_command(verb: Literal["start", "restart"]) -> str:
-    """Return the command line that starts or restarts the sound server; empty if none is installed."""
+    """Return the command line that starts or restarts the sound server; empty if no sound server is installed."""
     if shutil.which("pipewire"):
         return f"systemctl --user {verb} pipewire pipewire-pulse wireplumber"
     if shutil.which("pulseaudio"):
@@ -76,7 +77,10 @@ def sound_server_command(verb: Literal["start", "restart"]) -> str:
 
 
 def _sockets() -> dict[str, Path]:
-    """Sockets of the servers (pipewire(1), "ENVIRONMENT VARIABLES"; pulseaudio(1), "UNIX DOMAIN SOCKETS")."""
+    """Return the sockets of the sound servers.
+
+    The manual pages describe the paths: pipewire(1), "ENVIRONMENT VARIABLES"; pulseaudio(1), "UNIX DOMAIN SOCKETS".
+    """
     environment = os.environ
     runtime = environment.get("XDG_RUNTIME_DIR") or f"/run/user/{os.geteuid()}"
     pulse = environment.get("PULSE_RUNTIME_PATH") or f"{runtime}/pulse"

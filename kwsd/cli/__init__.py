@@ -1,4 +1,4 @@
-"""The command ``kwsd``. Each command has a module of its name in this folder."""
+"""The command ``kwsd``. Each command of ``kwsd`` has a module with its name in this folder."""
 
 import sys
 
@@ -7,7 +7,7 @@ from kwsd.daemon.hangup import prepare_signals
 
 
 def main() -> None:
-    """Run the command line, and end the process."""
+    """Run the command line ``kwsd``, and then end the process."""
     if sys.argv[1:2] == ["run"]:
         prepare_signals()
     run_and_exit(_run)

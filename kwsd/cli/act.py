@@ -1,4 +1,4 @@
-"""``kwsd act``."""
+"""Defines the command ``kwsd act``."""
 
 import time
 from contextlib import suppress
@@ -54,7 +54,10 @@ def act(
 
 
 def _report_unknown(actions: "ActionRunner", status: "StatusEvent", reported: set[str]) -> set[str]:
-    """Report the keywords of actions that the model does not know, if they are not yet reported; return all of them."""
+    """Report keywords of actions that the model does not know, unless already reported.
+
+    Return all of these keywords.
+    """
     unknown = actions.unknown_keywords(status.keywords)
     for keyword in sorted(unknown - reported):
         print_message(f"model {status.model} has no keyword {keyword!r}: its action never runs")

@@ -1,4 +1,4 @@
-"""``kwsd check``."""
+"""Defines the command ``kwsd check``."""
 
 import json
 import sys
@@ -60,7 +60,7 @@ def _format_finding(finding: "Finding") -> "Text":
 
 
 def _prompt_to_speak(finding: "Finding") -> None:
-    """Ask the user to speak after the last finding before the recording."""
+    """Ask the user to speak, after the last check result before the recording."""
     if finding.check == "device" and finding.state == "ok" and sys.stderr.isatty():
         print_message("recording three seconds: say one of the keywords")
 

@@ -1,4 +1,4 @@
-"""The Typer application with all commands of ``kwsd``."""
+"""Defines the Typer application with all commands of ``kwsd``."""
 
 from typing import Annotated
 

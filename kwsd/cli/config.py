@@ -1,4 +1,4 @@
-"""``kwsd config``."""
+"""Defines the command ``kwsd config``."""
 
 import json
 from typing import Annotated

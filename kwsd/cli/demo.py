@@ -1,4 +1,4 @@
-"""``kwsd demo``."""
+"""Defines the command ``kwsd demo``."""
 
 import csv
 import signal
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 DEMO_FOLDER = Path(__file__).parent.parent / "demo"
 
 TOLERANCE_S = 0.75
-"""A detection counts for a word until this many seconds after its end, as in the evaluation of streams."""
+"""Maximum number of seconds from the end of a spoken word to a detection that counts as correct, as in the evaluation
+of streams."""
 
 
 def demo() -> None:
@@ -48,7 +49,7 @@ def demo() -> None:
 
 
 def _print_events(events: "Iterator[KeywordEvent]") -> int:
-    """Print each event beside the word that was spoken, and return the number of correct detections."""
+    """Print each event next to the word that was spoken, and return the number of correct detections."""
     from kwsd.frontend import SAMPLE_RATE
 
     with (DEMO_FOLDER / "demo.csv").open(newline="") as table:
@@ -66,7 +67,7 @@ def _print_events(events: "Iterator[KeywordEvent]") -> int:
 
 
 def _keyword_events(subscription: "Subscription", daemon: "ChildDaemon") -> "Iterator[KeywordEvent]":
-    """Yield keyword events until the daemon reports that it stops, or until its process ends."""
+    """Yield keyword events until the daemon reports that it stops, or until the daemon's process ends."""
     from kwsd.bus.events import KeywordEvent, StatusEvent, decode_event
 
     while daemon.is_running():

@@ -1,4 +1,4 @@
-"""``kwsd devices``."""
+"""Defines the command ``kwsd devices``."""
 
 import json
 from typing import Annotated

@@ -1,4 +1,7 @@
-"""Events of a running daemon, for the commands that print them. Changes of its state go to standard error."""
+"""Receives the events of a running daemon, for the commands that print events.
+
+Changes of the daemon's state are printed to standard error.
+"""
 
 import math
 import os
@@ -29,9 +32,9 @@ ServerKey = Annotated[
 
 
 def guard_actions() -> None:
-    """End everything that this command starts when the command ends, however it ends.
+    """Make sure that all processes that this command starts end with the command, even if the command is killed.
 
-    It must be called before the imports that start threads; see `kwsd.system.processes.run_guarded`.
+    Call this function before the imports that start threads; see `kwsd.system.processes.run_guarded`.
     """
     run_guarded()
     treat_as_ctrl_c(signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
@@ -40,18 +43,18 @@ def guard_actions() -> None:
 def open_subscription(
     address: str, keywords: list[str] | None = None, key: Path | None = None, server_key: Path | None = None
 ) -> "Subscription":
-    """Subscribe to a daemon as the options of a command say.
+    """Subscribe to a daemon with the options of a command.
 
     Raises
     ------
     AddressError
-        The address is invalid.
+        The event address is invalid.
     UsageError
-        Only one of the two keys is given.
+        The user has given only one of the two keys.
     ConfigError
-        A key cannot be used.
+        An encryption key cannot be used.
     ControlError
-        This user may not connect to the daemon.
+        This user does not have permission to connect to the daemon.
     """
     from kwsd.bus.client import Subscription
     from kwsd.bus.curve import read_client_keys
@@ -65,12 +68,14 @@ def open_subscription(
 
 
 def _check_access(address: str) -> None:
-    """Check that this user may connect to an ipc socket. ZeroMQ would try for ever without a word.
+    """Check that this user has permission to connect to an ipc socket.
+
+    Without permission, ZeroMQ would try to connect for ever and would not report an error.
 
     Raises
     ------
     ControlError
-        The user may not connect.
+        This user does not have permission to connect.
     """
     from kwsd.bus.address import IPC
 
@@ -90,7 +95,7 @@ def _check_access(address: str) -> None:
 
 
 def follow_events(subscription: "Subscription", timeout_s: float | None = None) -> "Iterator[tuple[Event, bytes]]":
-    """Yield each event and its JSON. Print each change of the daemon's state on standard error."""
+    """Yield each event together with its JSON text. Print each change of the daemon's state on standard error."""
     from kwsd.bus.events import StatusEvent, decode_event
 
     print_message(f"waiting for kwsd at {subscription.address}")
@@ -105,7 +110,10 @@ def follow_events(subscription: "Subscription", timeout_s: float | None = None) 
 
 
 def format_keyword_event(event: "KeywordEvent") -> str:
-    """One line for people: time, keyword, score, and the name of the stream if the daemon has several."""
+    """Format an event as one line for people: time, keyword and score.
+
+    If the daemon has several streams, add the stream name.
+    """
     return f"{format_local_time(event.time)}  {event.keyword:<10} {event.score:.2f}  {event.stream}".rstrip()
 
 

@@ -1,4 +1,4 @@
-"""The text of ``--help``."""
+"""Prepares the help texts that ``kwsd --help`` prints."""
 
 import inspect
 
@@ -6,9 +6,9 @@ import typer
 
 
 def join_help_lines(app: typer.Typer) -> None:
-    """Join the lines of each paragraph in the help of each command, so that it fits the width of the terminal.
+    """Join the lines of each paragraph in the help of each command, so that Typer can wrap the text.
 
-    Typer does this only for the first paragraph of a docstring.
+    Typer joins only the lines of the first paragraph of a docstring.
     """
     for command in app.registered_commands:
         paragraphs = (inspect.getdoc(command.callback) or "").split("\n\n")

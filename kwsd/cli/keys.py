@@ -1,4 +1,4 @@
-"""``kwsd keys``."""
+"""Defines the command ``kwsd keys``."""
 
 from pathlib import Path
 from typing import Annotated

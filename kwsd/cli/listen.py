@@ -1,4 +1,4 @@
-"""``kwsd listen``."""
+"""Defines the command ``kwsd listen``."""
 
 import time
 from contextlib import nullcontext

@@ -1,4 +1,4 @@
-"""``kwsd models``."""
+"""Defines the command ``kwsd models``."""
 
 import json
 from typing import Annotated

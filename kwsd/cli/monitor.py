@@ -1,4 +1,4 @@
-"""``kwsd monitor``."""
+"""Defines the command ``kwsd monitor``."""
 
 from typing import Annotated
 

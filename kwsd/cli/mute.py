@@ -1,4 +1,4 @@
-"""``kwsd mute``."""
+"""Defines the command ``kwsd mute``."""
 
 from kwsd.cli.options import ControlAddress, find_control_address
 from kwsd.log import print_message

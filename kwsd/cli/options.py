@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Defines the options that several commands share."""
 
 import os
 from contextlib import suppress
@@ -37,12 +37,12 @@ ConfigFile = Annotated[
 
 
 def split_labels(labels: str | None) -> tuple[str, ...] | None:
-    """The labels of ``--labels``; None without this option."""
+    """Return the labels from the option ``--labels``; None without this option."""
     return tuple(labels.split(",")) if labels else None
 
 
 def find_control_address(connect: str | None) -> str:
-    """The control address of the daemon: from the command line, else from the configuration, else the default."""
+    """Return the daemon's control address from the command line, the configuration or the default, in this order."""
     from kwsd.bus.address import control_address
     from kwsd.config.load import load_config
 

@@ -1,7 +1,7 @@
-"""Texts, paths and addresses on the command line.
+"""Checks and converts the texts, paths and addresses on the command line.
 
-The shell expands ``~`` only at the start of an unquoted word. A file name can contain bytes that are not UTF-8, other
-texts cannot.
+The shell expands ``~`` only at the start of an unquoted word. A file name may contain bytes that are not UTF-8. All
+other texts must be valid UTF-8.
 """
 
 import functools
@@ -15,7 +15,7 @@ from kwsd.files import expand_home
 
 
 def expand_arguments(app: typer.Typer) -> None:
-    """Let each command receive its paths and ipc addresses with home folders for ``~``, and only valid texts."""
+    """Check the texts that each command receives, and replace ``~`` with the home folder in paths and ipc addresses."""
     for command in app.registered_commands:
         if command.callback:
             command.callback = _with_home(command.callback)

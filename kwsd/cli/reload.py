@@ -1,4 +1,4 @@
-"""``kwsd reload``."""
+"""Defines the command ``kwsd reload``."""
 
 from kwsd.cli.options import ControlAddress, find_control_address
 from kwsd.log import print_message

@@ -1,4 +1,4 @@
-"""``kwsd review``."""
+"""Defines the command ``kwsd review``."""
 
 import shlex
 import sys

@@ -1,4 +1,4 @@
-"""``kwsd run``."""
+"""Defines the command ``kwsd run``."""
 
 from pathlib import Path
 from typing import Annotated

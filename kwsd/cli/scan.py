@@ -1,4 +1,4 @@
-"""``kwsd scan``."""
+"""Defines the command ``kwsd scan``."""
 
 import sys
 import time

@@ -1,4 +1,4 @@
-"""``kwsd service``."""
+"""Defines the command ``kwsd service``."""
 
 import signal
 import subprocess
@@ -11,7 +11,7 @@ from kwsd.errors import ServiceError
 from kwsd.log import print_message
 
 NOT_RUNNING = 3
-"""Exit code of ``systemctl status`` if the unit does not run; see systemctl(1), "Exit status"."""
+"""Exit code of ``systemctl status`` if the unit does not run; see "Exit status" in systemctl(1)."""
 
 service = typer.Typer(help="Run kwsd as a systemd service of your session.", no_args_is_help=True)
 

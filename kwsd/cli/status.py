@@ -1,4 +1,4 @@
-"""``kwsd status``."""
+"""Defines the command ``kwsd status``."""
 
 from typing import Annotated
 
@@ -8,7 +8,7 @@ from kwsd.cli.options import ControlAddress, find_control_address
 from kwsd.log import print_data, print_line
 
 HIDDEN_FIELDS = {"type", "v", "run", "seq"}
-"""Fields of the status event that only programs need."""
+"""Names of the fields in the status event that only programs need."""
 
 
 def status(

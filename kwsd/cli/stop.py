@@ -1,4 +1,4 @@
-"""``kwsd stop``."""
+"""Defines the command ``kwsd stop``."""
 
 from kwsd.cli.options import ControlAddress, find_control_address
 from kwsd.log import print_message

@@ -1,4 +1,4 @@
-"""``kwsd tune``."""
+"""Defines the command ``kwsd tune``."""
 
 import math
 import signal
@@ -87,7 +87,7 @@ def tune(
 
 
 def _with_progress(files: list[Path]) -> Iterable[Path]:
-    """Yield the files, and show a progress bar on a terminal."""
+    """Yield the files one after the other, and show a progress bar on a terminal."""
     from rich.progress import track
 
     console = create_console(stderr=True)
@@ -96,7 +96,10 @@ def _with_progress(files: list[Path]) -> Iterable[Path]:
 
 @contextmanager
 def _first_ctrl_c() -> Iterator[threading.Event]:
-    """Set an event at the first Ctrl+C, which ends only the listening. The second Ctrl+C ends the command."""
+    """Set an event at the first Ctrl+C, which ends only the recording of audio.
+
+    The second Ctrl+C ends the whole command.
+    """
     pressed = threading.Event()
 
     def press(_number: int, _frame: FrameType | None) -> None:

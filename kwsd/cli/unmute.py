@@ -1,4 +1,4 @@
-"""``kwsd unmute``."""
+"""Defines the command ``kwsd unmute``."""
 
 from kwsd.cli.options import ControlAddress, find_control_address
 from kwsd.log import print_message

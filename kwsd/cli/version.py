@@ -1,4 +1,4 @@
-"""``kwsd --version``."""
+"""Prints the versions for the option ``kwsd --version``."""
 
 from collections.abc import Iterator, Sequence
 
@@ -10,7 +10,7 @@ from kwsd.errors import ModelError
 from kwsd.log import print_line
 
 RUNTIME_LIBRARIES = ("ai-edge-litert", "numpy", "pyzmq", "sounddevice", "soundfile", "soxr")
-"""Libraries whose versions a bug report must name."""
+"""Names of the libraries whose versions must be in a bug report."""
 
 
 def print_version(wanted: bool) -> None:
@@ -36,7 +36,7 @@ def format_versions(program: str, libraries: Sequence[str]) -> Iterator[str]:
 
 
 def _format_models() -> Iterator[str]:
-    """Yield a line for each model, with the start of its network's SHA-256, which changes with every training."""
+    """Yield a line for each model, with the start of the network's SHA-256. The SHA-256 changes with every training."""
     try:
         from kwsd.models.bundle import NETWORK, read_bundle
         from kwsd.models.find import installed_models

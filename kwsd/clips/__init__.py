@@ -1,1 +1,1 @@
-"""Clips: short recordings of detections and near misses, which the daemon saves and ``kwsd review`` sorts."""
+"""Clips are short recordings of detections and near misses, which the daemon saves and ``kwsd review`` sorts."""

@@ -1,4 +1,4 @@
-"""The dialogue of ``kwsd review``: plays each clip, asks what was said, and sorts the clip."""
+"""Runs the dialogue of ``kwsd review``, which plays each clip, asks for the spoken word, and sorts the clip."""
 
 import shlex
 import sys
@@ -20,14 +20,14 @@ KEYS = "y yes, n no keyword, w WORD another word, r play again, s skip, q quit"
 
 
 class Answer(NamedTuple):
-    """What the user typed about a clip.
+    """The answer that the user typed about a clip.
 
     Parameters
     ----------
     action : str
-        "word": the clip contains `word`; "none": it contains no keyword; "skip", "again" (play it again), "quit".
+        Action: "word" (the clip contains `word`), "none" (no keyword), "skip", "again" (play again) or "quit".
     word : str
-        Only for the action "word".
+        Word that the clip contains, only for the action "word".
     """
 
     action: Literal["word", "none", "skip", "again", "quit"]
@@ -35,7 +35,7 @@ class Answer(NamedTuple):
 
 
 class ReviewCounts(NamedTuple):
-    """Number of clips that were sorted as a word, that were sorted as no keyword, and that are left."""
+    """Number of clips that were sorted as a word, number of clips without a keyword, and number of unsorted clips."""
 
     words: int
     others: int
@@ -43,18 +43,19 @@ class ReviewCounts(NamedTuple):
 
 
 class ClipReview:
-    """A dialogue about the clips in a folder and in the folders of its streams.
+    """A dialogue about the clips in a folder and in its subfolders for the streams.
 
     Parameters
     ----------
     folder : Path
-        Where ``kwsd run --save-clips`` saves clips.
+        Folder in which ``kwsd run --save-clips`` saves clips.
     data : Path
-        Data folder of ``kwsd-train``; created if it does not exist.
+        Data folder of ``kwsd-train``; the folder is created if it does not exist.
     sound : bool
         Whether clips are played.
     answers : iterator of str, optional
-        Lines with the answers; standard input without it. Questions go to standard error.
+        Lines with the answers of the user; if not given, they are read from standard input. Questions are written to
+        standard error.
     """
 
     def __init__(self, folder: Path, data: Path, *, sound: bool, answers: Iterator[str] | None = None) -> None:
@@ -64,7 +65,7 @@ class ClipReview:
         self._answers = answers or iter(sys.stdin.readline, "")
 
     def list_clips(self) -> list[Path]:
-        """The clips that are left, oldest first."""
+        """Return the clips that have not been sorted, oldest first."""
         streams = [path for path in self._folder.iterdir() if path.is_dir()]
         found = [clip for folder in (self._folder, *streams) for clip in list_clips(folder)]
         return sorted(found, key=lambda clip: clip.name)
@@ -99,7 +100,7 @@ class ClipReview:
         return ReviewCounts(words, others, len(self.list_clips()))
 
     def _ask(self, question: str, keyword: str, clip: Path) -> Answer:
-        """Ask about a clip until there is an answer that ends the question."""
+        """Ask about a clip until the user gives a final answer."""
         while True:
             print_prompt(question)
             line = next(self._answers, None)
@@ -128,12 +129,12 @@ class ClipReview:
 
 
 def parse_answer(line: str, keyword: str) -> Answer | str:
-    """The answer in a line that the user typed, or a hint if the line is not an answer.
+    """Return the answer in a line that the user typed, or a hint if the line is not an answer.
 
     Parameters
     ----------
     keyword : str
-        The keyword that the daemon detected, for the answer "y".
+        Keyword that the daemon detected, which the answer "y" confirms.
     """
     key, _, rest = line.strip().partition(" ")
     simple: dict[str, Answer] = {"n": Answer("none"), "s": Answer("skip"), "r": Answer("again"), "q": Answer("quit")}
@@ -148,7 +149,7 @@ def parse_answer(line: str, keyword: str) -> Answer | str:
 
 
 def format_review_summary(counts: ReviewCounts, folder: Path, data: Path) -> str:
-    """What was sorted, and the command that trains on it."""
+    """Return a summary of the sorted clips, with the command that uses the clips for training."""
     words, others, left = counts
     sorted_clips = words + others
     lines = [f"sorted {sorted_clips} into {data}: {words} as words, {others} as no keyword; {left} left in {folder}"]

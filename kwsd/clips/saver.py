@@ -1,4 +1,4 @@
-"""Saves clips of detections and near misses if the user enabled it; otherwise does nothing."""
+"""Saves clips of detections and near misses if the user enabled clips."""
 
 import logging
 from pathlib import Path
@@ -15,7 +15,7 @@ log = logging.getLogger(__name__)
 
 
 class ClipSaver:
-    """Saves clips if the configuration names a folder for them; otherwise does nothing.
+    """Saves clips if the configuration contains a folder for clips; otherwise all methods do nothing.
 
     Raises
     ------
@@ -35,12 +35,12 @@ class ClipSaver:
 
     @property
     def on(self) -> bool:
-        """Whether clips are saved. The spotter must then score every window."""
+        """Whether clips are saved. If clips are saved, the spotter must score every window."""
         return self._writer is not None
 
     @property
     def folder(self) -> str:
-        """Folder of the clips; empty if no clips are saved."""
+        """Folder of the clips; empty if clips are not saved."""
         return str(self._writer.folder) if self._writer else ""
 
     @property
@@ -54,19 +54,19 @@ class ClipSaver:
         return self._writer.lost if self._writer else 0
 
     def feed(self, samples: Float32, spotter: Spotter, detections: list[Detection]) -> None:
-        """Take the samples that a spotter has just processed; see `ClipSelector.feed`."""
+        """Add the samples that a spotter has just processed; see `ClipSelector.feed`."""
         if self._writer:
             for clip in self._selector.feed(samples, spotter, detections, utc_now()):
                 self._writer.put(clip)
 
     def reset(self) -> None:
-        """Forget the audio so far, as after a gap."""
+        """Forget the previous audio, for example after a gap."""
         if self._writer:
             for clip in self._selector.reset():
                 self._writer.put(clip)
 
     def close(self) -> None:
-        """Write the clips that wait, and stop."""
+        """Write the clips in the queue, and stop the thread."""
         self.reset()
         if self._writer:
             self._writer.close()

@@ -1,4 +1,4 @@
-"""Selects the seconds that are worth saving from the audio that a spotter processes."""
+"""Selects the seconds of audio to save as clips from the audio that a spotter processes."""
 
 import datetime
 
@@ -9,15 +9,15 @@ from kwsd.pipeline.ring import Ring
 from kwsd.pipeline.spotter import Spotter
 
 NEAR_SHARE = 0.7
-"""A smoothed score of at least this share of its threshold, without a detection, is a near miss."""
+"""Minimum ratio of smoothed score to threshold at which a period without a detection is a near miss."""
 
 
 class ClipSelector:
     """Returns a clip for each detection and each near miss.
 
     A near miss is a period in which the smoothed score of some keyword stays at or above `NEAR_SHARE` of its threshold,
-    without a detection. It yields one clip, from the moment at which the score was closest to its threshold. A period
-    that overlaps the second of a detection is not a near miss.
+    without a detection. A near miss yields one clip, from the moment at which the score was closest to its threshold.
+    If a period overlaps the second of a detection, the period is not a near miss.
     """
 
     def __init__(self) -> None:
@@ -30,18 +30,19 @@ class ClipSelector:
     def feed(
         self, samples: Float32, spotter: Spotter, detections: list[Detection], now: datetime.datetime
     ) -> list[Clip]:
-        """Take the samples that a spotter has just processed, and return the clips that are complete.
+        """Add the samples that a spotter has just processed, and return the clips that are complete.
 
         Parameters
         ----------
         samples : ndarray, shape (n,), float32
             At most one second.
         spotter : Spotter
-            It must have processed the samples, and must be attentive: otherwise its scores are only upper bounds.
+            Spotter that has processed the samples; it must be attentive, because its scores are otherwise only upper
+            bounds.
         detections : list of Detection
-            The detections in these samples.
+            Detections in the given samples.
         now : datetime
-            Arrival time of the last sample, UTC.
+            Arrival time of the last sample, in UTC.
         """
         self._samples.append(samples)
         clips = []
@@ -53,7 +54,7 @@ class ClipSelector:
         return clips
 
     def reset(self) -> list[Clip]:
-        """Forget the audio so far, as after a gap; return the near miss that was in progress."""
+        """Forget the previous audio, for example after a gap, and return the near miss that was in progress."""
         self._samples.clear()
         return self._end_near_miss()
 
@@ -73,7 +74,7 @@ class ClipSelector:
         return clips
 
     def _clip(self, keyword: str, score: float, kind: str, age: int, now: datetime.datetime) -> Clip:
-        """A clip of the second that ended `age` samples ago."""
+        """Return a clip of the second that ended `age` samples ago."""
         end = 2 * WINDOW_SAMPLES - age
         samples = self._samples.newest[end - WINDOW_SAMPLES : end].copy()
         return Clip(now - datetime.timedelta(seconds=age / SAMPLE_RATE), keyword, score, kind, samples)

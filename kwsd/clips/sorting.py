@@ -1,4 +1,4 @@
-"""Moves clips into a data folder of ``kwsd-train``: see docs/training.md."""
+"""Moves clips into a data folder of ``kwsd-train``; see docs/training.md."""
 
 import shutil
 from pathlib import Path
@@ -6,14 +6,15 @@ from pathlib import Path
 from kwsd.errors import OutputError
 
 SPEAKER = "reviewed"
-"""The speaker in the names of all sorted clips. Speech Commands' rule assigns this speaker to the training part.
+"""Speaker identifier in the file names of all sorted clips. The rule of the Speech Commands dataset assigns this
+speaker to the training part.
 
-The people in a household are few, and a measurement is meaningful only for speakers that the model does not know."""
+A household has few speakers, and a measurement is meaningful only for speakers that the model does not know."""
 
 WORDS, NO_KEYWORD = "speech_commands", "mined"
 
 NO_WORDS = frozenset({"speech", "noise", "rir", NO_KEYWORD})
-"""Folders of a data folder that do not contain words."""
+"""Names of the folders in a data folder that do not contain words."""
 
 
 def is_folder_name(word: str) -> bool:
@@ -22,12 +23,12 @@ def is_folder_name(word: str) -> bool:
 
 
 def move_to_word(clip: Path, word: str, data: Path) -> Path:
-    """Move a clip to the clips of a word, and return its new path.
+    """Move a clip to the folder of a word, and return the new path of the clip.
 
     Parameters
     ----------
     word : str
-        `is_folder_name` must be True for it.
+        Word of the clip, for which `is_folder_name` must return True.
 
     Raises
     ------
@@ -38,7 +39,7 @@ def move_to_word(clip: Path, word: str, data: Path) -> Path:
 
 
 def move_to_no_keyword(clip: Path, data: Path) -> Path:
-    """Move a clip to the false alarms, from which training learns what is not a keyword; return its new path.
+    """Move a clip to the false alarms, which are negative examples for training, and return the new path of the clip.
 
     Raises
     ------
@@ -49,7 +50,7 @@ def move_to_no_keyword(clip: Path, data: Path) -> Path:
 
 
 def _words_folder(data: Path) -> Path:
-    """The folder that contains the word folders: a folder in the data folder, or the data folder itself."""
+    """Return the folder that contains the word folders: a folder in the data folder, or the data folder itself."""
     inside = data / WORDS
     if inside.is_dir() or not data.is_dir():
         return inside

@@ -1,4 +1,4 @@
-"""Writes clips to files in a separate thread, so that a slow disk never delays the audio."""
+"""Writes clips to files in a separate thread, so a slow disk does not delay the audio."""
 
 import errno
 import logging
@@ -17,10 +17,10 @@ from kwsd.frontend import SAMPLE_RATE
 log = logging.getLogger(__name__)
 
 WAITING_CLIPS = 16
-"""Queue limit. When the queue is full, new clips are dropped and counted."""
+"""Maximum number of clips in the queue. When the queue is full, new clips are dropped and counted."""
 
 CLOSE_S = 2.0
-"""Longest wait, in seconds, for the clips in the queue when the daemon ends."""
+"""Maximum wait, in seconds, until the clips in the queue are written when the daemon ends."""
 
 SAMPLE_BYTES = 2
 
@@ -33,14 +33,14 @@ class ClipWriter:
     Parameters
     ----------
     folder : Path
-        Created, for this user only, if it does not exist.
+        Folder of the clips; if the folder does not exist, it is created with access for this user only.
     keep : int
-        Number of clips to keep in the folder: the newest.
+        Maximum number of clips in the folder; older clips are deleted.
 
     Attributes
     ----------
     written, lost : int
-        Number of clips that were written, and that could not be written.
+        Number of clips that were written, and number of clips that could not be written.
 
     Raises
     ------
@@ -60,14 +60,17 @@ class ClipWriter:
         self._thread.start()
 
     def put(self, clip: Clip) -> None:
-        """Put a clip into the queue; drop it if the queue is full."""
+        """Put a clip into the queue, or drop the clip if the queue is full."""
         try:
             self._queue.put_nowait(clip)
         except Full:
             self._lose("the disk is too slow")
 
     def close(self) -> None:
-        """Save the clips that wait in the queue, and stop the thread. If the disk hangs, stop without saving them."""
+        """Write the clips in the queue, and stop the thread.
+
+        If the disk hangs, the method returns before the clips are written.
+        """
         try:
             self._queue.put(None, timeout=CLOSE_S)
         except Full:
@@ -85,7 +88,10 @@ class ClipWriter:
                 self._lose(str(error))
 
     def _save(self, clip: Clip) -> None:
-        """Write a clip, and delete the oldest clips. All files are in the folder that was checked, and in no other."""
+        """Write a clip to its file, and delete the oldest clips above the limit.
+
+        All files are written and deleted only in the folder that was checked.
+        """
         folder = _open_private_folder(self.folder)
         try:
             _write_file(folder, str(ClipName.from_clip(clip)), clip)
@@ -106,7 +112,7 @@ class ClipWriter:
 
 
 def prepare_clips_folder(folder: Path) -> None:
-    """Create a folder for clips if it does not exist, and check that it is private.
+    """Create a folder for clips if it does not exist, and check that only this user can open it.
 
     Raises
     ------
@@ -127,7 +133,7 @@ def prepare_clips_folder(folder: Path) -> None:
 
 
 def _open_private_folder(folder: Path) -> int:
-    """Create a folder if it does not exist, and return its file descriptor if it is private.
+    """Create a folder if it does not exist, and return its file descriptor if only this user can open the folder.
 
     Raises
     ------
@@ -148,7 +154,7 @@ def _open_private_folder(folder: Path) -> int:
 
 
 def _write_file(folder: int, name: str, clip: Clip) -> None:
-    """Write a clip under a temporary name first, so that other programs never see an incomplete file."""
+    """Write a clip under a temporary name first, so other programs never see an incomplete file."""
     fresh = f"{name.removesuffix(SUFFIX)}.new"
     samples = (clip.samples * 32768).round().clip(-32768, 32767).astype("<i2")
     try:

@@ -1,1 +1,1 @@
-"""The configuration: its keys, and how kwsd loads, shows and changes it."""
+"""The configuration of kwsd: its keys, and the functions that load, show and change it."""

@@ -1,4 +1,4 @@
-"""Changes values in the user's configuration file and preserves its comments, order and layout."""
+"""Changes values in the configuration file of the user and preserves comments, order and layout."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,29 +11,29 @@ from kwsd.files import TEXT_LIMIT, read_file, replace_file
 
 
 def write_thresholds(thresholds: Mapping[str, float], file: Path | None, environment: Mapping[str, str]) -> Path:
-    """Write the thresholds of some keywords to the active configuration file.
+    """Write the thresholds of the given keywords to the active configuration file.
 
-    If the user has no configuration file, the function creates one. kwsd reads only one file, so the new file starts
-    as a copy of the file for all users, if that exists.
+    If the user does not have a configuration file, the function creates one. kwsd reads only one file, so the new file
+    is a copy of the file for all users, if that file exists.
 
     Parameters
     ----------
     thresholds : mapping
-        Thresholds by keyword, in (0, 1].
+        Threshold of each keyword, in (0, 1].
     file : Path, optional
-        The file that the command line names.
+        Configuration file from the command line, if one was given.
     environment : mapping
-        Environment variables. ``KWSD_CONFIG`` can name the file.
+        Environment variables, in which ``KWSD_CONFIG`` can contain the path of the file.
 
     Returns
     -------
     Path
-        The file that was written.
+        Path of the file that was written.
 
     Raises
     ------
     OutputError
-        The file cannot be written, or this user has no home folder.
+        The file cannot be written, or this user does not have a home folder.
     """
     source = find_config_file(file, environment)
     named = file is not None or bool(environment.get(CONFIG_VARIABLE))

@@ -1,7 +1,7 @@
-"""Loads the configuration and the origin of each value.
+"""Loads the configuration and records the origin of each value.
 
-Command-line options override environment variables, which override the configuration file, which overrides defaults.
-The code calls each of these places a layer.
+Command-line options override environment variables, which override the configuration file, which overrides defaults. In
+the code, each of these sources of values is called a layer.
 """
 
 import os
@@ -22,7 +22,7 @@ ENVIRONMENT_PREFIX = "KWSD_"
 """Prefix of the names of all environment variables of kwsd."""
 
 CONFIG_VARIABLE = "KWSD_CONFIG"
-"""Environment variable that names the configuration file."""
+"""Environment variable that contains the path of the configuration file."""
 
 MESSAGE_REPLACEMENTS = {
     r"^Object contains unknown field `(.+?)`": r"there is no setting '\1'",
@@ -31,7 +31,7 @@ MESSAGE_REPLACEMENTS = {
     r"^Invalid value ('.*?')": r"\1 is not an allowed value",
     "^Expected": "expected",
 }
-"""Maps the start of a msgspec message, as a regular expression, to the wording that kwsd prints."""
+"""Maps the start of an error message of msgspec, as a regular expression, to the text that kwsd prints."""
 
 TYPE_NAMES = {
     "str": "a text",
@@ -41,41 +41,43 @@ TYPE_NAMES = {
     "array": "a list",
     "object": "a table",
 }
-"""Maps the name of a type in msgspec's messages to the wording that kwsd prints."""
+"""Maps the name of a type in the messages of msgspec to the text that kwsd prints."""
 
 MAX_KEY_PARTS = 32
-"""Most parts of a dotted key. The time that tomllib needs for a key grows with the square of this number. The longest
-key of kwsd has three parts."""
+"""Maximum number of parts of a dotted key. The time that tomllib needs for a key grows with the square of this number.
+The longest configuration key of kwsd has three parts."""
 
 LONG_KEY = re.compile(rf"""(?<![\w-])(?:(?:[\w-]+|"[^"\n]*"|'[^'\n]*')[ \t]*\.[ \t]*){{{MAX_KEY_PARTS}}}""", re.ASCII)
-"""A dotted key with more than `MAX_KEY_PARTS` parts."""
+"""Pattern of a dotted key with more than `MAX_KEY_PARTS` parts."""
 
 MAX_SHOWN_NUMBER = 10**15
-"""Messages do not show integers from here on: Python refuses to print integers of more than 4,300 digits."""
+"""Limit above which messages do not show integers, because Python does not print integers of more than 4,300 digits."""
 
 FILE_PREFIX, IPC_PREFIX = "file:", "ipc://"
-"""Starts of a device and of an address that are followed by a path."""
+"""Prefixes of a device and of an address that are followed by a path."""
 
 KUBERNETES_VARIABLE = re.compile(
     r"(\w+_)?(SERVICE_HOST=[\da-f.:]+|SERVICE_PORT(_\w+)?=\d+|PORT(_\d+_(TCP|UDP|SCTP))?=(tcp|udp|sctp)://\S+"
     r"|PORT_\d+_(TCP|UDP|SCTP)_(PROTO=(tcp|udp|sctp)|PORT=\d+|ADDR=[\da-f.:]+))"
 )
-"""What Kubernetes sets in each container for a service whose name begins with kwsd, for example
-``KWSD_PORT=tcp://10.0.0.1:80``. No setting has such a name, so this hides no typing error in the name of a setting."""
+"""Pattern of the variables that Kubernetes sets for a service whose name begins with kwsd, for example
+``KWSD_PORT=tcp://10.0.0.1:80``. The names of settings do not match this pattern, so typing errors in the name of a
+setting are still reported."""
 
 MERGED_TABLES = ("thresholds", "actions", "clips")
-"""Tables whose keys are merged from all layers. For other keys, the highest layer provides the whole value."""
+"""Tables whose keys are merged from all layers. For all other keys, the layer with the highest priority provides the
+complete value."""
 
 
 class LoadedConfig(NamedTuple):
-    """A configuration and the origin of each value.
+    """The configuration and the origin of each value.
 
     Parameters
     ----------
     config : Config
-        The merged values of all layers.
+        Configuration with the merged values of all layers.
     origins : dict
-        Origin of each value, by key. A merged table has one origin for each of its keys.
+        Origin of each value, by the key of the value. A merged table has one origin for each of its keys.
     """
 
     config: Config
@@ -83,14 +85,14 @@ class LoadedConfig(NamedTuple):
 
 
 class ConfigLayer(NamedTuple):
-    """The values from one place, such as the configuration file.
+    """The values from one source, for example the configuration file.
 
     Parameters
     ----------
     origin : str
-        Description of the place, for messages and comments.
+        Description of the source of the values, for messages and comments.
     values : dict
-        Key to value.
+        Values by key.
     """
 
     origin: str
@@ -105,9 +107,9 @@ def load_config(
     Parameters
     ----------
     flags : mapping, optional
-        Values from the command line. None means that the option is not given.
+        Values from the command line. The value None means that the option is not given.
     file : Path, optional
-        The configuration file. Without it, `find_config_file` chooses the file.
+        The configuration file. If no file is given, `find_config_file` chooses the configuration file.
     environment : mapping
         Environment variables.
 
@@ -138,7 +140,7 @@ def load_config(
 
 
 def _expand_homes(config: Config) -> Config:
-    """The configuration with home folders in place of ``~``, in everything that contains a path."""
+    """Return the configuration, in which each ``~`` at the start of a path is replaced by the home folder."""
     try:
         return msgspec.structs.replace(
             config,
@@ -158,12 +160,12 @@ def _expand_homes(config: Config) -> Config:
 
 
 def expand_address(address: str) -> str:
-    """An ipc address with the home folder in place of ``~`` at the start of its path; another address unchanged.
+    """Return an ipc address with ``~`` replaced by the home folder; another address is returned unchanged.
 
     Raises
     ------
     FileNotFoundError
-        There is no such home folder.
+        The home folder does not exist.
     """
     return _expand_path(address, IPC_PREFIX)
 
@@ -174,21 +176,23 @@ def _expand_path(text: str, prefix: str = "") -> str:
 
 
 def config_file_candidates() -> list[Path]:
-    """The paths where kwsd looks for a configuration file. It reads the first that exists.
+    """Return the paths at which kwsd searches for a configuration file. kwsd reads the first file that exists.
 
-    A user without a home folder has only the second.
+    For a user without a home folder, only the second path is returned.
     """
     folders = (find_user_folder("config"), platformdirs.site_config_path("kwsd"))
     return [folder / "config.toml" for folder in folders if folder]
 
 
 def find_config_file(file: Path | None = None, environment: Mapping[str, str] = os.environ) -> Path | None:
-    """The configuration file that kwsd reads, or None if there is no file. `load_config` describes the parameters.
+    """Return the configuration file that kwsd reads, or None if there is no file.
+
+    `load_config` describes the parameters.
 
     Raises
     ------
     ConfigError
-        There is no such home folder.
+        The home folder does not exist.
     """
     if file is None and environment.get(CONFIG_VARIABLE):
         file = Path(environment[CONFIG_VARIABLE])
@@ -231,7 +235,7 @@ def _is_from_kubernetes(name: str, text: str) -> bool:
 
 
 def _parse_variable(key: str, text: str) -> Any:  # noqa: ANN401  a text, a list or a table
-    """Parse the value of an environment variable. A list has the form ``a,b``, and a table ``a=1,b=2``."""
+    """Parse the value of an environment variable. A list has the form ``a,b``, and a table has the form ``a=1,b=2``."""
     if key == "labels":
         return text.split(",")
     if key == "thresholds":
@@ -245,14 +249,14 @@ def parse_thresholds(pairs: list[str], origin: str) -> dict[str, float]:
     Parameters
     ----------
     pairs : list of str
-        One text for each keyword.
+        Texts of the form ``WORD=NUMBER``, one for each keyword.
     origin : str
-        The option or variable that contains them, for the error message.
+        Name of the option or variable that contains the thresholds, for the error message.
 
     Raises
     ------
     ConfigError
-        A text has another form, or a threshold is not in (0, 1].
+        A text does not have the form ``WORD=NUMBER``, or a threshold is not in (0, 1].
     """
     thresholds = {}
     for pair in pairs:
@@ -268,7 +272,7 @@ def parse_thresholds(pairs: list[str], origin: str) -> dict[str, float]:
 
 
 def _check_thresholds(thresholds: object, origin: str) -> None:
-    """Check the range of each threshold. msgspec would not name the keyword in its message."""
+    """Check that each threshold is in (0, 1]. The error message of msgspec would not contain the keyword."""
     for word, number in thresholds.items() if isinstance(thresholds, dict) else ():
         if isinstance(number, int | float) and not 0 < number <= 1:
             shown = number if isinstance(number, float) or abs(number) < MAX_SHOWN_NUMBER else "a huge number"
@@ -285,7 +289,10 @@ def _validate(values: dict[str, Any], origin: str) -> Config:
 
 
 def _check_encoding(values: object, origin: str, key: str = "") -> None:
-    """Check that each text is valid Unicode: events contain it as UTF-8. A byte that is not UTF-8 is a surrogate."""
+    """Check that each text is valid Unicode, because events contain the texts as UTF-8.
+
+    Python represents a byte that is not UTF-8 as a surrogate.
+    """
     if isinstance(values, str):
         try:
             values.encode()
@@ -301,7 +308,7 @@ def _check_encoding(values: object, origin: str, key: str = "") -> None:
 
 
 def rephrase_validation_error(reason: str) -> str:
-    """Rephrase a message of msgspec for the user: the setting first, then what is wrong."""
+    """Rephrase an error message of msgspec for the user: first the setting, then the error."""
     for pattern, words in MESSAGE_REPLACEMENTS.items():
         reason = re.sub(pattern, words, reason)
     reason = re.sub(r"`([a-z |]+)`", _name_types, reason)

@@ -1,4 +1,4 @@
-"""The keys of the configuration, with their types, defaults and descriptions."""
+"""Defines the keys of the configuration, with their types, defaults and descriptions."""
 
 import re
 import shlex
@@ -10,19 +10,20 @@ import msgspec
 from kwsd.log import LogLevel
 
 DEFAULT_MODEL = "default"
-"""Name of the model that is installed with kwsd."""
+"""Name of the default model, which is installed with kwsd."""
 
 EVENT_FIELDS = ("keyword", "score", "time", "id", "event")
-"""Values of the event that an action can use: ``{keyword}`` in its command, ``KWSD_KEYWORD`` in its environment."""
+"""Event fields that an action can use: ``{keyword}`` in its command, or ``KWSD_KEYWORD`` in its environment."""
 
 PLACEHOLDER = re.compile(r"\{(" + "|".join(EVENT_FIELDS) + r")\}")
-"""A placeholder in the command of an action."""
+"""Pattern of a placeholder in the command of an action."""
 
 ANY_KEYWORD = "*"
-"""Key of the action for every keyword that has no other action."""
+"""Key of the action that applies to every keyword without another action."""
 
 Text = Annotated[str, msgspec.Meta(pattern=r"\A[^\0]*\Z")]
-"""A string without zero bytes. The operating system rejects paths and commands that contain one."""
+"""A string that does not contain zero bytes. The operating system rejects paths and commands that contain a zero
+byte."""
 
 Threshold = Annotated[float, msgspec.Meta(gt=0, le=1)]
 
@@ -71,7 +72,7 @@ class ActionConfig(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = 0.0
 
     def split_command(self) -> list[str]:
-        """The program and its arguments, with placeholders.
+        """Return the program and its arguments, which still contain the placeholders.
 
         Raises
         ------
@@ -230,11 +231,15 @@ class Config(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
                 raise ValueError(f"action for {keyword!r}: {error}") from None
 
     def streams(self) -> list[StreamConfig]:
-        """The streams. If the configuration has none, `device` is the only stream, and its name is empty."""
+        """Return the configured streams.
+
+        If the configuration does not contain streams, `device` is the only stream, and the name of this stream is
+        empty.
+        """
         return self.stream or [StreamConfig("", self.device)]
 
     def actions_by_keyword(self) -> dict[str, ActionConfig]:
-        """Keyword to action. An action that is only a command becomes an `ActionConfig` with defaults."""
+        """Return the action of each keyword. If an action is only a command, its `ActionConfig` has default values."""
         return {
             keyword: ActionConfig(action) if isinstance(action, str) else action
             for keyword, action in self.actions.items()

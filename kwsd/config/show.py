@@ -1,4 +1,4 @@
-"""Formats the configuration as a TOML file: the loaded values with their origins, or every setting with its meaning."""
+"""Formats the configuration as a TOML file, with the origins of the values or with descriptions of all settings."""
 
 import json
 import textwrap
@@ -15,25 +15,25 @@ from kwsd.config.schema import Config
 from kwsd.system.text import clean_lines, clean_text
 
 MAX_SHORT_CODE = 0xFFFF
-"""Largest code point that TOML writes with four digits."""
+"""Largest code point that TOML writes as an escape with four digits."""
 
 COMMENT_WIDTH = 98
-"""Maximum length of a comment line in characters."""
+"""Maximum length of a comment line, in characters."""
 
 
 class Setting(NamedTuple):
-    """One key of the configuration, as `kwsd.config.schema.Config` describes it.
+    """A key of the configuration, as `kwsd.config.schema.Config` describes it.
 
     Parameters
     ----------
     key : str
         Name of the key in the TOML file.
     description : str
-        Meaning of the key, in one or two sentences.
+        Description of the configuration key, in one or two sentences.
     schema : dict
         JSON Schema of the values that the key accepts.
     inner : list of Setting
-        The keys of the table, if the value is a table; otherwise empty.
+        Keys of the table if the value is a table; otherwise empty.
     """
 
     key: str
@@ -43,18 +43,21 @@ class Setting(NamedTuple):
 
     @property
     def example(self) -> Any:  # noqa: ANN401  any TOML value
-        """A value for documentation: an example for a table, the default for any other key."""
+        """A value for documentation: an example for a table, or the default for any other key."""
         return self.schema.get("examples", [self.schema.get("default")])[0]
 
 
 def list_settings() -> list[Setting]:
-    """All keys of the configuration. Tables come last because TOML assigns every later key to the table before it."""
+    """Return all keys of the configuration.
+
+    Tables come last, because TOML assigns every later key to the preceding table.
+    """
     _, components = msgspec.json.schema_components([Config], ref_template="{name}")
     return sorted(_list_table_settings(Config.__name__, components), key=lambda setting: _is_table(setting.example))
 
 
 def _is_table(value: Any) -> bool:  # noqa: ANN401  any TOML value
-    """Whether TOML writes a value under a heading, because it is a table or a list of tables."""
+    """Whether TOML writes a value under a heading, because the value is a table or a list of tables."""
     return bool(value) and isinstance(value[0] if isinstance(value, list) else value, dict)
 
 
@@ -71,13 +74,16 @@ def _list_table_settings(table: str, components: dict[str, Any]) -> list[Setting
 
 
 def _table_names(schema: dict[str, Any]) -> list[str]:
-    """Names of the table types that a value can be or contain."""
+    """Return the names of the table types that a value can be or contain."""
     kinds = schema.get("additionalProperties", schema.get("items", schema))
     return [kind["$ref"] for kind in kinds.get("anyOf", [kinds]) if "$ref" in kind]
 
 
 def format_default_config() -> str:
-    """A configuration file that lists every setting with its meaning. Each setting is commented out."""
+    """Return a configuration file that lists every setting with its meaning.
+
+    In the returned file, each setting is commented out.
+    """
     *user, site = config_file_candidates()
     places = f"{user[0]}, or {site} (for all users) if the first does not exist" if user else str(site)
     head = (
@@ -89,7 +95,7 @@ def format_default_config() -> str:
 
 
 def _format_setting(setting: Setting) -> str:
-    """One setting of the default file."""
+    """Return one setting of the default configuration file."""
     inner = "".join(
         _format_comment(f"  {key.key}: {key.description}{_format_default(key)}", "    ") for key in setting.inner
     )
@@ -103,7 +109,7 @@ def _format_default(setting: Setting) -> str:
 
 
 def format_loaded_config(loaded: LoadedConfig) -> str:
-    """A configuration file with all loaded values. A comment after each value names its origin."""
+    """Return a configuration file with all loaded values. A comment after each value states the origin of the value."""
     values = msgspec.to_builtins(loaded.config)
     missing = [f"# {key} is not set\n" for key, value in values.items() if value is None]
     return "".join(missing) + format_toml(
@@ -117,9 +123,10 @@ def format_toml(values: Mapping[str, Any], origins: str | Mapping[str, Any] | No
     Parameters
     ----------
     values : mapping
-        Keys to strings, numbers, booleans, lists of them, and mappings of the same kind.
+        Maps keys to strings, numbers, booleans, lists of these, or other mappings of this form.
     origins : str or mapping, optional
-        Origin of all values, or of each value by its key. Each value gets its origin as a comment.
+        Origin of all values, or a mapping from each key to the origin of its value. The origin is written as a comment
+        after the value.
     """
     document = tomlkit.document()
     _fill_table(document, values, origins)
@@ -127,7 +134,7 @@ def format_toml(values: Mapping[str, Any], origins: str | Mapping[str, Any] | No
 
 
 def _escape_character(character: str) -> str:
-    """A character as TOML writes it in a string. Comments contain no character that is escaped."""
+    """Return a character as TOML writes it in a string. Comments do not contain characters that must be escaped."""
     if clean_lines(character) == character:
         return character
     code = ord(character)

@@ -1,1 +1,1 @@
-"""The daemon: its loop, one listener for each stream, and its process."""
+"""The daemon consists of a main loop, a listener for each audio stream, and a program that starts them."""

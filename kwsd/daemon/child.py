@@ -11,7 +11,8 @@ from pathlib import Path
 from kwsd.config.load import ENVIRONMENT_PREFIX
 
 PROGRAM = "from kwsd.system.processes import end_with_parent; end_with_parent(); from kwsd.cli import main; main()"
-"""The command ``kwsd``, which also ends when its parent is killed: the microphone must not stay open."""
+"""Python code that runs the command ``kwsd``. The process ends when its parent is killed, so the microphone does not
+stay open."""
 
 
 class ChildDaemon:
@@ -20,11 +21,11 @@ class ChildDaemon:
     Parameters
     ----------
     device : str
-        The same values as for ``kwsd run --device``.
+        Audio device of the daemon, with the values that ``kwsd run --device`` accepts.
     folder : Path
-        Folder for the sockets and the log.
+        Folder in which the daemon creates its sockets and its log file.
     configured : bool
-        Whether the daemon reads the user's configuration.
+        Whether the daemon reads the user's configuration file.
 
     Attributes
     ----------
@@ -52,26 +53,26 @@ class ChildDaemon:
             )
 
     def is_running(self) -> bool:
-        """Whether the process is still running."""
+        """Whether the daemon's process is still running."""
         return self._process.poll() is None
 
     def wait(self) -> int:
-        """Wait until the process ends, and return its exit code."""
+        """Wait until the daemon's process ends, and return the exit code of the process."""
         return self._process.wait()
 
     def terminate(self) -> int:
-        """End the process if it is running, and return its exit code."""
+        """End the daemon's process if it is still running, and return the exit code of the process."""
         self._process.terminate()
         return self._process.wait()
 
     def read_log(self) -> str:
-        """The errors that the daemon has logged."""
+        """Return the errors that the daemon has logged."""
         return self._log.read_text("utf-8", "replace")
 
 
 @contextmanager
 def run_child_daemon(device: str, *, configured: bool) -> Iterator[ChildDaemon]:
-    """Start a daemon, and end it with the context; for the parameters see `ChildDaemon`."""
+    """Start a daemon, and end it at the end of the ``with`` block. The parameters are those of `ChildDaemon`."""
     with tempfile.TemporaryDirectory(prefix="kwsd-") as folder:
         daemon = ChildDaemon(device, Path(folder), configured=configured)
         try:

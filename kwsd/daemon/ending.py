@@ -1,4 +1,4 @@
-"""Runs a program and ends its process with the right exit code and at most one error message."""
+"""Runs a program of kwsd, and ends the process with the right exit code and at most one error message."""
 
 import logging
 import os
@@ -15,33 +15,36 @@ from kwsd.errors import InternalError, KwsdError, LibraryError, OutputError, Res
 from kwsd.log import discard_stdout, drain_stderr, prepare_streams, print_error, write_message
 
 INTERRUPT_EXIT_CODE = 130
-"""Exit code after Ctrl+C. Shells use 128 plus the number of the signal."""
+"""Exit code of a program that Ctrl+C has ended. Shells report 128 plus the signal number as the exit code of a process
+that a signal has ended."""
 
 READER_ENDED_EXIT_CODE = 1
-"""Exit code if the program that reads the output has ended, for example ``head``."""
+"""Exit code of kwsd if the program that reads its output, for example ``head``, has already ended."""
 
 MIN_OPEN_FILES = 64
-"""Number of files that a program of kwsd must be able to open. With fewer, ZeroMQ aborts the process."""
+"""Minimum limit of open files for a program of kwsd. ZeroMQ aborts the process if the limit of open files is lower."""
 
 PROGRAM_PACKAGES = {"kwsd", "kwsd_train"}
-"""Python packages of this project."""
+"""Import names of the Python packages of this project."""
 
 PACKAGES = {"ai_edge_litert": "ai-edge-litert", "zmq": "pyzmq", "_cffi_backend": "cffi", "_soundfile": "soundfile"}
-"""Import name of a library to the name of its package, if they differ."""
+"""Maps the import name of a library to the name of its Python package, if the two names differ."""
 
 SYSTEM_PACKAGES = {"soundfile": "libsndfile1", "sounddevice": "libportaudio2"}
-"""Import name of a library to the Debian package of the C library that it loads."""
+"""Maps the import name of a Python library to the Debian package of the C library that it loads."""
 
 
 def run_and_exit(program: Callable[[], object], name: str = "kwsd") -> NoReturn:
-    """Run a program and end the process. Any error prints one sentence and sets its exit code.
+    """Run a program, and end the process when the program returns or fails.
+
+    If the program raises an error, print one sentence about the error, and use the exit code of the error.
 
     Parameters
     ----------
     program : callable
-        The program. It may raise any exception, also `SystemExit`.
+        Main function of the program. The function may raise any exception, including `SystemExit`.
     name : str
-        Name of the program at the start of its error messages.
+        Program name that is printed at the start of each error message.
     """
     prepare_streams(name)
     code = _run_program(program)
@@ -59,10 +62,10 @@ def run_and_exit(program: Callable[[], object], name: str = "kwsd") -> NoReturn:
 
 
 def treat_as_ctrl_c(*signals: signal.Signals) -> None:
-    """Let these signals and SIGINT raise `KeyboardInterrupt`, so that a program can clean up before it ends.
+    """Let the given signals and SIGINT raise `KeyboardInterrupt`, so that a program can clean up before it ends.
 
-    Only the first signal does so, because the next one would interrupt the clean-up. SIGHUP stays ignored if nohup(1)
-    started the program, and SIGINT if a script started it in the background.
+    Only the first signal raises the exception, because a second exception would interrupt the clean-up. SIGHUP stays
+    ignored if nohup(1) started the program. SIGINT stays ignored if a script started the program in the background.
     """
     ignored = {number for number in (signal.SIGHUP, signal.SIGINT) if signal.getsignal(number) == signal.SIG_IGN}
     caught = {*signals, signal.SIGINT} - ignored
@@ -91,7 +94,7 @@ def _run_program(program: Callable[[], object]) -> int:
 
 
 def _report_error(error: Exception) -> int:
-    """Print one sentence about an error, and return the exit code."""
+    """Print one sentence about an error, and return the exit code for the error."""
     if isinstance(error, BrokenPipeError):
         discard_stdout()
         return READER_ENDED_EXIT_CODE
@@ -105,7 +108,7 @@ def _report_error(error: Exception) -> int:
 
 
 def _translate_error(error: Exception) -> KwsdError:
-    """The error of kwsd for any other error that ends a program."""
+    """Convert an error that has ended a program to the corresponding error class of kwsd."""
     if isinstance(error, MemoryError):
         return ResourceError("there is not enough memory")
     if failed := find_failed_import(error):
@@ -127,9 +130,9 @@ class FailedImport(NamedTuple):
     Parameters
     ----------
     problem : str
-        Its name and the reason.
+        Name of the library, and the reason why the import failed.
     cure : str
-        The command that installs it.
+        Command that installs the missing library.
     """
 
     problem: str
@@ -137,9 +140,9 @@ class FailedImport(NamedTuple):
 
 
 def find_failed_import(error: Exception) -> FailedImport | None:
-    """The library that could not be imported, or None if the error has another cause.
+    """Return the library that could not be imported, or None if the error has another cause.
 
-    A library may raise any error while it is imported, for example if a file of it is missing or damaged.
+    The import of a library may raise any error, for example if a file of the library is missing or damaged.
     """
     name = next(_importing_libraries(error.__traceback__), "")
     if isinstance(error, ImportError) and not name:
@@ -156,7 +159,7 @@ def find_failed_import(error: Exception) -> FailedImport | None:
 
 
 def _importing_libraries(trace: TracebackType | None) -> Iterator[str]:
-    """Names of the libraries that were being imported when an error was raised, from the outside."""
+    """Return the libraries that were being imported when an error was raised, with the outermost import first."""
     for frame, _ in traceback.walk_tb(trace):
         name = str(frame.f_globals.get("__name__", "")).partition(".")[0]
         if frame.f_code.co_name == "<module>" and name not in {*PROGRAM_PACKAGES, "__main__"}:
@@ -164,7 +167,7 @@ def _importing_libraries(trace: TracebackType | None) -> Iterator[str]:
 
 
 def _find_place(error: Exception) -> str:
-    """The line of kwsd that raised an error, for a report."""
+    """Return the line of kwsd's source code that raised an error, for a bug report."""
     for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
         module = str(frame.f_globals.get("__name__", ""))
         if module.partition(".")[0] in PROGRAM_PACKAGES and module != __name__:
@@ -184,12 +187,12 @@ def _describe_os_error(error: OSError) -> str:
 
 
 def _allow_open_files() -> None:
-    """Raise the limit of open files to the minimum.
+    """Raise this process's limit of open files to the minimum that kwsd needs.
 
     Raises
     ------
     ResourceError
-        The limit cannot be raised.
+        The limit of open files cannot be raised.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if 0 <= soft < MIN_OPEN_FILES:
@@ -201,12 +204,15 @@ def _allow_open_files() -> None:
 
 
 def _is_debugging() -> bool:
-    """Whether the daemon or the environment asks for the log level debug; only the daemon sets up logging."""
+    """Whether the daemon's log level or the environment asks for debug output. Only the daemon sets up logging."""
     return logging.getLogger().isEnabledFor(logging.DEBUG) or os.environ.get("KWSD_LOG_LEVEL") == "debug"
 
 
 def _exit_code(end: SystemExit) -> int:
-    """The exit code that Python would use. It prints any value that is neither an integer nor None, and returns 1."""
+    """Return the exit code that Python would use for the value of a `SystemExit`.
+
+    If the value of the `SystemExit` is neither an integer nor None, print the value and return 1.
+    """
     if isinstance(end.code, int):
         return end.code
     if end.code is None:

@@ -1,4 +1,4 @@
-"""What SIGHUP means to the daemon: the end of its terminal, or a request to read the configuration again."""
+"""Handles SIGHUP: stops the daemon if its terminal has closed, or reloads the configuration if it runs without one."""
 
 import os
 import select
@@ -8,15 +8,18 @@ from functools import cache
 from threading import Thread
 
 TERMINAL = "/dev/tty"
-"""The controlling terminal of each process that has one; see tty(4)."""
+"""Path at which each process finds its controlling terminal; see tty(4)."""
 
 
 @cache
 def watched_terminal() -> int | None:
-    """Open the terminal with which this daemon has to end, and return its descriptor, or None without one.
+    """Open the terminal whose end must stop this daemon.
 
-    The first call decides, at the start of the program. A terminal that is closed later cannot be found any more. A
-    program under a service manager goes on without its terminal, and so does a program that nohup(1) has started.
+    Return the file descriptor of the terminal, or None without a terminal.
+
+    Call this function at the start of the program. All later calls return the result of the first call. A process
+    cannot find its terminal after the terminal has closed. A program that a service manager or nohup(1) has started
+    continues to run when its terminal closes.
     """
     if os.environ.get("NOTIFY_SOCKET") or signal.getsignal(signal.SIGHUP) == signal.SIG_IGN:
         return None
@@ -27,7 +30,7 @@ def watched_terminal() -> int | None:
 
 
 def prepare_signals() -> None:
-    """Set the signals for the time until the daemon can stop and reload."""
+    """Set the signal handlers for the time before the daemon is able to stop and to reload."""
     if watched_terminal() is None:
         # A reload that is asked for too early must not end the daemon.
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
@@ -36,7 +39,7 @@ def prepare_signals() -> None:
 
 
 def obey_hangup(stop: Callable[[], None], reload: Callable[[], None]) -> None:
-    """Call `stop` when the terminal of this process closes; without such a terminal, call `reload` on SIGHUP."""
+    """Call `stop` when the terminal of this process closes. Without a terminal, call `reload` on SIGHUP."""
     terminal = watched_terminal()
     act = reload if terminal is None else stop
     signal.signal(signal.SIGHUP, lambda _number, _frame: act())

@@ -1,4 +1,4 @@
-"""Listens to one stream of the daemon: from the blocks of its source to its events."""
+"""Listens to one audio stream of the daemon: receives blocks of audio, and publishes events."""
 
 import logging
 import math
@@ -22,28 +22,28 @@ from kwsd.pipeline.spotter import FLUSH_SAMPLES, Spotter
 log = logging.getLogger(__name__)
 
 DEAF_S = 2.5
-"""Seconds without a block after which a live source counts as lost."""
+"""Seconds after which a live audio source counts as lost if no block of audio arrives."""
 
 STUCK_S = 15.0
-"""Seconds without a sign of life from the capture thread. The thread then hangs in the device, and only a new process
-can help."""
+"""Seconds after which a capture thread counts as hanging if it sends neither audio nor another message. A thread that
+hangs in a device driver cannot be ended, so the daemon needs a new process."""
 
 
 class Listener:
-    """Runs the pipeline on the blocks of one stream, and owns the state of that stream.
+    """Runs the pipeline on the audio blocks of one stream, and owns the state of this stream.
 
     Parameters
     ----------
     state : StreamState
     capture : Capture
-        Reads the source in its own thread.
+        Reads the audio source in a separate thread.
     spotter : Spotter
     reporter : Reporter
-        Publishes what the listener finds.
+        Publishes the detections and the state of the stream.
     clip_saver : ClipSaver
-        Saves clips, if the user wants them.
+        Saves clips, if the user has enabled them.
     live : bool
-        Whether the source is a microphone: then silence from the capture thread is a fault.
+        Whether the source is a microphone. From a microphone, missing audio blocks are a fault.
     """
 
     def __init__(  # noqa: PLR0913  the parts of a stream
@@ -68,39 +68,39 @@ class Listener:
 
     @property
     def source(self) -> str:
-        """Name of the open device; before that, the device as configured."""
+        """Name of the open device. Until a device is open, this is the device name from the configuration."""
         return self._state.source
 
     @property
     def hears(self) -> bool:
-        """Whether the source delivers audio, as far as the daemon knows."""
+        """Whether the source delivers audio, according to the latest information of the daemon."""
         return self._state.hears
 
     @property
     def due_s(self) -> float:
         """``time.monotonic()`` at which the daemon must look at this stream again.
 
-        By then either a status event is due, or a live source without a new block counts as lost.
+        At this time a status event is due, or a live source without a new block counts as lost.
         """
         deaf_s = self._capture.active_s + DEAF_S if self._live else math.inf
         return min(deaf_s, self._reporter.due_s)
 
     @property
     def windows(self) -> int:
-        """Windows processed so far."""
+        """Number of windows that the listener has processed so far."""
         return self._reporter.windows
 
     @property
     def event_count(self) -> int:
-        """Keyword events published so far."""
+        """Number of keyword events that this stream has published so far."""
         return self._reporter.event_counts.total()
 
     def start(self) -> None:
-        """Log what the stream waits for."""
+        """Log that the stream waits for its first audio."""
         self._reporter.report_waiting()
 
     def take(self, item: Item) -> None:
-        """Take the next item of the capture."""
+        """Process the next item that the capture thread has delivered."""
         if isinstance(item, Arrival):
             self._capture.block_taken(item.block)
             self._process(item)
@@ -112,11 +112,14 @@ class Listener:
             self._finish()
 
     def name_error(self, error: Exception) -> Exception:
-        """Return an error of kwsd with the name of this stream in its sentence, any other error unchanged."""
+        """Add the name of this stream to the message of a kwsd error.
+
+        Errors that are not kwsd errors are returned unchanged.
+        """
         return type(error)(self._state.label(str(error))) if isinstance(error, KwsdError) else error
 
     def end_beside_others(self, end: End) -> None:
-        """Say that this stream has ended while other streams go on."""
+        """Log that this stream has ended while other streams continue."""
         if end.error:
             log.error("%s", self.name_error(end.error))
             self._enter("lost", str(end.error))
@@ -124,9 +127,10 @@ class Listener:
             self._enter("stopping", "its audio has ended")
 
     def report_stalled_capture(self, now_s: float) -> bool:
-        """Enter `lost` if a live source delivers no audio, and return whether the capture thread hangs in the device.
+        """Change the state to `lost` if a live source delivers no audio. Return whether the capture thread hangs.
 
-        A source becomes `lost` after `DEAF_S`, and its capture thread counts as hanging after `STUCK_S`.
+        The state is `lost` after `DEAF_S` without audio. The capture thread counts as hanging after `STUCK_S` without a
+        message.
 
         Parameters
         ----------
@@ -141,16 +145,16 @@ class Listener:
         return stalled_s > STUCK_S
 
     def publish_status(self) -> StatusEvent:
-        """Publish the status, and return it."""
+        """Publish a status event for this stream, and return the event."""
         return self._reporter.publish_status()
 
     def publish_due_status(self, now_s: float, *, asked: bool) -> None:
-        """Publish the status of a running stream if it is due, or if a new subscriber has asked for it."""
+        """Publish the status of a running stream if a status event is due or if a new subscriber has requested it."""
         if self._state.state != "stopping" and (asked or now_s >= self._reporter.due_s):
             self._reporter.publish_status()
 
     def mute(self, *, on: bool) -> None:
-        """Discard the audio without processing it, or process it again."""
+        """Mute or unmute this stream. A muted stream discards its audio without processing."""
         self._muted = on
         self._clip_saver.reset()
         if self._state.hears:
@@ -161,16 +165,16 @@ class Listener:
         self._spotter.set_thresholds(thresholds)
 
     def use_model(self, model: Model) -> None:
-        """Replace the model. The window starts empty."""
+        """Replace the model of this stream. The window then starts empty."""
         self._spotter.use(model)
         self._clip_saver.reset()
 
     def stop(self) -> None:
-        """Stop the capture soon, without waiting for it."""
+        """Ask the capture thread to stop, without waiting until it has ended."""
         self._capture.stop()
 
     def close(self) -> None:
-        """Stop the capture, write the last clips, and publish the last status."""
+        """Stop the capture thread, write the remaining clips, and publish the final status event."""
         self._capture.close()
         self._clip_saver.close()
         if self._state.state != "stopping":
@@ -203,7 +207,7 @@ class Listener:
             self._spot(samples, attentive=attentive)
 
     def _begin_again(self) -> None:
-        """Forget the audio before a gap, so that it is never joined to the audio after the gap."""
+        """Discard the audio before a gap, so that the audio before and after the gap is never joined."""
         self._state.gaps += 1
         self._reporter.report_gap()
         self._spotter.reset()
@@ -222,13 +226,13 @@ class Listener:
             self._reporter.publish_monitor(samples)
 
     def _publish_keywords(self, detections: list[Detection], received: int) -> None:
-        """Publish detections. The last sample of the latest block was sample number `received` of the stream."""
+        """Publish an event for each detection, when `received` samples of the stream have arrived."""
         for detection in detections:
             after_s = (received - detection.sample) / SAMPLE_RATE
             self._reporter.publish_keyword(detection, self._recorded_s - after_s)
 
     def _finish(self) -> None:
-        """Decide on the audio that is still in the window when a file or pipe has ended."""
+        """Complete the detections in the last second of audio when a file or pipe has ended."""
         if self._live or self._muted:
             return
         received = self._spotter.sample

@@ -1,4 +1,4 @@
-"""The loop of the daemon, and the signals and requests that steer it."""
+"""The main loop of the daemon, and its reaction to signals and requests."""
 
 import logging
 import resource
@@ -27,35 +27,35 @@ from kwsd.log import silence_libraries
 log = logging.getLogger(__name__)
 
 ROUND_S = 0.1
-"""Minimum seconds between two rounds of work other than audio. The first request is answered at once, and further
-requests wait for the next round. So a flood of requests cannot delay the audio."""
+"""Minimum number of seconds between two rounds of work other than audio processing. The loop answers the first request
+at once. Further requests wait for the next round. The limit prevents frequent requests from delaying the audio."""
 
 START_LIMIT_S = 2.5
-"""Maximum seconds that the daemon waits at the start until each stream has opened its source. A source that hangs must
-not keep the other streams from starting."""
+"""Maximum number of seconds that the daemon waits at its start until each stream has opened its audio source. Because
+of this limit, an audio source that hangs does not prevent the other streams from starting."""
 
 SUSPENDED_S = 2.5
-"""Seconds between two rounds after which the process itself must have been suspended. The capture threads were then
-suspended, too, so their silence does not mean that a device hangs."""
+"""If this many seconds pass between two rounds of the loop, the process itself must have been suspended. A suspended
+process also suspends its capture threads, so missing audio then does not mean that a device hangs."""
 
 WAIT_S = 1.0
-"""Maximum seconds that the loop waits while all streams deliver audio."""
+"""Maximum number of seconds that the loop waits for new input while all streams deliver audio."""
 
 
 class Daemon:
-    """Publishes an event for each keyword that is spoken in one of its streams.
+    """Listens to all streams, and publishes an event for each spoken keyword.
 
     Parameters
     ----------
     listeners : dict
-        The listener of each capture; see `kwsd.daemon.setup.build_listeners`.
+        Maps each capture to its listener; see `kwsd.daemon.setup.build_listeners`.
     inbox : Inbox
-        Inbox into which the captures put their items.
+        Queue into which the capture threads put audio blocks and messages.
 
     Raises
     ------
     AudioUnavailableError, AudioDataError
-        The device of a stream cannot be opened now.
+        The device of a stream cannot be opened at present.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917  the parts of a daemon
@@ -89,9 +89,9 @@ class Daemon:
         Raises
         ------
         AudioLostError
-            Every device hangs, so that this process cannot open any of them again.
+            All devices hang, and this process cannot open any of them again.
         AudioDataError
-            The audio of a stream is damaged; the usable part has been processed.
+            The audio of a stream is damaged. The daemon has processed the readable part.
         """
         for listener in self._listeners:
             listener.start()
@@ -111,22 +111,25 @@ class Daemon:
             log.info("stopped after %d windows and %d events", windows, event_count)
 
     def stop(self) -> None:
-        """Make `run` return soon. A signal handler may call this."""
+        """Make the method `run` return soon. A signal handler may call this method."""
         self._stopping = True
         self._inbox.ring()
 
     def stop_with_terminal(self) -> None:
-        """Make `run` return soon because the terminal of this process is closed. A signal handler may call this."""
+        """Make `run` return soon because the terminal of this process is closed.
+
+        A signal handler may call this method.
+        """
         self._hung_up = True
         self.stop()
 
     def reload(self) -> None:
-        """Make `run` read the configuration again soon. A signal handler may call this."""
+        """Make `run` read the configuration again soon. A signal handler may call this method."""
         self._reload_requested = True
         self._inbox.ring()
 
     def run_round(self, now_s: float) -> None:
-        """Do all work other than audio, at most once in `ROUND_S` or when a socket has woken the loop.
+        """Do all work other than audio processing, at most once in `ROUND_S` or when a socket has woken the loop.
 
         Parameters
         ----------
@@ -136,7 +139,7 @@ class Daemon:
         Raises
         ------
         AudioLostError
-            Every device hangs.
+            The devices of all streams hang.
         """
         since_s = now_s - self._last_round_s
         if since_s < ROUND_S and not self._inbox.woken_by_socket:
@@ -159,7 +162,10 @@ class Daemon:
             listener.publish_due_status(now_s, asked=subscribed)
 
     def _take_first_items(self) -> deque[tuple[Listener, Item]]:
-        """Wait until each stream has opened its source or said why not; return further items that came meanwhile."""
+        """Wait until each stream has opened its source or reported an error.
+
+        Return the other capture items that arrived in the meantime.
+        """
         further_items: deque[tuple[Listener, Item]] = deque()
         waiting, end_s = set(self._listeners), time.monotonic() + START_LIMIT_S
         while waiting and (received := self._inbox.next(max(0, end_s - time.monotonic()))):
@@ -248,14 +254,15 @@ def run_daemon(read_config: Callable[[], Config], make_opener: MakeOpener = Open
     Parameters
     ----------
     read_config : callable
-        Returns the configuration. The daemon calls it at the start, on SIGHUP and when a request asks for a reload.
+        Function that reads and returns the configuration. The daemon calls this function at its start, on SIGHUP, and
+        when a request asks for a reload.
     make_opener : callable
-        Returns, for the ``device`` of a stream, the function that opens it.
+        Takes the ``device`` setting of a stream, and returns the function that opens this device.
 
     Raises
     ------
     KwsdError
-        Any reason why the daemon cannot listen; each error has its exit code.
+        The daemon cannot listen. Each subclass of `KwsdError` has its own exit code.
     """
     silence_libraries()
     _allow_many_connections()
@@ -272,9 +279,9 @@ def run_daemon(read_config: Callable[[], Config], make_opener: MakeOpener = Open
 
 
 def _allow_many_connections() -> None:
-    """Raise the limit of open files: each subscriber needs one.
+    """Raise the limit of open files, because each subscriber uses an open file.
 
-    The usual soft limit of 1,024 is meant for programs that use select(2) (systemd.exec(5)).
+    The usual soft limit of 1,024 open files is meant for programs that use select(2); see systemd.exec(5).
     """
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,4 +1,4 @@
-"""Sends messages to the service manager, by the protocol of sd_notify(3)."""
+"""Sends messages to the service manager, with the protocol of sd_notify(3)."""
 
 import os
 import socket
@@ -9,16 +9,19 @@ from contextlib import suppress
 from kwsd.system.text import clean_text
 
 ALIVE_S = 1.0
-"""Seconds between two messages to the watchdog. The units give it 20 seconds."""
+"""Seconds between two messages to the watchdog of systemd. The systemd units of kwsd set the watchdog timeout to 20
+seconds."""
 
 
 class Notifier:
-    """Reports the state of the daemon to systemd. Without systemd it does nothing.
+    """Reports the state of the daemon to systemd.
+
+    If systemd did not start the daemon, the methods do not send messages.
 
     Parameters
     ----------
     environment : mapping
-        Has ``NOTIFY_SOCKET`` if a service manager runs this process.
+        Environment variables. The variable ``NOTIFY_SOCKET`` exists if a service manager runs this process.
     """
 
     def __init__(self, environment: Mapping[str, str] = os.environ) -> None:
@@ -35,33 +38,44 @@ class Notifier:
         return bool(self._path)
 
     def ready(self) -> None:
-        """Report that the daemon is ready."""
+        """Report to systemd that the daemon is ready."""
         self._send("READY=1")
 
     def status(self, text: str, stream: str = "") -> None:
-        """Report the state of a stream in words. ``systemctl status`` shows all streams in one line."""
+        """Report the state of a stream to systemd, as a text.
+
+        ``systemctl status`` shows the states of all streams in one line.
+        """
         self._states[stream] = text
         self._send(f"STATUS={clean_text('; '.join(self._states.values()))}")
 
     def alive(self) -> None:
-        """Feed the watchdog, at most once in `ALIVE_S`. The loop that processes audio calls this in every round."""
+        """Report to the watchdog that the daemon still works, at most once in `ALIVE_S`.
+
+        The loop that processes audio calls this method in every round.
+        """
         now_s = time.monotonic()
         if now_s >= self._alive_due_s:
             self._alive_due_s = now_s + ALIVE_S
             self._send("WATCHDOG=1")
 
     def reloading(self) -> None:
-        """Report that a reload begins. `ready` reports its end (sd_notify(3), RELOADING)."""
+        """Report to systemd that the daemon begins to reload its configuration.
+
+        A call of `ready` reports the end of the reload; see RELOADING in sd_notify(3).
+        """
         self._send(f"RELOADING=1\nMONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
-        """Report that the daemon is about to end."""
+        """Report to systemd that the daemon is about to end."""
         self._send("STOPPING=1")
 
     def _send(self, message: str) -> None:
-        """Send a message, and before it those that the service manager did not accept earlier. Never waits.
+        """Send a message, after all earlier messages that the service manager has not accepted yet.
 
-        Only the newest message of each kind is kept.
+        The method never waits for the service manager.
+
+        If several messages of one kind wait, only the newest is kept.
         """
         if not self._path:
             return

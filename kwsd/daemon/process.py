@@ -1,7 +1,7 @@
 """The program ``kwsd-daemon``, which the systemd units start.
 
-It does what ``kwsd run`` does without options. It loads no command line library, which saves 12 MB of memory for as
-long as the daemon runs.
+``kwsd-daemon`` does the work of ``kwsd run`` without options. The program does not load a command line library, which
+saves 12 MB of memory while the daemon runs.
 """
 
 import sys
@@ -11,7 +11,7 @@ from kwsd.daemon.hangup import prepare_signals
 
 
 def main() -> None:
-    """Run a daemon by its environment and its configuration file, and end the process."""
+    """Run a daemon with the settings of the environment and the configuration file, and then end the process."""
     prepare_signals()
     run_and_exit(_run)
 

@@ -1,4 +1,4 @@
-"""Reports on one stream of the daemon: builds its events, publishes them, and writes its log lines."""
+"""Reports on one stream of the daemon: builds and publishes the events of the stream, and writes its log lines."""
 
 import datetime
 import logging
@@ -24,23 +24,26 @@ STATUS_S = 5.0
 """Seconds from one status event to the next."""
 
 REPEATED_LINE_S = 60.0
-"""Minimum seconds between two log lines about a frequent fault: gaps, or the silence of a gated microphone."""
+"""Minimum number of seconds between two log lines about a frequent fault: gaps, or the silence of a gated
+microphone."""
 
 LATE_S = 1.0
-"""Seconds after which the log line of a word says that the word is old, because the log adds the present time."""
+"""Minimum age of a detected word, in seconds, for which the log line contains the age, because the log adds the present
+time."""
 
 TIMED_WINDOWS = 750
-"""Number of processing times from which the quantiles are computed: one minute with the bundled models."""
+"""Number of the latest processing times from which quantiles are computed. With the bundled models, these processing
+times cover one minute."""
 
 
 class RateLimit:
-    """Allows a log line at most once in `REPEATED_LINE_S`."""
+    """Limits a repeated log line to at most one in `REPEATED_LINE_S` seconds."""
 
     def __init__(self) -> None:
         self._next_s = 0.0
 
     def allows(self) -> bool:
-        """Return whether the line may be written now; if so, the next one has to wait."""
+        """Return whether the log line may be written now. If the result is True, the next line has to wait."""
         now_s = time.monotonic()
         if now_s < self._next_s:
             return False
@@ -54,22 +57,23 @@ class Reporter:
     Parameters
     ----------
     publisher : Publisher
-        Shared by all streams.
+        Publisher of events, which all streams share.
     notifier : Notifier
-        Passes each state on to the service manager.
+        Reports each state of the stream to the service manager.
     state : StreamState
-        Owned by the listener; the reporter only reads it.
+        State of the stream. The listener changes this state, and the reporter only reads it.
     capture, spotter, clip_saver
-        Their counts, model and thresholds become part of the status event.
+        Capture, spotter and clip saver of the stream. Status events contain the counts of these three objects, the
+        model and the thresholds.
 
     Attributes
     ----------
     due_s : float
         ``time.monotonic()`` at which the next status event is due.
     windows : int
-        Windows processed so far.
+        Number of windows that have been processed so far.
     event_counts : Counter
-        Keyword events published so far, by keyword.
+        Maps each keyword to the number of its events that have been published so far.
     """
 
     def __init__(  # noqa: PLR0913, PLR0917  the status event has a part from each of them
@@ -103,14 +107,14 @@ class Reporter:
         return self._publisher.has_monitor_subscribers
 
     def report_waiting(self) -> None:
-        """Log that the stream waits for its first audio, and from which model it will get its scores."""
+        """Log that the stream waits for its first audio, and which model will score the audio."""
         waiting = self._state.label(f"waiting for audio from {self._state.source}")
         if self._state.state == "starting":
             self._notifier.status(waiting, self._state.stream)
         log.info("%s, model %s", waiting, self._spotter.model.name)
 
     def report_state(self) -> None:
-        """Log a changed state, pass it on to the service manager, and publish it."""
+        """Log a changed state of the stream, report the state to the service manager, and publish it."""
         state, reason = self._state.state, self._state.reason
         # A gated microphone enters and leaves digital silence in every pause: the log has that once a minute.
         if reason or state != self._previous_state:
@@ -124,14 +128,17 @@ class Reporter:
         self.publish_status()
 
     def report_gap(self) -> None:
-        """Log that audio was lost, and publish the status, at most once in `REPEATED_LINE_S`."""
+        """Log that audio was lost, and publish the status.
+
+        The method logs and publishes at most once in `REPEATED_LINE_S`.
+        """
         if self._gap_line.allows():
             line = f"audio was lost: the window begins again on {self._state.source} (gap {self._state.gaps})"
             log.warning("%s", self._state.label(line))
             self.publish_status()
 
     def publish_status(self) -> StatusEvent:
-        """Publish the status, and return it."""
+        """Publish a status event for this stream, and return the event."""
         now_s = time.monotonic()
         self.due_s = now_s + STATUS_S
         model = self._spotter.model
@@ -166,18 +173,18 @@ class Reporter:
         return status
 
     def count_windows(self, windows: int, seconds: float) -> None:
-        """Count processed windows, and the seconds that their processing took."""
+        """Add to the number of processed windows and to the seconds that the processing has taken."""
         if windows:
             self.windows += windows
             self._processing_ms.append(1000 * seconds / windows)
 
     def publish_keyword(self, detection: Detection, recorded_s: float) -> None:
-        """Publish a detection.
+        """Publish a keyword event for a detection.
 
         Parameters
         ----------
         recorded_s : float
-            Time at which the last audio of the window was recorded, on the clock of `kwsd.audio.source.boot_s`.
+            Time at which the last sample of the window was recorded, on the clock of `kwsd.audio.source.boot_s`.
         """
         # The wall clock may be set between the recording and now, so only its present time counts.
         age_s = max(0.0, boot_s() - recorded_s)
@@ -202,7 +209,7 @@ class Reporter:
         log.info("%s", self._state.label(f"{detection.keyword} (score {detection.score:.2f}{late})"))
 
     def publish_monitor(self, samples: Float32) -> None:
-        """Publish level, spectrum and scores of the newest samples, shape (n,)."""
+        """Publish the level, the spectrum and the scores of the newest samples, whose shape is (n,)."""
         self._publisher.publish(
             MonitorEvent(
                 run=self._publisher.run,

@@ -24,29 +24,30 @@ from kwsd.models.model import Model
 from kwsd.pipeline.spotter import Spotter
 
 FIXED_KEYS = ("device", "stream", "address", "control", "curve", "clips")
-"""Keys that cannot change while the daemon runs, because the daemon has already opened what they name."""
+"""Settings that cannot change while the daemon runs, because the daemon has already opened the named devices and
+addresses."""
 
 MakeOpener = Callable[[str], Callable[[], Source]]
-"""Takes the ``device`` of a stream, and returns the function that opens it."""
+"""Takes the ``device`` setting of a stream, and returns the function that opens this device."""
 
 
 class Setup:
-    """The configuration of a daemon, and the model and keys that the configuration names.
+    """The configuration of a daemon, with the model and the encryption keys that the configuration names.
 
     Parameters
     ----------
     read_config : callable
-        Reads and returns the configuration.
+        Function that reads and returns the configuration.
 
     Attributes
     ----------
     keys : ServerKeys or None
-        None if events are not encrypted.
+        Encryption keys of the daemon; None if its events are not encrypted.
 
     Raises
     ------
     ConfigError, ModelError
-        The configuration or its model is bad.
+        The configuration is invalid, or its model cannot be used.
     """
 
     def __init__(self, read_config: Callable[[], Config]) -> None:
@@ -57,17 +58,19 @@ class Setup:
         self.keys: ServerKeys | None = _keys(self.config)
 
     def reload(self, set_client_keys: Callable[[ServerKeys | None], None]) -> None:
-        """Read configuration, model and keys again. If anything fails, all three keep their old values.
+        """Read the configuration, the model and the encryption keys again.
+
+        If one of the three cannot be read or used, all three keep their old values.
 
         Parameters
         ----------
         set_client_keys : callable
-            Puts the keys into force, or raises and leaves the old keys in force.
+            Function that activates new encryption keys. If the function raises an error, the old keys stay active.
 
         Raises
         ------
         KwsdError
-            Reading or `set_client_keys` failed, for whatever reason, or a key of `FIXED_KEYS` has another value.
+            The files cannot be read, `set_client_keys` has failed, or a setting in `FIXED_KEYS` has another value.
         """
         try:
             config, model, keys = self._read_again()
@@ -96,10 +99,10 @@ def build_listeners(
     inbox: Inbox[tuple[Capture, Item]],
     make_opener: MakeOpener = Opener,
 ) -> dict[Capture, Listener]:
-    """Start the capture of each configured stream, and return the listener of each capture.
+    """Start a capture for each configured stream, and return a mapping from each capture to its listener.
 
-    Under a service manager, a microphone that is not there yet is waited for. In a terminal it is an error, because
-    the user is there to start the daemon again.
+    Under a service manager, the daemon waits for a microphone that is not connected yet. In a terminal, a missing
+    microphone is an error, because the user can start the daemon again.
     """
     listeners = {}
     for stream in setup.config.streams():
@@ -114,7 +117,7 @@ def build_listeners(
 
 
 def _clips_of_stream(clips: ClipsConfig, stream: StreamConfig) -> ClipsConfig:
-    """Return the settings of clips with the folder of this stream: a stream with a name has a folder of that name."""
+    """Return the clip settings of a stream. A named stream saves its clips in a subfolder with its name."""
     folder = str(Path(clips.folder) / stream.name) if clips.folder else ""
     return msgspec.structs.replace(clips, folder=folder)
 

@@ -1,4 +1,4 @@
-"""What one stream of the daemon is doing."""
+"""The state of one audio stream of the daemon."""
 
 from dataclasses import dataclass
 
@@ -7,20 +7,20 @@ from kwsd.bus.events import State
 
 @dataclass(slots=True)
 class StreamState:
-    """The state of one stream, as its status events report it. The listener of the stream owns it.
+    """The state of one stream, as its status events report it. Only the listener of the stream changes the state.
 
     Parameters
     ----------
     stream : str
-        Name of the stream. The only stream of a daemon has an empty name.
+        Name of the stream. If a daemon has only one stream, the name is empty.
     source : str
-        Name of the open device; before that, the device as configured.
+        Name of the open device. Until a device is open, this is the device name from the configuration.
     reason : str
-        Why the stream is in this state; empty when all is well.
+        Reason why the stream is in this state; empty if there is no fault.
     gaps : int
-        Times that audio was lost.
+        Number of times that audio was lost.
     silent_s : float
-        Seconds of digital silence up to now.
+        Seconds of digital silence that the stream has received so far.
     """
 
     stream: str
@@ -32,15 +32,15 @@ class StreamState:
 
     @property
     def hears(self) -> bool:
-        """Whether the source delivers audio, as far as the daemon knows."""
+        """Whether the source delivers audio, according to the latest information of the daemon."""
         return self.state in {"listening", "muted"}
 
     def enter(self, state: State, reason: str = "") -> bool:
-        """Change the state, and return whether the state or its reason is different from before."""
+        """Change the state of the stream, and return whether the state or its reason has changed."""
         changed = (state, reason) != (self.state, self.reason)
         self.state, self.reason = state, reason
         return changed
 
     def label(self, line: str) -> str:
-        """Put the name of the stream, if it has one, before a line of text."""
+        """Put the name of the stream before a line of text, if the stream has a name."""
         return f"{self.stream}: {line}" if self.stream else line

@@ -1,1 +1,1 @@
-"""Models: bundles on disk, their networks, and how kwsd finds them."""
+"""Finds and loads models: the bundles on disk and the networks that they contain."""

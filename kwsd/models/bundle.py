@@ -1,4 +1,4 @@
-"""Model bundles: folders with a network, its front end, its detector settings, and the record of its training."""
+"""A model bundle is a folder with a network, the front end parameters, the detector settings and a training record."""
 
 import hashlib
 import re
@@ -23,30 +23,37 @@ RESERVED_LABELS = frozenset({SILENCE_LABEL, UNKNOWN_LABEL})
 """Labels of the Speech Commands data set (arXiv:1804.03209, section 5) that never become events."""
 
 MAX_NAME = 100
-"""Longest name of a model in characters. It is part of every event."""
+"""Maximum length of a model name, in characters. The length of the name is limited because every event contains the
+name."""
 
 MAX_SMOOTHING_S = 30
-"""Longest audio in the moving average, in seconds. The daemon keeps it in memory, and a word takes about one second."""
+"""Maximum length of the audio in the moving average, in seconds. The daemon keeps this audio in memory, and a word
+lasts about one second."""
 
 MAX_LABEL_BYTES = 70
-"""Longest label in UTF-8. Each byte may become three in the name of a clip, which has 255 at most."""
+"""Maximum length of a label in bytes, encoded as UTF-8. In the file name of a clip, each byte of the label may become
+three bytes, and a file name has at most 255 bytes."""
 
 SEPARATORS = frozenset("/,=*")
 """Characters that a label cannot contain.
 
-A slash separates folders. ``--labels`` and ``KWSD_THRESHOLDS`` use the comma, and ``--threshold`` the equals sign. In
-``[actions]`` the star means every keyword.
+A slash separates the folders of a path. ``--labels`` and ``KWSD_THRESHOLDS`` separate words with commas.
+``--threshold`` uses the equals sign. In ``[actions]`` the star means every keyword.
 """
 
 FILE_NAME = re.compile(r"\..*|.*\.[A-Za-z]\w{0,4}|LICEN[CS]E|README|COPYING|NOTICE", re.DOTALL)
-"""A name that a file has rather than a word: hidden, with an ending, or found in the root of many data sets."""
+"""Names that belong to a file and not to a word: hidden files, names with an extension, and common files of data
+sets."""
 
 Share = Annotated[float, msgspec.Meta(gt=0, le=1)]
 Windows = Annotated[int, msgspec.Meta(ge=1, le=1000)]
 
 
 class FrontEnd(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Parameters of the front end that a network was trained on. All are in samples, except the rate in hertz."""
+    """Parameters of the front end with which a network was trained.
+
+    All values are in samples, except the sample rate in hertz.
+    """
 
     sample_rate: int = frontend.SAMPLE_RATE
     window_samples: int = frontend.WINDOW_SAMPLES
@@ -58,12 +65,12 @@ class FrontEnd(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DetectorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Settings of the rule that turns scores into detections; see `kwsd.pipeline.detector.Detector`.
+    """Settings of the rule that converts scores to detections; see `kwsd.pipeline.detector.Detector`.
 
     Parameters
     ----------
     thresholds : dict
-        Threshold of each keyword's smoothed score, in (0, 1].
+        Maps each keyword to the threshold of its smoothed score, in (0, 1].
     smoothing_windows : int
         Number of windows in the moving average of the scores.
     hits : int
@@ -71,7 +78,8 @@ class DetectorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     refractory_s : float
         Refractory period: seconds after a detection in which no other detection can occur.
     rearm : float
-        Share of its threshold, in (0, 1], below which a keyword is armed again.
+        Re-arm factor, in (0, 1]. A keyword is armed again when its smoothed score falls below this factor times its
+        threshold.
     """
 
     thresholds: dict[str, Share]
@@ -82,7 +90,7 @@ class DetectorSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FileRecord(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Size in bytes and SHA-256 of one file of the bundle."""
+    """Size in bytes and SHA-256 of one file in the bundle."""
 
     size: int
     sha256: str
@@ -94,15 +102,16 @@ class Bundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Parameters
     ----------
     labels : list of str
-        Meaning of the network's outputs, in order.
+        Label of each output of the network, in the order of the outputs.
     hop_samples : int
-        Samples from one window to the next. A multiple of the frame step.
+        Number of samples from the start of one window to the start of the next. The value must be a multiple of the
+        frame step.
     files : dict
         Maps each path inside the folder, with forward slashes, to its `FileRecord`.
     training : dict
-        Recipe, data listing, seed and versions, written by the training package.
+        Recipe, data listing, random seed and library versions. The training package writes this record.
     metrics : dict
-        Measured figures with their confidence intervals.
+        Results of the evaluation with their confidence intervals.
     """
 
     name: str
@@ -124,24 +133,24 @@ class Bundle(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def keywords_among(labels: Iterable[str]) -> list[str]:
-    """Labels that become events, in the given order."""
+    """Return the labels that become events, in the given order."""
     return [label for label in labels if label not in RESERVED_LABELS]
 
 
 def check_labels(labels: Sequence[str], origin: str) -> tuple[str, ...]:
-    """Check labels, and return them as a tuple.
+    """Check the labels of a network, and return them as a tuple.
 
     Parameters
     ----------
     labels : sequence of str
-        Meaning of the outputs of a network, in order.
+        Label of each output of a network, in the order of the outputs.
     origin : str
-        What has these labels, for messages.
+        Name of the model or option that has these labels, for error messages.
 
     Raises
     ------
     ModelError
-        A label cannot be a keyword, occurs twice, or no label is a keyword.
+        A label is not a valid keyword, a label occurs twice, or none of the labels is a keyword.
     """
     for label in labels:
         if fault := _find_fault(label):
@@ -155,25 +164,25 @@ def check_labels(labels: Sequence[str], origin: str) -> tuple[str, ...]:
 
 
 def read_bundle(folder: Path) -> Bundle:
-    """Read and check a bundle.
+    """Read and check the bundle in a folder.
 
     Raises
     ------
     ModelError
-        A file is missing, altered or malformed, or the bundle was made for another front end.
+        A file of the bundle is missing, altered or malformed, or the bundle was made for another front end.
     """
     return read_bundle_and_network(folder)[0]
 
 
 def read_bundle_and_network(folder: Path) -> tuple[Bundle, bytes]:
-    """Read and check a bundle, and return it with the content of its network.
+    """Read and check a bundle, and return the bundle with the content of its network file.
 
-    The hash is that of the returned content, so a change of the file after the check has no effect.
+    The hash is computed from the returned content, so a later change of the network file has no effect.
 
     Raises
     ------
     ModelError
-        As for `read_bundle`.
+        The bundle has one of the faults that `read_bundle` reports.
     """
     manifest = folder / MANIFEST
     try:
@@ -198,12 +207,12 @@ def write_manifest(bundle: Bundle, folder: Path) -> None:
 
 
 def describe_file(path: Path) -> FileRecord:
-    """Size and SHA-256 of a file."""
+    """Return the size and the SHA-256 of a file."""
     return describe_content(path.read_bytes())
 
 
 def describe_content(content: bytes) -> FileRecord:
-    """Size and SHA-256 of the content of a file."""
+    """Return the size and the SHA-256 of the content of a file."""
     return FileRecord(len(content), hashlib.sha256(content).hexdigest())
 
 
@@ -249,7 +258,7 @@ def _read_described_file(folder: Path, path: str, expected: FileRecord) -> bytes
 
 
 def _find_fault(label: str) -> str:
-    """Return what is wrong with a label, or an empty text."""
+    """Return the fault of a label as a text, or an empty text if the label is valid."""
     if label in RESERVED_LABELS:
         return ""
     plain = label.strip("_ ").casefold().replace(" ", "_").replace("-", "_")

@@ -1,4 +1,4 @@
-"""The network of the embedding, run by LiteRT on one thread, and the description of its folder."""
+"""The network of the embedding, which LiteRT runs on one thread, and the description file of the network's folder."""
 
 from pathlib import Path
 from typing import Any
@@ -17,27 +17,31 @@ from kwsd.models.litert import allocate_tensors, make_interpreter
 SCHEMA_VERSION = 1
 
 DESCRIPTION = "embedding.json"
-"""Name of the description. It differs from that of a bundle, because the embedding has no keywords."""
+"""Name of the description file of the embedding. The description of the embedding differs from the description of a
+bundle, because the embedding has no keywords."""
 
 STEP_FRAMES = 8
-"""Log-mel frames of one step, because the network halves the time axis three times."""
+"""Number of log-mel frames in one step: 8, because the network halves the time axis three times."""
 
 WINDOW_FRAMES = 76
-"""Log-mel frames that a vector depends on."""
+"""Number of log-mel frames that a vector depends on."""
 
 WARM_UP_STEPS = 12
-"""Steps from any state after which the next vector is exact.
+"""Number of steps after which the next vector is exact, if the steps start from an arbitrary state.
 
-The window alone would need ten steps. But each of the eleven convolutions over time rounds its input relative to the
-largest value in it, and the input includes the state. So each convolution adds one step, and the last adds two, because
-only one row a step reaches it.
+The length of the window of the network alone requires ten steps. Each of the eleven convolutions over time also rounds
+its input relative to the largest input value, and the input includes the state. Because of this rounding, each
+convolution adds one step. The last convolution adds two steps, because it receives only one row per step.
 """
 
 VECTOR_SIZE = 96
 
 
 class LogMel(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Parameters of the front end that the network was trained on; see `kwsd.models.logmel`. Lengths are in samples."""
+    """Parameters of the front end with which the network was trained; see `kwsd.models.logmel`.
+
+    All lengths are in samples.
+    """
 
     sample_rate: int = frontend.SAMPLE_RATE
     frame_length: int = logmel.FRAME_LENGTH
@@ -55,13 +59,15 @@ class EmbeddingDescription(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
     Parameters
     ----------
     files : dict
-        From the name of a file in the folder to the `FileRecord`.
+        Maps the name of each file in the folder to its `FileRecord`.
     origin : dict
-        The public file with the weights, its SHA-256, and the versions of the libraries that converted them.
+        Source of the weights: the public file, the SHA-256 of this file, and the versions of the libraries that
+        converted it.
     largest_difference : float
-        Largest difference between a value of the original and of the same network in float32, before the conversion.
+        Maximum difference between an output of the original network and of the network in float32, before the
+        conversion.
     lowest_cosine : float
-        Lowest cosine between a vector of the original and of this network.
+        Minimum cosine similarity between a vector of the original network and the vector of the converted network.
     """
 
     name: str
@@ -79,27 +85,27 @@ class EmbeddingDescription(msgspec.Struct, frozen=True, forbid_unknown_fields=Tr
 
 
 class EmbeddingNetwork:
-    """Turns `STEP_FRAMES` log-mel frames and the state of a stream into one vector and the next state.
+    """Computes one vector and the next state from `STEP_FRAMES` log-mel frames and the state of a stream.
 
-    The state holds the last two rows of the input of each convolution over time. It belongs to the caller, so one
-    network serves any number of streams.
+    The state holds the last two rows of the input of each convolution over time. The caller stores the state of each
+    stream, so a single network can process any number of streams.
 
     Parameters
     ----------
     content : bytes
         Content of a TensorFlow Lite file.
     origin : str
-        Name of the file, for messages.
+        Name of the file, for error messages.
 
     Attributes
     ----------
     silence : ndarray, shape (n,), float32
-        State of a stream after digital silence.
+        The state of a stream that has contained only digital silence.
 
     Raises
     ------
     ModelError
-        LiteRT cannot run the content, or it has other inputs or outputs.
+        LiteRT cannot run the network, or the network has unexpected inputs or outputs.
     """
 
     def __init__(self, content: bytes, origin: str) -> None:
@@ -125,9 +131,9 @@ class EmbeddingNetwork:
         Parameters
         ----------
         mel : ndarray, shape (8, 32), float32
-            The next frames of `kwsd.models.logmel.compute_log_mel`.
+            The next frames of the stream, as `kwsd.models.logmel.compute_log_mel` returns them.
         state : ndarray, shape (n,), float32
-            State after the step before. At the start of a stream it is `silence`.
+            State of the stream after the previous step. At the start of a stream, the state is `silence`.
         """
         self._interpreter.set_tensor(self._mel, mel)
         self._interpreter.set_tensor(self._state, state)
@@ -136,12 +142,12 @@ class EmbeddingNetwork:
 
 
 def load_embedding_network(folder: Path) -> EmbeddingNetwork:
-    """Load the network of a folder.
+    """Load the network of the embedding from a folder.
 
     Raises
     ------
     ModelError
-        A file is missing, altered or malformed, or the network was made for another front end.
+        A file in the folder is missing, altered or malformed, or the network was made for another front end.
     """
     description = read_embedding_description(folder)
     path = folder / NETWORK
@@ -155,12 +161,12 @@ def load_embedding_network(folder: Path) -> EmbeddingNetwork:
 
 
 def read_embedding_description(folder: Path) -> EmbeddingDescription:
-    """Read and check the description of a folder.
+    """Read and check the description file of an embedding folder.
 
     Raises
     ------
     ModelError
-        The description is missing or malformed, or the network was made for another front end.
+        The description file is missing or malformed, or the network was made for another front end.
     """
     path = folder / DESCRIPTION
     try:
@@ -179,7 +185,7 @@ def read_embedding_description(folder: Path) -> EmbeddingDescription:
 
 
 def _tensor_index(tensors: dict[int, dict[str, Any]], shape: tuple[int, ...], origin: str) -> int:
-    """Return the index of the only tensor with as many dimensions as a shape, after a check of its shape and type."""
+    """Find the only tensor with as many dimensions as `shape`, check its shape and type, and return its index."""
     details = tensors.get(len(shape))
     if details is None or tuple(details["shape"]) != shape or details["dtype"] is not np.float32:
         raise ModelError(f"{origin} is not the network of an embedding: it has no float32 tensor of shape {shape}")

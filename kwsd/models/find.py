@@ -1,4 +1,4 @@
-"""Finds and loads models, by name, by path or from the configuration."""
+"""Finds and loads models by name, by path or with the settings of the configuration."""
 
 import os
 import shlex
@@ -15,45 +15,45 @@ from kwsd.models.litert import load_bundle_model, load_tflite_model
 from kwsd.models.model import Model
 
 EMBEDDING = "embedding"
-"""Folder of the embedding, beside the bundles of kwsd."""
+"""Folder of the embedding, which is next to the bundles of kwsd."""
 
 SAVED_MODEL_FILE = "saved_model.pb"
-"""File in every SavedModel folder, from which TensorFlow recognises it."""
+"""Name of the file by which TensorFlow recognises a SavedModel folder."""
 
 HEAD_BYTES = 16
-"""Bytes at the start of a file that show its format."""
+"""Number of bytes at the start of a file from which kwsd recognises the file format."""
 
 TFLITE_MARK = b"TFL3"
-"""File identifier of TensorFlow Lite, at the fifth byte."""
+"""File identifier of TensorFlow Lite, which starts at the fifth byte of a file."""
 
 HDF5_MARK = b"\x89HDF\r\n\x1a\n"
 ZIP_MARK = b"PK\x03\x04"
 
 SAVED_MODEL_MARK = b"\x08\x01\x12"
-"""Start of a ``saved_model.pb``: the field ``saved_model_schema_version`` with the value 1, and a graph."""
+"""First bytes of a ``saved_model.pb`` file: the field ``saved_model_schema_version`` with the value 1, and a graph."""
 
 GRAPH_MARK = b"\n"
-"""Start of a frozen graph: the field ``node``."""
+"""First byte of a frozen graph, which is the start of the field ``node``."""
 
 KERAS_EXPORT = "import sys, keras; keras.saving.load_model(sys.argv[1]).export(sys.argv[2])"
-"""Program that turns a file of Keras into a SavedModel folder."""
+"""Python program that converts a Keras file to a SavedModel folder."""
 
 
 def load_model(path: str | Path | None = None, labels: Sequence[str] = ()) -> Model:
-    """Load a model.
+    """Load the model with a given name or path.
 
     Parameters
     ----------
     path : str or Path, optional
         The name of an installed bundle, a bundle folder, a SavedModel folder, a ``.tflite`` file or a frozen graph.
-        Without it, the default model.
+        Without a path, kwsd loads the default model.
     labels : sequence of str
-        Labels of a model that does not contain them. Otherwise empty.
+        Labels for a model that does not contain its own labels. For all other models, `labels` must be empty.
 
     Raises
     ------
     ModelError
-        The model is missing, or it must not be used.
+        The model is missing, or kwsd refuses to use it.
 
     Examples
     --------
@@ -78,15 +78,15 @@ def load_model(path: str | Path | None = None, labels: Sequence[str] = ()) -> Mo
 
 
 def find_model(path_or_name: str) -> Path:
-    """Find the folder or file of a model, by the name of an installed bundle or by path.
+    """Return the folder or file of a model, which is given by path or by the name of an installed bundle.
 
-    A file inside a model stands for the folder of the model. In a folder of TensorFlow Serving, the newest version is
-    the model.
+    If the path leads to a file inside a model folder, the function returns the model folder. If the path leads to a
+    folder of TensorFlow Serving, the function returns the newest version in this folder.
 
     Raises
     ------
     ModelError
-        There is no such model, or its path cannot be read.
+        The model does not exist, or its path cannot be read.
     """
     models = installed_models()
     # Names first: a folder "default" in the working directory must not hide the default model.
@@ -112,18 +112,21 @@ def find_model(path_or_name: str) -> Path:
 
 
 def load_embedding() -> EmbeddingNetwork:
-    """Load the network of the embedding, which comes with kwsd.
+    """Load the network of the embedding, which is a part of the kwsd installation.
 
     Raises
     ------
     ModelError
-        The network is missing or damaged.
+        The network file is missing or damaged.
     """
     return load_embedding_network(_shipped_models() / EMBEDDING)
 
 
 def installed_models() -> dict[str, Path]:
-    """Return name and folder of each installed bundle. A bundle of the user hides a bundled one of the same name."""
+    """Return the name and the folder of each installed bundle.
+
+    If a user's bundle has the name of a bundle in kwsd, only the user's bundle is returned.
+    """
     users = find_user_folder("data")
     folders = [_shipped_models(), users / "models"] if users else [_shipped_models()]
     found: dict[str, Path] = {}
@@ -137,12 +140,12 @@ def installed_models() -> dict[str, Path]:
 
 
 def configured_model(config: Config) -> Model:
-    """Return the model of a configuration, with the thresholds of the configuration.
+    """Return the model that a configuration names, with the thresholds of this configuration.
 
     Raises
     ------
     ModelError
-        The model is missing or must not be used, or a threshold is for a word that the model does not know.
+        The model is missing, kwsd refuses to use it, or a threshold is set for a word that the model does not know.
     """
     return load_model(config.model, config.labels).with_thresholds(config.thresholds)
 
@@ -154,7 +157,7 @@ def _shipped_models() -> Path:
 
 
 def _load_file(path: Path, labels: Sequence[str]) -> Model:
-    """Load the model in a file whose format kwsd recognises by its content, or by its name."""
+    """Load a model from a single file. The content or the name of the file determines its format."""
     head = _read_head(path)
     if head[4:8] == TFLITE_MARK:
         return load_tflite_model(path, labels)
@@ -189,7 +192,7 @@ def _refuse_keras_file(path: Path) -> NoReturn:
 
 
 def _hint(folder: Path) -> str:
-    """Return what else to name, if there is a model in a folder that is not a model itself."""
+    """Return a hint for the user if a folder is not a model but contains a model."""
     inside = sorted(
         path for path in folder.iterdir() if path.suffix in {".tflite", ".keras", ".h5"} or is_model_folder(path)
     )
@@ -197,7 +200,7 @@ def _hint(folder: Path) -> str:
 
 
 def is_model_folder(path: Path) -> bool:
-    """Whether a folder is a bundle or a SavedModel."""
+    """Whether a folder is a model bundle or a SavedModel."""
     return is_present(path / bundle.MANIFEST) or is_present(path / SAVED_MODEL_FILE)
 
 

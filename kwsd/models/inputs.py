@@ -1,4 +1,4 @@
-"""The inputs of networks that kwsd can feed: a waveform or a spectrogram of one second, in several shapes and types."""
+"""The network inputs that kwsd supports: a waveform or a spectrogram of one second, in several shapes and types."""
 
 from collections.abc import Callable, Sequence
 from itertools import product
@@ -14,14 +14,17 @@ from kwsd.models.model import Window
 WAVEFORM, SPECTROGRAM = (WINDOW_SAMPLES,), (FRAMES, BINS)
 
 FULL_SCALE = 32768
-"""A sample of 1.0 as a 16-bit integer, plus one."""
+"""Scale of 16-bit samples: the integer for a sample of 1.0, plus one."""
 
 SHORTEST_WAVEFORM = 2000
-"""A vector with fewer elements is not taken for a waveform in messages."""
+"""Minimum number of elements of a vector that error messages describe as a waveform."""
 
 
 class Quantization(NamedTuple):
-    """Linear code of real numbers in integers: real = scale * (integer - zero_point). A scale of 0 means no code."""
+    """Quantization, which stores real numbers as integers: real = scale * (integer - zero_point).
+
+    A scale of 0 means that the numbers are not quantized.
+    """
 
     scale: float = 0.0
     zero_point: int = 0
@@ -31,18 +34,18 @@ NO_CODE = Quantization()
 
 
 class NetworkInput(NamedTuple):
-    """How a window becomes the input of a network.
+    """Describes how a window is converted to the input of a network.
 
     Parameters
     ----------
     shape : tuple of int
-        Shape with all sizes known, such as (1, 124, 129, 1).
+        Shape of the input in which all sizes are known, for example (1, 124, 129, 1).
     waveform : bool
-        Whether the network takes samples; otherwise it takes a spectrogram.
+        Whether the input is a waveform. If False, the input is a spectrogram.
     dtype : dtype
-        Type of the elements. Integers without quantization are 16-bit samples.
+        Type of the input's elements. Integers without quantization are 16-bit samples.
     quantization : Quantization
-        Code of integers.
+        Quantization of the integers in the input.
     """
 
     shape: tuple[int, ...]
@@ -51,7 +54,7 @@ class NetworkInput(NamedTuple):
     quantization: Quantization
 
     def encode(self, window: Window) -> NDArray[np.generic]:
-        """Return the input for a window."""
+        """Return the input of the network for a window."""
         values = (window.samples if self.waveform else window.spectrogram).reshape(self.shape)
         if self.dtype == np.float32:
             return values
@@ -64,23 +67,24 @@ class NetworkInput(NamedTuple):
 def find_input(
     shape: Sequence[int | None], dtype: DTypeLike, origin: str, quantization: Quantization = NO_CODE
 ) -> NetworkInput:
-    """Find out what a network takes.
+    """Determine the kind of input that a network requires.
 
     Parameters
     ----------
     shape : sequence of int or None
-        Shape of its input. None and -1 stand for any size.
+        Shape of the network's input. None and -1 stand for an arbitrary size.
     dtype : dtype
-        Type of its input.
+        Type of the network's input.
     origin : str
-        Name of the network, for messages.
+        Name of the network, for error messages.
     quantization : Quantization
-        Code of its input.
+        Quantization of the network's input.
 
     Raises
     ------
     ModelError
-        The network takes something else. The message says what, and what to do.
+        The network requires an input that kwsd does not support. The error message describes the required input and
+        tells the user what to do.
     """
     dtype = np.dtype(dtype)
     sizes = tuple(None if size in {None, -1} else int(size or 0) for size in shape)
@@ -95,7 +99,7 @@ def find_input(
 
 
 def dequantize(values: NDArray[np.generic], quantization: Quantization) -> NDArray[np.generic]:
-    """Return the real numbers that integers stand for. Without quantization the values are unchanged."""
+    """Convert quantized integers to real numbers. If the values are not quantized, return them unchanged."""
     scale, zero_point = quantization
     return scale * (values.astype(np.float32) - zero_point) if scale else values
 
@@ -128,4 +132,4 @@ def _advise(sizes: tuple[int | None, ...], dtype: np.dtype[np.generic]) -> str:
 
 
 Compute = Callable[[Window], NDArray[np.generic]]
-"""From a window to the output of a network: shape (labels,)."""
+"""Function from a window to the output of a network, with the shape (labels,)."""

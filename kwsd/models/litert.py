@@ -1,4 +1,4 @@
-"""Networks in TensorFlow Lite's format, of a bundle or in a single file, run by LiteRT on one thread."""
+"""Loads TensorFlow Lite networks from bundles or single files, and runs them with LiteRT on one thread."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -26,28 +26,30 @@ from kwsd.system.text import clean_text
 
 
 class LiteRTNetwork:
-    """A TensorFlow Lite network that takes one window and returns one number for each label.
+    """A TensorFlow Lite network that takes one window of audio and returns one number for each label.
 
     Parameters
     ----------
     content : bytes
-        Content of the file. LiteRT would map a file into memory, and a change of the file could then end the process.
+        Content of the network file. A file name is not used, because LiteRT would map the file into memory. A change of
+        a mapped file can end the process.
     outputs : int, optional
-        Number of outputs. Without it, that of the first output.
+        Required number of outputs. If the value is None, the network uses the size of its first output.
     origin : str
-        Name of the network, for messages.
+        Name of the network, for error messages.
 
     Attributes
     ----------
     outputs : int
-        Number of outputs.
+        Number of values that the network returns.
     with_softmax : bool
-        Whether `scores` is the softmax of the outputs. At first it is the outputs themselves.
+        Whether `scores` applies a softmax to the outputs. The value is False at first, so `scores` then returns the
+        unchanged outputs.
 
     Raises
     ------
     ModelError
-        LiteRT cannot run the network, or the network has another input or output.
+        LiteRT cannot run the network, or kwsd does not support its input or output.
     """
 
     def __init__(self, content: bytes, outputs: int | None, origin: str) -> None:
@@ -68,12 +70,12 @@ class LiteRTNetwork:
         self.outputs = self._output.size
 
     def scores(self, window: Window) -> Float32:
-        """Return the probability of each label: shape (labels,), float32."""
+        """Return the probability of each label, with the shape (labels,) and the dtype float32."""
         output: Float32 = self.compute(window).astype(np.float32, copy=False)
         return softmax(output) if self.with_softmax else output
 
     def compute(self, window: Window) -> NDArray[np.generic]:
-        """Return the output of the network: shape (labels,)."""
+        """Return the output of the network for a window, with the shape (labels,)."""
         try:
             self._interpreter.set_tensor(self._index, self._input.encode(window))
             self._interpreter.invoke()
@@ -84,7 +86,7 @@ class LiteRTNetwork:
 
 
 class NetworkOutput(NamedTuple):
-    """Where LiteRT puts the output of a network, its number of elements, and the code of its integers."""
+    """Describes the output of a network: the index of its tensor, its number of elements, and its quantization."""
 
     tensor: int
     size: int
@@ -92,19 +94,20 @@ class NetworkOutput(NamedTuple):
 
 
 def load_bundle_model(folder: Path, *, trusted: bool) -> Model:
-    """Load the model of a bundle.
+    """Load the model from a bundle.
 
     Parameters
     ----------
     folder : Path
         Folder of the bundle.
     trusted : bool
-        Whether the bundle is a part of kwsd. Other networks are tried in a child process before.
+        Whether the bundle was installed with kwsd. A network that was not installed with kwsd is first tested in a
+        child process.
 
     Raises
     ------
     ModelError
-        The bundle must not be used; see `kwsd.models.bundle.read_bundle`. Or its network is not a classifier.
+        The bundle cannot be used (see `kwsd.models.bundle.read_bundle`), or its network is not a classifier.
     """
     bundle, content = read_bundle_and_network(folder)
     origin = str(folder / NETWORK)
@@ -119,19 +122,19 @@ def load_bundle_model(folder: Path, *, trusted: bool) -> Model:
 
 
 def load_tflite_model(path: Path, labels: Sequence[str]) -> Model:
-    """Load a single TensorFlow Lite file.
+    """Load a model from a single TensorFlow Lite file.
 
     Parameters
     ----------
     path : Path
-        The file.
+        TensorFlow Lite file of the model.
     labels : sequence of str
-        Labels in the order of the outputs.
+        Labels of the model, in the order of the network's outputs.
 
     Raises
     ------
     ModelError
-        The file cannot be read, its network cannot be used, or the labels do not fit.
+        The file cannot be read, its network cannot be used, or the labels do not match the outputs.
     """
     try:
         content = read_file(path, NETWORK_LIMIT)
@@ -166,19 +169,20 @@ def _import_interpreter() -> Any:  # noqa: ANN401  LiteRT has no type informatio
 
 
 def make_interpreter(content: bytes, origin: str) -> Any:  # noqa: ANN401  LiteRT has no type information
-    """Return a LiteRT interpreter of one thread, whose tensors are not allocated yet.
+    """Return a LiteRT interpreter that uses one thread. The tensors of the interpreter are not allocated yet.
 
     Parameters
     ----------
     content : bytes
-        Content of the file. The caller keeps it, because LiteRT reads the weights from there.
+        Content of the network file. The caller must keep this object in memory, because LiteRT reads the weights from
+        it.
     origin : str
-        Name of the network, for messages.
+        Name of the network, for error messages.
 
     Raises
     ------
     ModelError
-        LiteRT cannot run the network.
+        LiteRT is unable to run this network.
     """
     make = _import_interpreter()
     try:
@@ -195,7 +199,7 @@ def allocate_tensors(interpreter: Any, origin: str) -> None:  # noqa: ANN401  se
     Raises
     ------
     ModelError
-        LiteRT cannot run the network.
+        LiteRT is unable to run this network.
     """
     try:
         with silence_stderr():
@@ -216,7 +220,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _find_output(details: list[dict[str, Any]], size: int | None, origin: str) -> NetworkOutput:
-    """Return the first output that is a vector of this size, not counting dimensions of 1."""
+    """Return the first output that is a vector of the given size, if dimensions of size 1 are ignored."""
     for output in details:
         shape, quantization = [int(length) for length in output["shape"]], _quantization(output)
         total = int(np.prod(shape))

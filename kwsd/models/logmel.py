@@ -1,7 +1,7 @@
-"""The log-mel spectrogram that the embedding was trained on.
+"""Computes the log-mel spectrogram with which the embedding was trained.
 
-The constants are those of ``melspectrogram.onnx`` in openWakeWord 0.4.0, which reproduces the front end of Google's
-speech_embedding. `kwsd.frontend.stft` computes the transform.
+The constants come from ``melspectrogram.onnx`` in openWakeWord 0.4.0. The openWakeWord file reproduces the front end of
+Google's speech_embedding. `kwsd.frontend.stft` computes the short-time Fourier transform.
 """
 
 import numpy as np
@@ -16,17 +16,17 @@ LOWEST_HZ = 60.0
 HIGHEST_HZ = 3800.0
 
 FULL_SCALE = 32_768.0
-"""Factor of the samples. The network was trained on samples of 16-bit integers."""
+"""Factor that converts float samples to the range of 16-bit integers, with which the network was trained."""
 
 FLOOR = 1e-10
-"""Lowest energy of a band, as in the original.
+"""Minimum energy of a mel band, as in openWakeWord.
 
-The original also raises energies to 80 dB below the largest one of a call. A stream cannot do that, because the result
-depends on where the audio is cut.
+In each call, openWakeWord also raises all energies to at least 80 dB below the largest energy. A stream cannot use a
+limit relative to one call, because the result would depend on how the audio is divided.
 """
 
 OFFSET = 2.0
-"""Constant that openWakeWord adds to the logarithm, to reach the range of values that Google's network expects."""
+"""Constant that openWakeWord adds to the logarithm to match the range of values that Google's network expects."""
 
 # Periodic, unlike the window of kwsd.frontend. The factor is a power of two, so it rounds nothing.
 TAPER: Float32 = (FULL_SCALE * (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FRAME_LENGTH) / FRAME_LENGTH))).astype(
@@ -35,22 +35,22 @@ TAPER: Float32 = (FULL_SCALE * (0.5 - 0.5 * np.cos(2 * np.pi * np.arange(FRAME_L
 
 
 def compute_log_mel(samples: Float32) -> Float32:
-    """Logarithmic energies in mel bands.
+    """Return the logarithmic energies in mel bands.
 
     Parameters
     ----------
     samples : ndarray, shape (n,), float32 in [-1, 1], 16 kHz mono
-        Audio of at least `FRAME_LENGTH` samples. Samples after the last whole frame are ignored.
+        Audio with at least `FRAME_LENGTH` samples. Samples after the last complete frame are ignored.
 
     Returns
     -------
     ndarray, shape (1 + (n - 400) // 160, 32), float32
-        ``log10(energy) + 2`` of each band. `SILENCE` is the lowest value.
+        ``log10(energy) + 2`` of each band. The minimum value is `SILENCE`.
 
     Raises
     ------
     ValueError
-        n is smaller than `FRAME_LENGTH`.
+        The number of samples n is smaller than `FRAME_LENGTH`.
     """
     transformed = stft(samples, TAPER, FRAME_STEP, FFT_LENGTH)
     power = np.square(transformed.real) + np.square(transformed.imag)
@@ -59,9 +59,10 @@ def compute_log_mel(samples: Float32) -> Float32:
 
 
 def _mel_weights() -> Float32:
-    """Triangular filters of equal area, spaced on the mel scale: shape (257, 32).
+    """Return triangular filters of equal area, spaced on the mel scale, with the shape (257, 32).
 
-    The result equals ``librosa.filters.mel(sr=16000, n_fft=512, n_mels=32, fmin=60, fmax=3800)``, transposed.
+    The filters equal the transposed result of ``librosa.filters.mel(sr=16000, n_fft=512, n_mels=32, fmin=60,
+    fmax=3800)``.
     """
     frequencies = np.arange(FFT_LENGTH // 2 + 1) * SAMPLE_RATE / FFT_LENGTH
     lowest, highest = _hz_to_mel(np.array([LOWEST_HZ, HIGHEST_HZ]))
@@ -91,4 +92,4 @@ def _mel_to_hz(mel: np.ndarray) -> np.ndarray:
 
 WEIGHTS = _mel_weights()
 SILENCE = float(compute_log_mel(np.zeros(FRAME_LENGTH, np.float32))[0, 0])
-"""Value of every band in digital silence."""
+"""Value of every mel band in digital silence."""

@@ -1,4 +1,4 @@
-"""A model: a network with its labels and the settings that turn its scores into detections."""
+"""A model is a network with its labels and with the settings that convert its scores to detections."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -16,21 +16,21 @@ from kwsd.models.bundle import DetectorSettings, keywords_among
 log = logging.getLogger(__name__)
 
 HOP_SAMPLES = 1280
-"""Hop of a model without a bundle: 80 ms."""
+"""Hop of a model that is not in a bundle: 80 ms, in samples."""
 
 THRESHOLD = 0.9
-"""Threshold of every keyword of a model without a bundle. It is high, because such a network often knows only keywords
-and assigns every other sound to one of them."""
+"""Threshold of every keyword if a model is not in a bundle. The threshold is high, because a network without a bundle
+often knows only keywords, and reports a keyword for every other sound."""
 
 
 class Window(NamedTuple):
-    """One second of audio, as samples and as a spectrogram.
+    """One second of audio, both as samples and as a spectrogram.
 
     Parameters
     ----------
     samples : ndarray, shape (16000,), float32 in [-1, 1]
     spectrogram : ndarray, shape (124, 129), float32
-        `kwsd.frontend.spectrogram` of the samples.
+        Spectrogram of the samples, as `kwsd.frontend.spectrogram` returns it.
     """
 
     samples: Float32
@@ -38,10 +38,10 @@ class Window(NamedTuple):
 
 
 class Network(Protocol):
-    """Computes the scores of a window."""
+    """A network that computes the scores of a window."""
 
     def scores(self, window: Window) -> Float32:
-        """Return the probability of each label: shape (labels,), float32."""
+        """Return the probability of each label, with the shape (labels,) and the dtype float32."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,11 +51,11 @@ class Model:
     Parameters
     ----------
     labels : tuple of str
-        Meaning of the scores, in order.
+        Label of each score, in the order of the scores.
     hop_samples : int
-        Samples from the end of one window to the end of the next.
+        Number of samples from the end of one window to the end of the next.
     detector : DetectorSettings
-        Settings that a `kwsd.Spotter` starts with.
+        Detector settings with which a `kwsd.Spotter` starts.
     """
 
     name: str
@@ -70,10 +70,10 @@ class Model:
         return tuple(keywords_among(self.labels))
 
     def scores(self, window: Window) -> Float32:
-        """Return the probability of each label: shape (labels,), float32.
+        """Return the probability of each label, with the shape (labels,) and the dtype float32.
 
-        The trial at loading cannot rule out that a network fails on a rare sound. Then a score that is not a number
-        becomes 0, and others are clipped to [0, 1].
+        The test during loading cannot exclude that a network fails on a rare sound. Scores that are not numbers are
+        replaced with 0. All other scores are clipped to [0, 1].
         """
         scores = self.network.scores(window)
         if not (scores.min() >= 0 and scores.max() <= 1):  # true for not-a-number, too
@@ -82,7 +82,7 @@ class Model:
         return scores
 
     def predict(self, waveforms: Float32) -> Float32:
-        """Return the scores of separate windows.
+        """Return the scores of windows that are independent of each other.
 
         Parameters
         ----------
@@ -91,12 +91,12 @@ class Model:
         Returns
         -------
         ndarray, shape (n, labels), float32
-            Probabilities.
+            Probability of each label in each window.
 
         Raises
         ------
         ValueError
-            The waveforms have another shape.
+            The waveforms do not have the shape (n, 16000).
         """
         waveforms = np.asarray(waveforms, np.float32)
         if waveforms.shape != (len(waveforms), WINDOW_SAMPLES):
@@ -107,22 +107,22 @@ class Model:
         return scores
 
     def with_thresholds(self, thresholds: Mapping[str, float]) -> "Model":
-        """Return the same model with other default thresholds for some keywords.
+        """Return a copy of this model with other default thresholds for some keywords.
 
         Raises
         ------
         ModelError
-            A word is not a keyword of this model.
+            At least one word is not a keyword of this model.
         """
         return replace(self, detector=self.settings_with(self.detector, thresholds))
 
     def settings_with(self, settings: DetectorSettings, thresholds: Mapping[str, float]) -> DetectorSettings:
-        """Return detector settings with other thresholds for some keywords.
+        """Return a copy of detector settings with other thresholds for some keywords.
 
         Raises
         ------
         ModelError
-            A word is not a keyword of this model.
+            At least one word is not a keyword of this model.
         """
         for word in thresholds:
             if word not in self.keywords:
@@ -133,7 +133,7 @@ class Model:
 
 
 def make_default_settings(labels: Sequence[str]) -> DetectorSettings:
-    """Make the detector settings of a model without a bundle."""
+    """Return the default detector settings for a model that is not in a bundle."""
     return DetectorSettings(dict.fromkeys(keywords_among(labels), THRESHOLD))
 
 

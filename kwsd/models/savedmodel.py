@@ -1,4 +1,4 @@
-"""SavedModel folders and frozen graphs. Only this module imports TensorFlow."""
+"""Loads SavedModel folders and frozen graphs. This is the only module that imports TensorFlow."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +19,8 @@ from kwsd.models.trial import compute_trial_outputs, needs_softmax, softmax
 from kwsd.system.text import clean_text
 
 LEVEL = "TF_CPP_MIN_LOG_LEVEL"
-"""TensorFlow's environment variable: 0 shows all messages, 3 shows none. Errors are raised at every level."""
+"""TensorFlow's environment variable for log messages: the value 0 shows all messages, and 3 hides all of them.
+TensorFlow raises errors with every value of this variable."""
 
 try:
     os.environ.setdefault(LEVEL, "3")
@@ -34,35 +35,38 @@ except (ImportError, OSError) as error:
     raise ModelError(f"TensorFlow cannot be imported: {clean_text(str(error))}") from None
 
 TENSORFLOW_ERRORS = (OSError, ValueError, RuntimeError, LookupError, AttributeError, TypeError, tf.errors.OpError)
-"""What TensorFlow raises for damaged models."""
+"""Exceptions that TensorFlow raises for damaged models."""
 
 PREFERRED_OUTPUT = "predictions"
-"""Name of the output in TensorFlow's tutorial. It is preferred if a function has several outputs."""
+"""Name of the output in TensorFlow's tutorial on audio recognition. If a function has several outputs, kwsd prefers the
+output with this name."""
 
 MAX_FILES = 10_000
-"""Most files in a SavedModel folder. A folder with more is not a model, and would take long to check."""
+"""Maximum number of files in a SavedModel folder. A folder with more files is not a model, and checking all its files
+would take a long time."""
 
 
 class SavedModelNetwork:
-    """A TensorFlow function from a window to a number for each label.
+    """A TensorFlow function that takes a window and returns a number for each label.
 
     Parameters
     ----------
     function : tensorflow.ConcreteFunction
-        The function.
+        The TensorFlow function to call.
     feed : NetworkInput
-        What its argument is.
+        Description of the function's input.
     output : str or int
-        Which of its results holds the numbers.
+        Name or index of the result that contains the numbers.
     origin : str
-        Name of the model, for messages.
+        Name of the model, for error messages.
 
     Attributes
     ----------
     with_softmax : bool
-        Whether `scores` is the softmax of the numbers. At first it is the numbers themselves.
+        Whether `scores` applies a softmax to the numbers. At first, the value is False and `scores` returns the
+        unchanged numbers.
     owner : object
-        Object that holds the variables of the function.
+        Object that owns the variables of the function.
     """
 
     def __init__(self, function: Any, feed: NetworkInput, output: str | int, origin: str) -> None:  # noqa: ANN401
@@ -74,12 +78,12 @@ class SavedModelNetwork:
         self._origin = origin
 
     def scores(self, window: Window) -> Float32:
-        """Return the probability of each label: shape (labels,), float32."""
+        """Return the probability of each label, with the shape (labels,) and the dtype float32."""
         output: Float32 = self.compute(window).astype(np.float32, copy=False)
         return softmax(output) if self.with_softmax else output
 
     def compute(self, window: Window) -> NDArray[np.generic]:
-        """Return the output of the function: shape (labels,)."""
+        """Return the output of the function for a window, with the shape (labels,)."""
         try:
             results = self._function(tf.constant(self._feed.encode(window)))
         except (ValueError, TypeError, tf.errors.OpError) as error:
@@ -91,19 +95,20 @@ class SavedModelNetwork:
 
 
 def load_saved_model(folder: Path, labels: Sequence[str] = ()) -> Model:
-    """Load a SavedModel that classifies waveforms or spectrograms.
+    """Load a SavedModel folder whose function classifies waveforms or spectrograms.
 
     Parameters
     ----------
     folder : Path
-        The folder.
+        SavedModel folder to load.
     labels : sequence of str
-        Labels in the order of the outputs. If empty, kwsd looks for them in the model's graph.
+        Labels of the model, in the order of the network's outputs. If this tuple is empty, kwsd looks for the labels in
+        the model's graph.
 
     Raises
     ------
     ModelError
-        TensorFlow cannot load the folder, the folder has no such function, or the labels are not known.
+        TensorFlow cannot load the folder, the folder does not contain a suitable function, or the labels are unknown.
     """
     _check_files(folder)
     try:
@@ -115,19 +120,20 @@ def load_saved_model(folder: Path, labels: Sequence[str] = ()) -> Model:
 
 
 def load_frozen_graph(path: Path, labels: Sequence[str] = ()) -> Model:
-    """Load a graph whose variables are constants, as TensorFlow 1 exported networks.
+    """Load a frozen graph, whose variables are constants. TensorFlow 1 exported networks in this format.
 
     Parameters
     ----------
     path : Path
-        The file.
+        File with the frozen graph.
     labels : sequence of str
-        As for `load_saved_model`.
+        Labels of the model, in the order of the network's outputs. If this tuple is empty, kwsd looks for the labels in
+        the model's graph.
 
     Raises
     ------
     ModelError
-        The file is not such a graph, or as for `load_saved_model`.
+        The file is not a frozen graph, or the graph has one of the faults that `load_saved_model` reports.
     """
     graph = tf.compat.v1.GraphDef()
     try:
@@ -158,7 +164,7 @@ def load_frozen_graph(path: Path, labels: Sequence[str] = ()) -> Model:
 
 
 def _make_model(owner: Any, functions: Iterable[Any], path: Path, labels: Sequence[str]) -> Model:  # noqa: ANN401
-    """Make a model of the first suitable function. Its variables exist while their owner does."""
+    """Create a model from the first suitable function. Its variables exist only while their owner exists."""
     origin = str(path)
     function, network = _choose_network(functions, len(labels), origin)
     network.owner = owner
@@ -177,7 +183,7 @@ def _make_model(owner: Any, functions: Iterable[Any], path: Path, labels: Sequen
 
 
 def _check_files(folder: Path) -> None:
-    """Check that TensorFlow will not wait for a file, and that no file is too large."""
+    """Check that TensorFlow will not wait for a file such as a FIFO, and that all files are small enough."""
     count = 0
     for root, _, names in os.walk(folder):
         count += len(names)
@@ -197,7 +203,10 @@ def _concrete_functions(module: Any) -> Iterator[Any]:  # noqa: ANN401
 
 
 def _choose_network(functions: Iterable[Any], labels: int, origin: str) -> tuple[Any, SavedModelNetwork]:
-    """Return the first function that kwsd can feed and that returns a vector of numbers, and a network from it."""
+    """Find the first function whose input kwsd supports and that returns a vector.
+
+    Return this function and a network that uses it.
+    """
     faults = []
     for function in functions:
         inputs = function.inputs[: len(function.inputs) - len(function.captured_inputs)]
@@ -229,7 +238,10 @@ def _named_outputs(outputs: Any) -> dict[str | int, Any]:  # noqa: ANN401
 
 
 def _choose_output(outputs: Any, labels: int) -> str | int | None:  # noqa: ANN401
-    """Return the name or place of the output with a number for each label, or None if there is none or several."""
+    """Return the name or index of the only output with a number for each label.
+
+    Without an output of this kind, or with several, return None.
+    """
     named = _named_outputs(outputs)
     vectors = {
         name: spec.shape[-1] if spec.shape.rank else None
@@ -248,7 +260,7 @@ def _describe_outputs(outputs: Any) -> str:  # noqa: ANN401
 
 
 def _find_labels(function: Any, outputs: int, origin: str) -> list[str]:  # noqa: ANN401
-    """Return the labels: a vector of strings in the graph, with one string for each output."""
+    """Return the labels from the graph: a vector of strings with one string for each output."""
     candidates = [*_constants(function), *function.captured_inputs]
     for value in candidates:
         if value.dtype == tf.string and value.shape == (outputs,):

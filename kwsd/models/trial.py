@@ -1,4 +1,4 @@
-"""Tries a network before it is used: its answers are checked, and a crash is caught in a child process."""
+"""Tests a network before kwsd uses it: checks the outputs, and catches a crash in a child process."""
 
 import faulthandler
 import os
@@ -19,33 +19,38 @@ from kwsd.models.inputs import Compute
 from kwsd.models.model import Window
 
 SUM_TOLERANCE = 0.05
-"""Largest distance of a sum of probabilities from 1. Quantised outputs are rounded to 1/256 each."""
+"""Maximum difference between a sum of probabilities and 1. The sum is not exact, because each quantised output is
+rounded to 1/256."""
 
 TRIAL_MEMORY = 256 * MIB
-"""Bytes that a network may need on top of those that the process has. The shipped network needs 3 million. The memory
-limit of a service must leave room for a trial beside the daemon."""
+"""Maximum number of bytes that a network may use in addition to the current memory of the process. The bundled network
+needs 3 million bytes. The memory limit of a service must be large enough for the daemon and a test together."""
 
 TRIAL_S = 5
-"""Seconds that a trial may take. A network that needs longer for five windows cannot follow a microphone."""
+"""Maximum number of seconds that a test may take. A network that needs more time for five windows is too slow for a
+microphone."""
 
 ALL_WINDOWS = 5
-"""Windows that show whether outputs are logits or probabilities."""
+"""Number of test windows that show whether outputs are logits or probabilities."""
 
 FEW_WINDOWS = 2
-"""Windows that show that a bundle works: silence and noise. Each window delays the start by about a millisecond."""
+"""Number of test windows that show that a bundle works: silence and noise. Each test window delays the start of the
+program by about a millisecond."""
 
 PASSED = "passed"
-"""What the child process reports after a trial without a fault. After a crash it reports nothing."""
+"""Text that the child process reports after a test without a fault. A child process that crashes does not report a
+text."""
 
 MAX_REASON_BYTES = 4000
-"""Longest reason that the child process reports. It fits into the buffer of a pipe, so the child never waits."""
+"""Maximum length of the error text that the child process reports. A text of this length fits into the buffer of a
+pipe, so the child process never waits for a reader."""
 
 
 def make_trial_sounds() -> Iterator[Float32]:
-    """Make windows of samples that differ much: silence, noise, quiet noise, a tone, and an impulse.
+    """Return very different windows of samples: silence, noise, quiet noise, a tone, and an impulse.
 
-    The noise is a multiplicative hash of the sample numbers (Knuth, The Art of Computer Programming, section 6.4). The
-    import of numpy's generators would take longer than the trial.
+    The noise is a multiplicative hash of the sample numbers (Knuth, The Art of Computer Programming, section 6.4).
+    numpy's random generators are not used, because their import would take longer than the test.
     """
     numbers = np.arange(WINDOW_SAMPLES, dtype=np.uint32)
     scrambled = (numbers * np.uint32(2654435761)) ^ (numbers * np.uint32(2246822519) >> np.uint32(15))
@@ -58,18 +63,18 @@ def make_trial_sounds() -> Iterator[Float32]:
 
 
 def compute_trial_outputs(compute: Compute, labels: int, origin: str, windows: int = ALL_WINDOWS) -> Float32:
-    """Run a network on the trial windows.
+    """Run a network on the test windows.
 
     Parameters
     ----------
     compute : callable
-        From a window to the output of the network.
+        Function from a window to the output of the network.
     labels : int
-        Number of outputs that the network must have.
+        Required number of outputs of the network.
     origin : str
-        Name of the network, for messages.
+        Name of the network, for error messages.
     windows : int
-        Number of windows to run, of `ALL_WINDOWS`.
+        Number of test windows to run, at most `ALL_WINDOWS`.
 
     Returns
     -------
@@ -78,7 +83,7 @@ def compute_trial_outputs(compute: Compute, labels: int, origin: str, windows: i
     Raises
     ------
     ModelError
-        The network fails, has one output only, or an answer has another shape or is not finite.
+        The network fails or has only one output, or an output has a wrong shape or is not finite.
     """
     if labels == 1:
         raise ModelError(f"{origin} has one output: train it with a second label, such as {UNKNOWN_LABEL}")
@@ -95,18 +100,18 @@ def compute_trial_outputs(compute: Compute, labels: int, origin: str, windows: i
 
 
 def are_probabilities(outputs: Float32) -> bool:
-    """Whether every row of outputs is a distribution: numbers from 0 to 1 whose sum is 1."""
+    """Whether every row of outputs is a probability distribution: numbers from 0 to 1 whose sum is 1."""
     sums = outputs.sum(axis=-1)
     return _are_fractions(outputs) and bool((np.abs(sums - 1) <= SUM_TOLERANCE).all())
 
 
 def check_probabilities(outputs: Float32, origin: str) -> None:
-    """Check that outputs are probabilities of labels that exclude each other.
+    """Check that outputs are probabilities of mutually exclusive labels.
 
     Raises
     ------
     ModelError
-        An output is outside [0, 1], or a sum is not 1.
+        An output is outside [0, 1], or the sum of a row is not 1.
     """
     if not are_probabilities(outputs):
         low, high, total = outputs.min(), outputs.max(), outputs.sum(axis=-1).max()
@@ -117,12 +122,12 @@ def check_probabilities(outputs: Float32, origin: str) -> None:
 
 
 def needs_softmax(outputs: Float32, origin: str) -> bool:
-    """Whether outputs are logits, of which a softmax makes probabilities.
+    """Whether outputs are logits, which a softmax converts to probabilities.
 
     Raises
     ------
     ModelError
-        The outputs are independent probabilities, one sigmoid for each label.
+        The outputs are independent probabilities, with a separate sigmoid for each label.
     """
     if are_probabilities(outputs):
         return False
@@ -135,30 +140,33 @@ def needs_softmax(outputs: Float32, origin: str) -> bool:
 
 
 def softmax(logits: Float32) -> Float32:
-    """Return the softmax over the last axis: probabilities, float32."""
+    """Return the softmax over the last axis, which consists of float32 probabilities."""
     powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
     probabilities: Float32 = powers / powers.sum(axis=-1, keepdims=True)
     return probabilities
 
 
 def try_in_child(load: Callable[[], object], origin: str) -> None:
-    """Run a function in a child process, so that a crash, an endless loop or much memory cannot harm this process.
+    """Run a function in a child process.
 
-    LiteRT aborts on some damaged networks: on two of 2,000 with random changes. A fork takes about ten milliseconds and
-    starts no other program. The child runs only this function, with memory and time limits, and ends without any exit
-    handler. TensorFlow does not survive a fork, so this is for LiteRT only.
+    A crash, an endless loop or high memory use in the child process cannot harm this process.
+
+    LiteRT aborts the process on some damaged networks: on two of 2,000 networks with random changes. A fork takes about
+    ten milliseconds and does not start another program. The child runs only the given function, with memory and time
+    limits, and ends without exit handlers. TensorFlow does not work after a fork, so only LiteRT networks are tested in
+    a child process.
 
     Parameters
     ----------
     load : callable
-        Loads a network and runs it.
+        Function that loads a network and runs it.
     origin : str
-        Name of the network, for messages.
+        Name of the network, for error messages.
 
     Raises
     ------
     ModelError
-        `load` raised an error, crashed, took too long, or needed too much memory.
+        The function `load` raised an error, crashed, took too long, or needed too much memory.
     """
     read_end, write_end = os.pipe()
     try:
@@ -184,7 +192,7 @@ def try_in_child(load: Callable[[], object], origin: str) -> None:
 
 
 def _wait_for_signal(child: int) -> int:
-    """Wait until a child process has ended, and return the signal that ended it, or 0 if it is not known."""
+    """Wait until a child process has ended. Return the signal that ended the child, or 0 if the signal is unknown."""
     try:
         _, status = os.waitpid(child, 0)
     except ChildProcessError:  # this process was started with SIGCHLD ignored

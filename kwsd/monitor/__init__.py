@@ -1,1 +1,1 @@
-"""The screen of ``kwsd monitor``: collects the daemon's events, draws them, and sends requests for pressed keys."""
+"""Shows the screen of ``kwsd monitor``: collects and draws the daemon's events, and sends requests for pressed keys."""

@@ -1,4 +1,4 @@
-"""Connects the screen to a running daemon, or to a daemon that it starts."""
+"""Connects the screen of ``kwsd monitor`` to a running daemon, or to a daemon that the command starts."""
 
 import time
 
@@ -13,21 +13,21 @@ from kwsd.monitor.watch import watch_daemon
 
 
 def show_running_daemon(address: str | None, stream: str | None) -> MonitorView:
-    """Show a running daemon until the user quits, and return the last view.
+    """Show the events of a running daemon until the user quits, and return the last view.
 
     Parameters
     ----------
     address : str, optional
-        Overrides the event address of the configuration.
+        Event address, which overrides the event address of the configuration.
     stream : str, optional
-        Name of the stream to show, instead of the first.
+        Name of the stream to show. Without a name, the screen shows the first stream.
 
     Raises
     ------
     ControlError
-        No daemon is running.
+        The daemon at this address is not running.
     UsageError
-        The address is not on ipc, there is no such stream, or there is no suitable terminal.
+        The address is not an ipc address, the stream does not exist, or the terminal is not suitable.
     """
     config = load_config().config
     events = address or config.address or default_address()
@@ -47,12 +47,12 @@ def show_running_daemon(address: str | None, stream: str | None) -> MonitorView:
 
 
 def show_child_daemon(device: str) -> tuple[MonitorView, int]:
-    """Start a daemon and show it until the user quits or the daemon ends.
+    """Start a daemon, and show its events until the user quits or the daemon ends.
 
     Parameters
     ----------
     device : str
-        As for ``kwsd run --device``.
+        Audio device, with the values that ``kwsd run --device`` accepts.
 
     Returns
     -------
@@ -70,7 +70,7 @@ def show_child_daemon(device: str) -> tuple[MonitorView, int]:
 
 
 def _choose_stream(states: dict[str, str], wanted: str | None) -> str:
-    """Return the name of the stream to show: the wanted one, or else the first that has not ended."""
+    """Return the name of the stream to show: the requested stream, or else the first stream that has not ended."""
     if wanted is None:
         return next((name for name, state in states.items() if state != "stopping"), "")
     if wanted not in states:

@@ -1,4 +1,4 @@
-"""Reads single keys from a terminal without waiting for them."""
+"""Reads single key presses from a terminal without waiting."""
 
 import os
 import re
@@ -10,13 +10,17 @@ from types import TracebackType
 from typing import Self
 
 NAMES = {"\x1b[A": "up", "\x1bOA": "up", "\x1b[B": "down", "\x1bOB": "down"}
-"""Escape sequences of the cursor keys, in the normal and the application mode of an ECMA-48 terminal."""
+"""Escape sequences of the cursor keys, in the normal mode and the application mode of an ECMA-48 terminal."""
 
 KEY = re.compile(r"\x1b[\[O].|.", re.DOTALL)
 
 
 class Keyboard:
-    """A context in which the terminal delivers each key at once and without echo. Ctrl+C still interrupts."""
+    """A context manager.
+
+    In its ``with`` block, the terminal delivers each key immediately and without echo. Ctrl+C still interrupts the
+    program.
+    """
 
     def __init__(self) -> None:
         self._terminal = sys.stdin.fileno()
@@ -32,7 +36,10 @@ class Keyboard:
         termios.tcsetattr(self._terminal, termios.TCSADRAIN, self._before)
 
     def read_keys(self) -> list[str]:
-        """Return the keys pressed since the last call: characters, ``up`` or ``down``; ``q`` for a closed terminal."""
+        """Return the keys pressed since the last call: characters, ``up`` or ``down``.
+
+        A closed terminal counts as ``q``.
+        """
         if not select.select([self._terminal], [], [], 0)[0]:
             return []
         data = os.read(self._terminal, 1024)

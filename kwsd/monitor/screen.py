@@ -1,4 +1,4 @@
-"""Draws the screen of ``kwsd monitor`` with rich."""
+"""Draws the screen of ``kwsd monitor`` with the library rich."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -25,13 +25,13 @@ from kwsd.system.text import format_local_time
 MIN_WIDTH, MIN_HEIGHT = 80, 24
 
 DARK_DB, BRIGHT_DB = -85.0, -20.0
-"""Levels of the darkest and the brightest colour: the noise of a good microphone, and loud speech."""
+"""Levels that have the darkest and the brightest colour: the noise of a good microphone, and loud speech."""
 
 SHADES = " ░▒▓█"
-"""Characters from dark to bright, for terminals without colours."""
+"""Characters for the spectrogram from dark to bright, for terminals without colours."""
 
 COLOURS = np.array([(0, 0, 4), (66, 10, 104), (147, 38, 103), (221, 81, 58), (252, 165, 10), (252, 255, 164)])
-"""RGB colours from dark to bright: six points of matplotlib's colour map "inferno"."""
+"""RGB colours for the spectrogram from dark to bright: six points of matplotlib's colour map "inferno"."""
 
 COLOUR_STEPS = 48
 """Number of different colours in the spectrogram."""
@@ -60,7 +60,7 @@ def draw_screen(view: MonitorView, now_s: float) -> RenderableType:
 
 
 def describe_small_terminal(console: Console) -> str:
-    """Return what is wrong with the size of the terminal; empty if the screen fits."""
+    """Return an error text if the terminal is too small for the screen, or an empty text if the screen fits."""
     width, height = console.size
     if width >= MIN_WIDTH and height >= MIN_HEIGHT:
         return ""
@@ -92,14 +92,14 @@ def _draw_level(view: MonitorView) -> Panel:
 
 
 class _Meter:
-    """A horizontal bar with a mark, as wide as the available space.
+    """Draws a horizontal bar with a mark, as wide as the available space.
 
     Parameters
     ----------
     share, mark : float
-        Length of the bar and position of the mark, both in [0, 1]. Other values are clipped.
+        Length of the bar and position of the mark, both in [0, 1]. Values outside [0, 1] are clipped.
     style : str
-        Colour of the bar.
+        Colour of the bar of the level display.
     """
 
     def __init__(self, share: float, mark: float, style: str) -> None:
@@ -115,9 +115,9 @@ class _Meter:
 
 
 class _Keywords:
-    """A line for each keyword with its score and threshold.
+    """Draw a line for each keyword, with the score and the threshold of the keyword.
 
-    If not all lines fit, only those around the selected keyword are shown.
+    If the screen is too small for all lines, only the lines around the selected keyword are shown.
     """
 
     def __init__(self, view: MonitorView) -> None:
@@ -147,7 +147,7 @@ class _Keywords:
 
 
 class _Spectrogram:
-    """The spectrogram: the newest column at the right, high frequencies at the top."""
+    """Draw the spectrogram, with the newest column at the right and high frequencies at the top."""
 
     def __init__(self, columns: deque[list[int]]) -> None:
         self._columns = columns
@@ -167,7 +167,7 @@ class _Spectrogram:
 
 
 def _brightness(columns: deque[list[int]], width: int, rows: int) -> Float32:
-    """Return the brightness of each cell in [0, 1]: shape (rows, width), float32."""
+    """Return the brightness of each cell in [0, 1], with the shape (rows, width) and the dtype float32."""
     newest = np.full((width, BAND_COUNT), DARK_DB, np.float32)
     recent = np.array(list(columns)[-width:], np.float32).reshape(-1, BAND_COUNT)
     newest[width - len(recent) :] = recent
@@ -178,7 +178,7 @@ def _brightness(columns: deque[list[int]], width: int, rows: int) -> Float32:
 
 
 def _draw_half_blocks(upper: Float32, lower: Float32) -> Iterator[Segment]:
-    """Return a line of characters whose upper and lower halves show two rows."""
+    """Return a line of characters that shows two rows: one in the upper and one in the lower half of each character."""
     steps = (np.array([upper, lower]) * (COLOUR_STEPS - 1)).round().astype(int).T.tolist()
     for (above, below), cells in groupby(steps):
         yield Segment("▀" * len(list(cells)), _style(above, below))

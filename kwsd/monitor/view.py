@@ -1,45 +1,47 @@
-"""Collects what the screen shows from the events of a daemon."""
+"""Collects the data for the screen of ``kwsd monitor`` from the events of a daemon."""
 
 from collections import deque
 
 from kwsd.bus.events import Event, KeywordEvent, MonitorEvent, StatusEvent
 
 MAX_COLUMNS = 400
-"""Number of spectrogram columns to keep. Each monitor event adds one column. No terminal is that wide."""
+"""Number of spectrogram columns to keep. Each monitor event adds one column. This number is larger than the width of
+any usual terminal."""
 
 MAX_KEYWORD_EVENTS = 50
-"""Number of keyword events to keep. No terminal is that high."""
+"""Number of keyword events to keep. This number is larger than the height of any usual terminal."""
 
 GONE_AFTER_S = 15.0
-"""If no status event arrives for this many seconds, the daemon counts as gone. The daemon sends one every 5 seconds."""
+"""Number of seconds without a status event after which the daemon counts as stopped. The daemon sends a status event
+every 5 seconds."""
 
 
 class MonitorView:
-    """The data on the screen, collected from the events of one daemon, which may be restarted.
+    """The data on the screen, collected from the events of one daemon. The daemon may be restarted in between.
 
     Parameters
     ----------
     stream : str
-        Name of the stream to show; empty if the daemon has only one.
+        Name of the stream to show; empty if the daemon has only one stream.
 
     Attributes
     ----------
     status : StatusEvent or None
-        The latest status.
+        Latest status event of the stream.
     latest : MonitorEvent or None
-        The latest levels and scores; None while the daemon does not listen.
+        Latest event with levels and scores; None while the daemon does not listen.
     columns : deque of list of int
-        `MonitorEvent.bands_db` of the latest events, oldest first.
+        Band levels `MonitorEvent.bands_db` of the latest events, oldest first.
     keyword_events : deque of KeywordEvent
-        Newest first.
+        Latest keyword events, newest first.
     selected_index : int
-        Index of the keyword whose threshold the keys change.
+        Index of the selected keyword. The keys + and - change its threshold.
     cpu_percent : float or None
-        CPU time between the latest two status events, in percent of one core.
+        CPU load of the daemon between the latest two status events, in percent of one core.
     changed_thresholds : dict
-        Thresholds that the user changed, by keyword.
+        Maps each keyword whose threshold the user has changed to the new threshold.
     notice : str
-        Why the latest key had no effect; empty if it had one.
+        Reason why the latest pressed key had no effect; empty if the key had an effect.
     """
 
     def __init__(self, stream: str = "") -> None:
@@ -55,7 +57,7 @@ class MonitorView:
         self._status_at_s = 0.0
 
     def update(self, event: Event, now_s: float) -> None:
-        """Take the next event, which was received at `now_s` on a monotonic clock."""
+        """Process the next event, which was received at `now_s` on a monotonic clock."""
         if event.stream != self.stream:
             return
         if isinstance(event, MonitorEvent):
@@ -68,17 +70,17 @@ class MonitorView:
             self._status_at_s = now_s
 
     def is_gone(self, now_s: float) -> bool:
-        """Whether the daemon has stopped, or has sent no status for `GONE_AFTER_S`."""
+        """Whether the daemon has stopped, or has not sent a status event for `GONE_AFTER_S`."""
         return self.status is None or self.status.state == "stopping" or now_s - self._status_at_s > GONE_AFTER_S
 
     @property
     def keywords(self) -> list[str]:
-        """The daemon's keywords."""
+        """Keywords of the daemon's model."""
         return self.status.keywords if self.status else []
 
     @property
     def selected_keyword(self) -> str | None:
-        """The selected keyword; None if the daemon has no keywords."""
+        """Return the selected keyword; None if the daemon does not have keywords."""
         return self.keywords[self.selected_index] if self.selected_index < len(self.keywords) else None
 
     def select(self, step: int) -> None:

@@ -23,20 +23,20 @@ FRAME_S = 0.08
 """Seconds between two updates of the screen: one hop of the bundled models."""
 
 THRESHOLD_STEP = 0.005
-"""Change of a threshold by one key."""
+"""Change of a threshold by one key press."""
 
 
 def watch_daemon(view: MonitorView, address: str, control: str, is_running: Callable[[], bool]) -> None:
-    """Show a daemon until the user presses ``q`` or the daemon ends.
+    """Show the events of a daemon until the user presses ``q`` or the daemon ends.
 
     Parameters
     ----------
     view : MonitorView
-        Updated with the daemon's events.
+        View that the function updates with the daemon's events.
     address, control : str
-        Event address and control address of the daemon, both on ipc.
+        Event address and control address of the daemon. Both must be ipc addresses.
     is_running : callable
-        Called before each update of the screen; if it returns False, the function returns.
+        Function that is called before each update of the screen. If the function returns False, the monitor ends.
 
     Raises
     ------
@@ -83,7 +83,7 @@ def _receive_events(subscription: Subscription, view: MonitorView) -> None:
 
 
 def _handle_key(key: str, view: MonitorView, control: str) -> bool:
-    """Do what a key stands for, and return whether the monitor continues."""
+    """Perform the action of a pressed key, and return whether the monitor continues."""
     view.notice = ""
     if key in {"up", "down"}:
         view.select(1 if key == "down" else -1)
@@ -103,7 +103,10 @@ def _change_threshold(view: MonitorView, step: float, control: str) -> None:
 
 
 def _send(command: Command, view: MonitorView, control: str, thresholds: dict[str, float] | None = None) -> bool:
-    """Send a request, and return whether the daemon accepted it. A refusal is shown on the screen."""
+    """Send a request to the daemon, and return whether the daemon accepted the request.
+
+    If the daemon rejects the request, the screen shows the reason.
+    """
     try:
         for status in send_request_all_streams(command, control, thresholds=thresholds):
             view.update(status, time.monotonic())

@@ -1,1 +1,4 @@
-"""The pipeline: samples in, detections out. It uses neither sockets nor devices, and its only clock counts samples."""
+"""The pipeline receives audio samples and returns keyword detections.
+
+The pipeline uses neither sockets nor devices, and measures time only by counting samples.
+"""

@@ -1,8 +1,8 @@
-"""The rule that turns the scores of successive windows into detections, at most one for each utterance.
+"""Converts the scores of successive windows to detections, with at most one detection for each utterance.
 
 A moving average smooths the scores, as in Chen, Parada and Heigold, "Small-footprint keyword spotting using deep neural
-networks" (ICASSP 2014, section 2.4). TensorFlow's ``RecognizeCommands`` suppresses a word until a
-different label has fired, so it cannot detect one word twice. Here each keyword is armed again when its own smoothed
+networks" (ICASSP 2014, section 2.4). TensorFlow's ``RecognizeCommands`` suppresses a word until it has detected a
+different label, so it cannot detect a repeated word. In kwsd, a keyword can be detected again when its own smoothed
 score has fallen.
 """
 
@@ -16,22 +16,23 @@ from kwsd.frontend import SAMPLE_RATE, WINDOW_SAMPLES, Float32
 from kwsd.models.bundle import DetectorSettings, keywords_among
 
 MIN_SHARE = np.float32(0.2)
-"""Share of its threshold that a keyword must score in each of the newest windows. A spoken word shows in all of them.
-At the thresholds of the bundled models, this condition hardly ever decides (docs/internals/performance.md). But after
-one low-scoring window, most of the following windows cannot be hits, so they need no scores."""
+"""Minimum ratio of a keyword's evidence to its threshold that the detector requires in each of the newest windows. A
+spoken word reaches this ratio in all of these windows. At the thresholds of the bundled models, this condition almost
+never prevents a detection (docs/internals/performance.md). The condition saves time: after a window with a low score,
+most of the next windows cannot be hits, so they need no scores."""
 
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """A keyword that was just spoken.
+    """A detection of a keyword in a stream of audio.
 
     Parameters
     ----------
     keyword : str
     score : float
-        Smoothed score at the decision, in (0, 1].
+        Smoothed score of the keyword at the decision, in (0, 1].
     sample : int
-        Position of the decision: number of samples in the stream up to the end of the window.
+        Position of the decision: number of samples from the start of the stream to the end of the deciding window.
     """
 
     keyword: str
@@ -40,24 +41,27 @@ class Detection:
 
     @property
     def time_s(self) -> float:
-        """Moment of the decision, in seconds from the start of the stream."""
+        """Time of the decision, in seconds from the start of the stream."""
         return self.sample / SAMPLE_RATE
 
     @property
     def window(self) -> tuple[int, int]:
-        """First sample of the window that decided, and the sample after its last. Early on, the first is negative."""
+        """First sample of the deciding window, and the sample after its end.
+
+        Early in a stream, the first sample is negative.
+        """
         return self.sample - WINDOW_SAMPLES, self.sample
 
 
 class Verdict(NamedTuple):
-    """What the newest windows say about each keyword.
+    """The smoothed scores of all keywords after the newest window, and whether this window is a hit.
 
     Parameters
     ----------
     smoothed : ndarray, shape (keywords,), float32
-        Mean evidence over the newest windows.
+        Mean evidence for each keyword over the newest windows.
     hit : ndarray, shape (keywords,), bool
-        Whether the newest window is a hit.
+        Whether the newest window is a hit for each keyword.
     """
 
     smoothed: Float32
@@ -65,28 +69,29 @@ class Verdict(NamedTuple):
 
 
 def keyword_columns(labels: tuple[str, ...]) -> NDArray[np.intp]:
-    """Return the indices of the keywords in the labels."""
+    """Return the indices of the keywords among the labels."""
     return np.array([labels.index(word) for word in keywords_among(labels)], np.intp)
 
 
 def evidence(scores: Float32, columns: NDArray[np.intp]) -> Float32:
-    """Return the evidence for each keyword: the geometric mean of its probability and that of all keywords together.
+    """Return the evidence for each keyword: the geometric mean of its own probability and the sum for all keywords.
 
-    Noise can tear a network between two keywords, such as "go" and "no". Each of them then has a low probability, but
-    one of them was spoken. For a keyword without a rival, the evidence equals its probability. A model that knows only
-    keywords is sure in every window that one was spoken; for such a model the probability alone counts.
+    In noise, a network may hesitate between two keywords, such as "go" and "no". Each of the two keywords then has a
+    low probability, although one of the two was spoken. If all other keywords have probability 0, the evidence for a
+    keyword equals its probability. A model whose labels are all keywords expects a keyword in every window. For this
+    kind of model, the evidence is the probability alone.
 
     Parameters
     ----------
     scores : ndarray, shape (..., labels), float32
         Probabilities.
     columns : ndarray, shape (keywords,)
-        Indices of the keywords in the labels.
+        Indices of the keywords among the labels.
 
     Returns
     -------
     ndarray, shape (..., keywords), float32
-        At most 1.
+        Evidence for each keyword, at most 1.
     """
     own: Float32 = np.take(scores, columns, axis=-1)
     if len(columns) == scores.shape[-1]:
@@ -96,7 +101,7 @@ def evidence(scores: Float32, columns: NDArray[np.intp]) -> Float32:
 
 
 def required_windows(thresholds: Float32, smoothing_windows: int) -> NDArray[np.intp]:
-    """Return in how many windows a keyword must show: with fewer, its mean cannot reach the threshold.
+    """Return the number of windows that a keyword's mean score needs to reach its threshold, if every score is 1.
 
     Parameters
     ----------
@@ -105,13 +110,13 @@ def required_windows(thresholds: Float32, smoothing_windows: int) -> NDArray[np.
     Returns
     -------
     ndarray, shape (keywords,)
-        From 1 to `smoothing_windows`.
+        Number of windows for each keyword, from 1 to `smoothing_windows`.
     """
     return np.ceil(smoothing_windows * thresholds).astype(np.intp)
 
 
 class Detector:
-    """Decides, window after window, whether a keyword was spoken.
+    """Decides after each window whether a keyword was spoken.
 
     1. The smoothed score of a keyword is its mean evidence over the newest `smoothing_windows` windows.
     2. A window is a hit if the smoothed score has reached the threshold, and if the keyword shows in each of the newest
@@ -119,19 +124,20 @@ class Detector:
     3. A keyword is detected after `hits` hits in a row, if it is armed and the refractory period is over.
     4. A detection disarms its keyword. A smoothed score below `rearm` times the threshold arms the keyword again.
 
-    If a keyword is due in the refractory period, it is detected at the end of that period, provided its score lasts.
+    A keyword that meets the other conditions in the refractory period is detected after this period, if the score is
+    then still high enough.
 
     Parameters
     ----------
     labels : tuple of str
-        Meaning of the scores, in order. Reserved labels are never detected.
+        Label of each score, in the order of the scores. The detector never detects reserved labels.
     settings : DetectorSettings
-        Has a threshold for each keyword among the labels.
+        Detector settings, with a threshold for each keyword among the labels.
 
     Attributes
     ----------
     blocked_until : int
-        No window that ends before this sample can bring a detection.
+        End of the refractory period. A window that ends before this sample of the stream cannot cause a detection.
     armed : ndarray, shape (keywords,), bool
     """
 
@@ -143,19 +149,22 @@ class Detector:
         self.reset()
 
     def set_thresholds(self, thresholds: dict[str, float]) -> None:
-        """Use other thresholds from the next window on. Hits and armed keywords do not change."""
+        """Replace the thresholds, from the next window on. The counted hits and the armed keywords do not change."""
         self.thresholds: Float32 = np.array([thresholds[word] for word in self.keywords], np.float32)
         self.required = required_windows(self.thresholds, self.settings.smoothing_windows)
         self.least: Float32 = MIN_SHARE * self.thresholds
         self._rearm_below: Float32 = self.settings.rearm * self.thresholds
 
     def reset(self) -> None:
-        """Forget hits and detected keywords, as after a gap in the stream. The refractory period still holds."""
+        """Set the counted hits to zero and arm all keywords, for example after a gap in the stream.
+
+        A refractory period that has begun continues.
+        """
         self._hits = np.zeros(len(self.keywords), np.intp)
         self.armed = np.ones(len(self.keywords), np.bool_)
 
     def judge(self, recent: Float32) -> Verdict:
-        """Return what the newest windows say, without a change of the detector.
+        """Return the smoothed scores and hits of the newest windows, without changing the state of the detector.
 
         Parameters
         ----------
@@ -167,7 +176,10 @@ class Detector:
         return Verdict(smoothed, (smoothed >= self.thresholds) & (shown >= self.required))
 
     def decide(self, verdict: Verdict, sample: int) -> Detection | None:
-        """Advance by one window, which ends at a sample of the stream, and return the detection if there is one."""
+        """Advance by one window, which ends at the given sample of the stream.
+
+        Return the detection, or None if this window does not complete a detection.
+        """
         self._hits = (self._hits + 1) * verdict.hit
         self.armed |= verdict.smoothed < self._rearm_below
         if sample < self.blocked_until or not self._hits.any():
@@ -181,11 +193,11 @@ class Detector:
         return Detection(self.keywords[best], float(verdict.smoothed[best]), sample)
 
     def pass_by(self) -> None:
-        """Advance by one window or more that cannot be hits for any keyword."""
+        """Advance by one or more windows that cannot be hits for any keyword."""
         self._hits[:] = 0
 
 
 def leading_true(rows: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Return, for each column, how many rows are true before the first false row."""
+    """Return the number of true rows before the first false row in each column."""
     found: NDArray[np.intp] = np.count_nonzero(np.logical_and.accumulate(rows, axis=0), axis=0)
     return found

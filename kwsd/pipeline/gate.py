@@ -1,4 +1,4 @@
-"""The sound gate decides in which parts of a stream something sounds, so that an embedding may skip the others."""
+"""The sound gate decides which parts of a stream contain sound, so that an embedding can skip the other parts."""
 
 from collections import deque
 
@@ -7,19 +7,22 @@ import numpy as np
 from kwsd.frontend import Float32
 
 RISE = 2.0
-"""Power relative to the background that counts as sound, 3 dB. A word as loud as the noise doubles the power."""
+"""Minimum ratio of the power of a sound to the power of the background: 2, which is 3 dB. A word that is as loud as the
+background noise doubles the power."""
 
 BACKGROUND_STEPS = 64
-"""Steps over which the lowest power is the background: 5 s, so that running speech contains a pause."""
+"""Number of steps whose lowest power counts as the background. These steps cover 5 s, in which even continuous speech
+contains a pause."""
 
 HOLD_STEPS = 12
-"""Steps for which the gate stays open after the last sound: 1 s, the pause between two words of a phrase."""
+"""Number of steps for which the gate stays open after the last sound. These steps cover 1 s, the length of a pause
+between two words of a phrase."""
 
 
 class SoundGate:
     """Compares the power of each step of 80 ms with the lowest power of the last 5 s.
 
-    The background is relative, so a quiet word in a quiet room opens the gate, and a steady noise does not.
+    Because the gate compares powers, a quiet word in a quiet room opens the gate, and a steady noise does not.
     """
 
     def __init__(self) -> None:
@@ -27,7 +30,7 @@ class SoundGate:
         self._open_steps = 0
 
     def update(self, step: Float32) -> bool:
-        """Take the next samples, and return whether something sounds in them or sounded shortly before.
+        """Process the samples of the next step, and return whether they contain sound or follow shortly after a sound.
 
         Parameters
         ----------
@@ -43,6 +46,6 @@ class SoundGate:
         return self._open_steps > 0
 
     def reset(self) -> None:
-        """Forget the background, as after a gap."""
+        """Discard the measured background, for example after a gap in the stream."""
         self._powers.clear()
         self._open_steps = 0

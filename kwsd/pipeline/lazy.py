@@ -1,4 +1,7 @@
-"""Finds out which windows need scores. The network is the main cost, and most windows cannot bring a detection."""
+"""Determines which windows need scores.
+
+Most of the computing time is spent in the network, and most windows cannot cause a detection.
+"""
 
 from collections import deque
 from collections.abc import Callable
@@ -10,31 +13,34 @@ from kwsd.models.bundle import DetectorSettings
 from kwsd.pipeline.detector import Detection, Detector, Verdict, evidence, keyword_columns, leading_true
 
 ROUNDING = np.finfo(np.float32).eps
-"""Rounding tolerance per window: a mean depends slightly on the order of summation."""
+"""Tolerance for rounding errors per window, because a mean depends slightly on the order of summation."""
 
 
 class LazyDetector:
-    """Decides like a `Detector`, but requests the scores of a window only if a detection can depend on them.
+    """Decides like a `Detector`, but requests the scores of a window only if a detection can depend on these scores.
 
-    No score is above 1. So the detector first judges the newest windows with a 1 for each unknown score. If the newest
-    window is not a hit even then, the unknown scores do not matter. Otherwise windows are scored, the newest first,
-    until the newest window is not a hit or all scores are known. While a keyword is disarmed, all windows are scored.
+    A score is at most 1. The detector first assumes that each unknown score of the newest windows is 1. If the newest
+    window is not a hit with this assumption, the unknown scores cannot change the decision. If the newest window could
+    be a hit, the detector requests unknown scores, newest first, until the decision is certain. While at least one
+    keyword is disarmed, all windows are scored.
 
-    The same argument rules out hits in some future windows. The detector passes them by without any work.
+    With the assumption that unknown scores are 1, the detector can also exclude hits in some future windows. The
+    detector does no work for future windows that cannot be hits.
 
     Parameters
     ----------
     labels, settings
-        As for `Detector`.
+        Labels and settings of the `Detector` that this class uses.
 
     Attributes
     ----------
     keywords : list of str
     calm_windows : int
-        Number of future windows that cannot bring a detection, whatever their scores are. It is 0 while a keyword is
-        disarmed.
+        Number of future windows that cannot cause a detection, for any values of their scores. The number is 0 while a
+        keyword is disarmed.
     smoothed : ndarray, shape (keywords,), float32
-        Smoothed scores of the latest judged window. If some scores are unknown, these are upper bounds.
+        Smoothed scores after the latest window that was evaluated. If some scores are unknown, the smoothed scores are
+        upper bounds.
     """
 
     def __init__(self, labels: tuple[str, ...], settings: DetectorSettings) -> None:
@@ -46,11 +52,11 @@ class LazyDetector:
 
     @property
     def smoothed(self) -> Float32:
-        """See the class."""
+        """Smoothed scores after the latest window that was evaluated."""
         return self._verdict.smoothed
 
     def reset(self) -> None:
-        """Forget all scores, as after a gap in the stream. The refractory period still holds."""
+        """Discard all scores, for example after a gap in the stream. A refractory period that has begun continues."""
         self._detector.reset()
         self._recent = np.zeros((self._windows, len(self.keywords)), np.float32)  # evidence, oldest window first
         self._unknown = deque([False] * self._windows, self._windows)  # the same windows: a 1 stands for the evidence
@@ -59,22 +65,24 @@ class LazyDetector:
         self.calm_windows = self._count_calm_windows()
 
     def set_thresholds(self, thresholds: dict[str, float]) -> None:
-        """Decide by other thresholds from the next window on; nothing is forgotten."""
+        """Replace the thresholds from the next window on. The stored scores and hits stay."""
         self._detector.set_thresholds(thresholds)
         self.calm_windows = 0
 
     def update(self, scores: Callable[[int], Float32], sample: int, *, attentive: bool = False) -> Detection | None:
-        """Advance by one window.
+        """Advance by one window, and return the detection or None.
 
         Parameters
         ----------
         scores : callable
-            Returns the scores of a window, by its age in windows: probabilities, shape (labels,), float32. The new
-            window has age 0. The age is less than `smoothing_windows`. Each window is requested at most once.
+            Function that takes the age of a window, in windows, and returns the scores: probabilities, shape (labels,),
+            float32. The newest window has age 0. The requested age is always less than `smoothing_windows`. The scores
+            of each window are requested at most once.
         sample : int
-            End of the window, in samples from the start of the stream; grows from call to call.
+            End of the window, in samples from the start of the stream. The end of the window must increase with each
+            call.
         attentive : bool
-            Whether every window is scored, so that `smoothed` is exact.
+            Whether to score every window, so that `smoothed` is exact.
         """
         if self.calm_windows and not attentive:
             self.calm_windows -= 1
@@ -92,7 +100,7 @@ class LazyDetector:
         return detection
 
     def _append_unknown(self) -> None:
-        """Append unknown scores for the new window and for the windows that were passed by."""
+        """Append unknown scores for the new window and for the windows that the detector has skipped."""
         if self._passed:
             self._detector.pass_by()
         kept = self._windows - 1 - self._passed
@@ -106,7 +114,7 @@ class LazyDetector:
         self._verdict: Verdict = self._detector.judge(self._recent)
 
     def _count_calm_windows(self) -> int:
-        """Return how many windows to come are not hits, even with a 1 for each unknown score."""
+        """Return the number of future windows that are not hits, even if each unknown score is 1."""
         if not self._detector.armed.all():
             return 0
         count, newest_first = self._windows, self._recent[:0:-1]

@@ -1,4 +1,4 @@
-"""The ring buffer keeps the newest rows of a stream as one contiguous array."""
+"""The ring buffer stores the newest rows of a stream in one contiguous array."""
 
 import numpy as np
 
@@ -6,16 +6,17 @@ from kwsd.frontend import Float32
 
 
 class Ring:
-    """The newest `capacity` rows of a stream. At the start, all rows are zeros.
+    """Stores the newest `capacity` rows of a stream. All rows of a new ring buffer are zeros.
 
-    Every row is written twice, `capacity` rows apart. So the newest rows are always one slice, and no read copies them.
+    The buffer writes every row twice, at two places that are `capacity` rows apart. For this reason, the newest rows
+    are always one slice, and reading does not copy the rows.
 
     Parameters
     ----------
     capacity : int
-        Number of rows to keep.
+        Number of rows that the ring buffer stores.
     row_shape : tuple of int
-        Shape of one row: ``()`` for a stream of samples.
+        Shape of one row. The shape is ``()`` for a stream of samples.
     """
 
     def __init__(self, capacity: int, row_shape: tuple[int, ...] = ()) -> None:
@@ -24,12 +25,12 @@ class Ring:
         self._next = 0
 
     def append(self, rows: Float32) -> None:
-        """Add rows, oldest first.
+        """Append rows to the buffer, oldest row first.
 
         Parameters
         ----------
         rows : ndarray, shape (n, *row_shape), float32
-            n may exceed the capacity.
+            Rows to append. The number of rows n may exceed the capacity.
         """
         kept = rows[-self._capacity :]
         start = (self._next + len(rows) - len(kept)) % self._capacity
@@ -40,7 +41,7 @@ class Ring:
 
     @property
     def newest(self) -> Float32:
-        """The newest rows, oldest first, as a view. The next `append` changes it.
+        """Return a view of the newest rows, oldest first. The next `append` changes the view.
 
         Returns
         -------
@@ -49,7 +50,7 @@ class Ring:
         return self._rows[self._next : self._next + self._capacity]
 
     def clear(self) -> None:
-        """Set all rows to zero."""
+        """Set all rows of the buffer to zero."""
         self._rows.fill(0)
 
     def _write(self, start: int, rows: Float32) -> None:

@@ -1,4 +1,4 @@
-"""The spotter is the whole pipeline, and the same one for every source: samples in, detections out."""
+"""The spotter is the complete pipeline: it receives samples from any audio source, and returns keyword detections."""
 
 import numpy as np
 
@@ -9,32 +9,34 @@ from kwsd.pipeline.lazy import LazyDetector
 from kwsd.pipeline.ring import Ring
 
 FLUSH_SAMPLES = SAMPLE_RATE // 2
-"""Samples of silence that `Spotter.flush` adds, so that the last word is in enough windows for a detection."""
+"""Number of samples of silence that `Spotter.flush` adds, so that enough windows contain the last word."""
 
 
 class Spotter:
     """Finds the keywords of a model in a stream of samples.
 
-    The stream starts with silence in the window, so the first window is complete after one hop. The spotter scores a
-    window only if a detection can depend on it; see `kwsd.pipeline.lazy.LazyDetector`.
+    At the start of the stream, the window contains silence, so the first window is complete after one hop. The spotter
+    scores a window only if a detection can depend on it; see `kwsd.pipeline.lazy.LazyDetector`.
 
     Parameters
     ----------
     model : Model
-        The spotter starts with the detector settings of the model, and can then change its own thresholds.
+        Model of the spotter. The spotter starts with the detector settings of the model, and can then change its own
+        thresholds.
     attentive : bool
-        Whether to score every window, for a user of `scores` and `latest`. It may change at any time.
+        Whether to score every window. A program that uses `scores` or `latest` must set this attribute to True. A
+        program may change this attribute at any time.
 
     Attributes
     ----------
     windows : int
-        Windows so far.
+        Number of windows processed so far.
     sample : int
-        Samples so far.
+        Number of samples received so far.
 
     Examples
     --------
-    Two words in a recording, with the default model:
+    Detect two words in a recording with the default model:
 
     >>> import soundfile, kwsd
     >>> samples, rate = soundfile.read("speech.flac", dtype="float32")  # 16 kHz, mono
@@ -54,11 +56,11 @@ class Spotter:
 
     @property
     def model(self) -> Model:
-        """The model in use. Its settings are the defaults; `thresholds` has those in force."""
+        """Model of the spotter, with the default thresholds. The current thresholds are in `thresholds`."""
         return self._model
 
     def use(self, model: Model) -> None:
-        """Continue with another model and its settings. The count of samples continues, but the window starts empty."""
+        """Replace the model and the detector settings. The sample count continues, but the window starts empty."""
         self._model = model
         self._settings = model.detector
         self._detector = LazyDetector(model.labels, model.detector)
@@ -71,57 +73,65 @@ class Spotter:
 
     @property
     def scores(self) -> dict[str, float]:
-        """Smoothed score of each keyword in the latest window. Exact only while `attentive`."""
+        """Smoothed score of each keyword after the latest window.
+
+        The scores are exact only while `attentive` is True.
+        """
         return dict(zip(self._detector.keywords, self._detector.smoothed.tolist(), strict=True))
 
     @property
     def thresholds(self) -> dict[str, float]:
-        """Threshold in force of each keyword."""
+        """Current threshold of each keyword."""
         return self._settings.thresholds
 
     @property
     def latest(self) -> Float32:
-        """Spectrogram frames of the latest hop: shape (hop / 128, 129), float32. Valid only while `attentive`.
+        """Spectrogram frames of the latest hop, with the shape (hop / 128, 129) and the dtype float32.
 
-        This is a view, which the next `feed` changes.
+        The frames are valid only while `attentive` is True.
+
+        The returned array is a view, which the next `feed` changes.
         """
         return self._frames.newest[-self._hop_frames :]
 
     @property
     def memory_s(self) -> float:
-        """Seconds of past audio that a decision can depend on: the audio of all windows in the moving average."""
+        """Seconds of past audio on which a decision can depend: the audio of all windows in the moving average."""
         return len(self._samples.newest) / SAMPLE_RATE
 
     @property
     def calm_samples(self) -> int:
-        """Number of future samples that cannot complete a detection. 0 while `attentive`."""
+        """Number of future samples in which a detection cannot occur. The number is 0 while `attentive` is True."""
         if self.attentive:
             return 0
         return self._samples_to_next_hop + self._detector.calm_windows * self._hop - 1
 
     def set_thresholds(self, thresholds: dict[str, float]) -> None:
-        """Replace the thresholds of some keywords, from the next window on. Past scores stay.
+        """Replace the thresholds of some keywords, from the next window on. The scores of past windows stay.
 
         Raises
         ------
         ModelError
-            A word is not a keyword of the model.
+            At least one word is not a keyword of the model.
         """
         self._settings = self._model.settings_with(self._settings, thresholds)
         self._detector.set_thresholds(self._settings.thresholds)
 
     def feed(self, samples: Float32) -> list[Detection]:
-        """Process the next samples, and return the detections in them. Block sizes make no difference.
+        """Process the next samples, and return the detections that they complete.
+
+        The result does not depend on how the stream is divided into blocks.
 
         Parameters
         ----------
         samples : ndarray, shape (n,), float32 in [-1, 1], 16 kHz mono
-            Any n. Values outside the range are clipped, and not-a-number becomes silence.
+            Next samples of the stream, in any number. Values outside [-1, 1] are clipped, and not-a-number values count
+            as silence.
 
         Raises
         ------
         ValueError
-            The samples have another shape or dtype.
+            The samples have a different shape or dtype than described above.
         """
         samples = clip_samples(samples)
         self._window_is_empty = False
@@ -138,11 +148,14 @@ class Spotter:
         return detections
 
     def flush(self) -> list[Detection]:
-        """Process silence after the end of the stream, and return the last detections."""
+        """Process added silence at the end of the stream, and return the last detections."""
         return self.feed(np.zeros(FLUSH_SAMPLES, np.float32))
 
     def skip(self, samples: Float32) -> None:
-        """Count the next samples without processing them. The window after them starts empty; hops stay aligned."""
+        """Count the next samples without processing them.
+
+        After the skipped samples, the window starts empty. The positions of the hops do not change.
+        """
         arrived = (self._hop - self._samples_to_next_hop + len(samples)) % self._hop
         if not self._window_is_empty:
             self.reset()
@@ -150,7 +163,7 @@ class Spotter:
         self.sample += len(samples)
 
     def reset(self) -> None:
-        """Forget the audio so far, as after a gap, so that it is never joined to the audio that follows."""
+        """Discard the audio before a gap, so that the audio before and after the gap is never joined."""
         self._samples.clear()
         self._frames.clear()
         self._detector.reset()
@@ -165,7 +178,7 @@ class Spotter:
         return [detection] if detection else []
 
     def _scores(self, age: int) -> Float32:
-        """Return the scores of the window that ended `age` hops ago."""
+        """Return the scores of the window whose end is `age` hops before the latest window's end."""
         if self._samples_without_frames:
             # A frame that ends in the new samples starts up to one frame step before them.
             self._frames.append(spectrogram(self._samples.newest[-(self._samples_without_frames + FRAME_STEP) :]))

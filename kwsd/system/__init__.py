@@ -1,1 +1,1 @@
-"""What kwsd needs from the operating system: owners of files, processes, and output that is safe to print."""
+"""Functions for the operating system: they check file owners, end processes, and make text safe to print."""

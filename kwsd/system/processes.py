@@ -1,4 +1,4 @@
-"""Ends processes with everything that they have started, and ties the life of a process to that of its parent."""
+"""Ends processes together with all processes that they have started, and ends a process when its parent ends."""
 
 import ctypes
 import os
@@ -12,26 +12,28 @@ from typing import NamedTuple
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
-"""Options of prctl(2), from linux/prctl.h."""
+"""Numbers of options of prctl(2), from linux/prctl.h."""
 
 GRACE_S = 1.0
-"""Seconds between SIGTERM and SIGKILL, in which a process can end by itself."""
+"""Seconds between SIGTERM and SIGKILL. In this time, a process can clean up and end."""
 
 KILL_S = 2.0
-"""Longest wait for processes after SIGKILL. A process that hangs in the kernel ends later."""
+"""Maximum number of seconds to wait for the end of processes after SIGKILL. A process that hangs in the kernel may end
+after this time."""
 
 POLL_S = 0.02
-"""Seconds between two looks at processes that are about to end."""
+"""Seconds between two checks whether processes have ended."""
 
 FORWARDED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
-"""Signals that end a command. The parent passes them on to the process that does the work."""
+"""Signals that end a command of kwsd. The parent process passes these signals on to the child process, which does the
+work."""
 
 FIRST_ERROR_CODE = 128
-"""Shells add this to the number of the signal that ended a process."""
+"""Offset of exit codes: for a process that a signal ended, shells report this value plus the signal number."""
 
 
 class ProcessInfo(NamedTuple):
-    """Parent and session of a process, and whether it has ended and left only its exit code: a zombie."""
+    """Parent and session of a process, and whether it is a zombie: an ended process that still stores its exit code."""
 
     parent: int
     session: int
@@ -39,7 +41,7 @@ class ProcessInfo(NamedTuple):
 
 
 def list_processes() -> dict[int, ProcessInfo]:
-    """All processes of this machine, by their identifier."""
+    """Return all processes of this machine, with the process identifier as key."""
     found = {}
     for folder in Path("/proc").iterdir():
         if not folder.name.isdecimal():
@@ -52,7 +54,7 @@ def list_processes() -> dict[int, ProcessInfo]:
 
 
 def find_descendants(processes: dict[int, ProcessInfo], ancestors: set[int]) -> set[int]:
-    """The processes that some ancestors have started, directly or through others, without the ancestors."""
+    """Return the processes that the given ancestors have started, directly or indirectly, without the ancestors."""
     children: dict[int, list[int]] = {}
     for pid, info in processes.items():
         children.setdefault(info.parent, []).append(pid)
@@ -65,18 +67,18 @@ def find_descendants(processes: dict[int, ProcessInfo], ancestors: set[int]) -> 
 
 
 def own_descendants() -> set[int]:
-    """All running processes below this one."""
+    """Return all running descendants of this process."""
     processes = list_processes()
     return {pid for pid in find_descendants(processes, {os.getpid()}) if not processes[pid].ended}
 
 
 def reap_orphans(own: set[int]) -> None:
-    """Remove the zombies that this process has adopted; see `run_guarded`.
+    """Remove the zombie processes that this process has adopted; see `run_guarded`.
 
     Parameters
     ----------
     own : set of int
-        Children that this process has started. Other code waits for their exit codes.
+        Child processes that this process has started itself. Other code waits for the exit codes of these children.
     """
     for pid, info in list_processes().items():
         if info.ended and info.parent == os.getpid() and pid not in own:
@@ -86,7 +88,7 @@ def reap_orphans(own: set[int]) -> None:
 
 @contextmanager
 def ending_descendants() -> Iterator[None]:
-    """End everything that this process has started when the block ends."""
+    """At the end of the ``with`` block, end all processes that this process has started."""
     try:
         yield
     finally:
@@ -94,13 +96,13 @@ def ending_descendants() -> Iterator[None]:
 
 
 def end_processes(find: Callable[[], set[int]], grace_s: float = GRACE_S) -> None:
-    """End processes: first with SIGTERM, and after `grace_s` with SIGKILL.
+    """End processes first with SIGTERM, and after `grace_s` with SIGKILL.
 
     Parameters
     ----------
     find : callable
-        Returns the processes that have not ended. It is called again and again, because a process that ends may start
-        another one, and its children may only then become visible as descendants.
+        Function that returns the processes that have not ended yet. The function is called repeatedly. A process that
+        ends may start another process, and its children may become visible as descendants only then.
     """
     asked: set[int] = set()
     end_s = time.monotonic() + grace_s
@@ -117,18 +119,19 @@ def end_processes(find: Callable[[], set[int]], grace_s: float = GRACE_S) -> Non
 
 
 def end_with_parent() -> None:
-    """Let this process receive SIGTERM when its parent ends, also when the parent is killed."""
+    """Let this process receive SIGTERM when its parent ends, even if the parent is killed."""
     _set_process_option(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def run_guarded() -> None:
-    """Continue in a child process, so that no descendant outlives this command.
+    """Continue this command in a child process, so that all descendants end when the command ends.
 
-    Both processes adopt orphans among their descendants, so a daemon or a new session cannot leave the tree. The child
-    does the work. The parent waits for the child, ends all that is left, and exits with the child's exit code. If
-    somebody kills the parent, the child receives SIGTERM. If somebody kills the child, the parent ends the rest.
+    Parent and child adopt descendants whose own parent has ended, so a daemon or a new session cannot leave the process
+    tree. The child process does the work of the command. The parent waits for the child, ends all remaining
+    descendants, and exits with the child's exit code. If the parent is killed, the child receives SIGTERM. If the child
+    is killed, the parent ends all other descendants.
 
-    This function must be called before the process has started a thread.
+    Call this function before the process has started a thread.
     """
     _set_process_option(PR_SET_CHILD_SUBREAPER, 1)
     sys.stdout.flush()
@@ -148,7 +151,7 @@ def run_guarded() -> None:
 
 
 def _guard(child: int, watched: set[signal.Signals]) -> int:
-    """Pass signals on to the child until it ends, and return its exit code."""
+    """Pass signals on to the child until the child ends, and return the exit code of the child."""
     while True:
         number = signal.sigwait(watched)
         if number != signal.SIGCHLD:

@@ -1,17 +1,19 @@
-"""Cleans text from outside on its way to a terminal, a log or the service manager."""
+"""Cleans text from outside kwsd, for the output to a terminal, a log or the service manager."""
 
 import datetime
 
 HARMLESS = frozenset(
     "\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u202f\u205f\u3000\u200c\u200d"
 )
-"""Spaces, and the joiners that words of some languages need. Python calls them unprintable."""
+"""Special characters that `clean_text` keeps: spaces, and the joiners that words in some languages need. Python calls
+these characters unprintable."""
 
 
 def clean_text(text: str) -> str:
-    """Text on one line, with a question mark in place of each character that could damage a terminal or a log.
+    """Return text as one line, with a question mark for each character that could damage a terminal or a log.
 
-    These are control characters, line breaks, lone surrogates, and characters that change the direction of the text.
+    The replaced characters are control characters, line breaks, lone surrogates, and characters that change the text
+    direction.
     """
     if text.isprintable():
         return text
@@ -19,12 +21,15 @@ def clean_text(text: str) -> str:
 
 
 def clean_lines(text: str) -> str:
-    """Text whose line breaks (U+000A) stay; otherwise as for `clean_text`."""
+    """Clean each line of a text with the rules of `clean_text`, and keep the line breaks (U+000A)."""
     return "\n".join(map(clean_text, text.split("\n")))
 
 
 def format_local_time(time: datetime.datetime, pattern: str = "%H:%M:%S") -> str:
-    """A time in the local time zone. The first and the last day of the calendar have none, so they stay in UTC."""
+    """Return a time in the local time zone.
+
+    Times on the first and the last day of the calendar cannot be converted, so they stay in UTC.
+    """
     try:
         time = time.astimezone()
     except (OverflowError, ValueError, OSError):

@@ -1,33 +1,36 @@
-"""Finds out whether another user can change a file, so that kwsd does not trust it."""
+"""Checks whether another user can change a file. kwsd does not trust files that other users can change."""
 
 import os
 import stat
 from pathlib import Path
 
 MAX_LINKS = 40
-"""Maximum number of symbolic links on a path, as in Linux (path_resolution(7))."""
+"""Maximum number of symbolic links on a path, which equals the limit of Linux; see path_resolution(7)."""
 
 DYNAMIC_USERS = range(61184, 65520)
-"""Users that systemd creates for its services (``DynamicUser=`` in systemd.exec(5)). Root trusts them."""
+"""User identifiers that systemd assigns to its services; see ``DynamicUser=`` in systemd.exec(5). Root trusts these
+users."""
 
 
 def find_intruder(path: Path, *, private_folder: bool) -> str:
-    """Whether another user than this one and root can change a file or put another in its place.
+    """Check whether a user other than this user and root can change or replace a file.
 
-    The file and its folder must belong to this user or root, and no other user may write to them. A folder further up
-    may be open to all users only if it has the sticky bit, as ``/tmp`` has.
+    The file and its folder must belong to this user or root, and other users must not have write permission. A folder
+    higher up on the path may be writable for all users only if the folder has the sticky bit, like ``/tmp``.
 
     Parameters
     ----------
     path : Path
-        An absolute path. The file may be missing.
+        Absolute path of the file to check. The file may be missing.
     private_folder : bool
-        Whether another user must not add files to the folder either. Otherwise the sticky bit is enough for it, too.
+        Whether adding files to the folder is also forbidden for other users. If False, a folder with the sticky bit may
+        be writable for all users.
 
     Returns
     -------
     str
-        The fault, as a part of a sentence. Empty if nobody else can change the file, or if its folder is missing.
+        Description of the fault, as a part of a sentence. The text is empty if other users cannot change the file, or
+        if its folder is missing.
     """
     return _find_intruder(path, private_folder=private_folder, links=MAX_LINKS)
 

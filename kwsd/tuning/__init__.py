@@ -1,1 +1,1 @@
-"""Scores audio, finds and writes thresholds for ``kwsd tune``, and scans files for ``kwsd scan``."""
+"""Scores audio and finds and writes thresholds for ``kwsd tune``, and scans files for ``kwsd scan``."""

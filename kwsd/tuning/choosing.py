@@ -1,4 +1,4 @@
-"""The thresholds that a user chooses with ``kwsd tune``: checks them, finds them for a rate, and writes them."""
+"""Checks the thresholds from the options of ``kwsd tune``, finds thresholds for a rate, and writes thresholds."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -24,16 +24,16 @@ from kwsd.tuning.thresholds import (
 
 
 class TuningSetup(NamedTuple):
-    """The configuration and the model that ``kwsd tune`` starts with.
+    """The configuration and the model with which ``kwsd tune`` starts.
 
     Parameters
     ----------
     config : Config
-        The configuration in force.
+        Configuration that ``kwsd tune`` uses.
     model : Model
-        The model in force. Its detector settings are those in force.
+        Model of the configuration, with the current detector settings.
     wanted : dict
-        Keyword to the threshold that the user wants to write; may be empty.
+        Maps a keyword to the threshold that the user wants to write. The mapping may be empty.
     """
 
     config: Config
@@ -42,25 +42,25 @@ class TuningSetup(NamedTuple):
 
 
 def load_tuning_setup(flags: Mapping[str, Any], file: Path | None, assignments: list[str]) -> TuningSetup:
-    """Load the configuration and the model, and check the thresholds that the user wants.
+    """Load the configuration and the model, and check the thresholds that the user has given.
 
-    The check comes first, so that a typo is reported before the user has listened for an hour.
+    The thresholds are checked first, so that a typo is reported before an hour of recording.
 
     Parameters
     ----------
     flags : mapping
-        Values from the command line, as `kwsd.config.load.load_config` takes them.
+        Values from the command line, in the format of `kwsd.config.load.load_config`.
     file : Path, optional
-        Configuration file, instead of the usual places.
+        Configuration file to use instead of the default files.
     assignments : list of str
         Each is ``WORD=NUMBER``.
 
     Raises
     ------
     ConfigError
-        The configuration or an assignment is invalid.
+        The configuration is invalid, or a threshold assignment is invalid.
     ModelError
-        The model cannot be used, or does not know a keyword.
+        The model cannot be used, or does not know one of the keywords.
     """
     config = load_config(flags, file).config
     model = configured_model(config)
@@ -76,23 +76,24 @@ def choose_thresholds(
     per_hour: float | None,
     report: Callable[[str], None],
 ) -> ThresholdChoice | None:
-    """The thresholds that the user chose, and their detections; None without a choice.
+    """Return the thresholds that the user has chosen and the resulting detections; None without a choice.
 
     Parameters
     ----------
     settings : DetectorSettings
-        The settings in force.
+        Current detector settings.
     wanted : dict
-        Keyword to the threshold that replaces the one in force.
+        Maps a keyword to the threshold that replaces the current threshold.
     per_hour : float, optional
-        Wanted rate of false alarms. The recordings must not contain keywords then, and `wanted` is empty.
+        Maximum number of false alarms per hour. If a rate is given, the recordings must not contain keywords, and
+        `wanted` must be empty.
     report : callable
-        Called with a line of text if the audio is too short to prove the rate.
+        Function that is called with a line of text if the audio is too short to prove the rate.
 
     Raises
     ------
     UsageError
-        With every usable threshold there are more detections than the rate allows.
+        All usable thresholds cause more detections than the rate allows.
     """
     if per_hour is None:
         return count_detections(scored, settings, settings.thresholds | wanted) if wanted else None
@@ -111,28 +112,28 @@ def choose_thresholds(
 def write_choice(
     settings: DetectorSettings, thresholds: dict[str, float], file: Path | None, report: Callable[[str], None]
 ) -> Path | None:
-    """Write the thresholds that differ from those in force into the configuration file.
+    """Write the thresholds that differ from the current thresholds to the configuration file.
 
     Parameters
     ----------
     settings : DetectorSettings
-        The settings in force.
+        Current detector settings.
     file : Path, optional
-        Configuration file, instead of the usual places.
+        Configuration file to use instead of the default files.
     report : callable
-        Called with lines of text that say what was written.
+        Function that is called with lines of text about the written thresholds.
 
     Returns
     -------
     Path or None
-        The file, if anything was written.
+        Path of the configuration file; None if nothing was written.
 
     Raises
     ------
     ModelError
-        The model of the configuration does not know a keyword.
+        The model of the configuration does not know one of the keywords.
     OutputError
-        The file cannot be written.
+        The configuration file cannot be written.
     """
     changed = {word: threshold for word, threshold in thresholds.items() if settings.thresholds[word] != threshold}
     if not changed:

@@ -1,4 +1,4 @@
-"""Scores the audio that ``kwsd tune`` works on: recordings, or the audio of a device."""
+"""Scores the audio for ``kwsd tune``, which comes from recordings or from a device."""
 
 import math
 import shlex
@@ -20,14 +20,14 @@ from kwsd.tuning.scoring import RecordingScores, Scorer
 
 
 class ScoredAudio(NamedTuple):
-    """The scores of some audio, and the errors that occurred.
+    """The scores of recordings or device audio, and the errors that occurred.
 
     Parameters
     ----------
     scores : RecordingScores or None
-        None if there was no audio.
+        Scores of the audio; None if there was no audio.
     errors : list of KwsdError
-        One for each file that could not be read to its end, or the error with which the device ended.
+        Errors: one for each file that could not be read to its end, or the error with which the device ended.
     """
 
     scores: RecordingScores | None
@@ -35,12 +35,12 @@ class ScoredAudio(NamedTuple):
 
     @property
     def exit_code(self) -> int:
-        """Exit code of the last error; 0 without errors."""
+        """Exit code of the last error, or 0 if no error occurred."""
         return self.errors[-1].exit_code if self.errors else 0
 
 
 def score_files(model: Model, files: Iterable[Path]) -> ScoredAudio:
-    """Score recordings. Of a damaged recording, the readable part is scored."""
+    """Score recordings. If a recording is damaged, its readable part is scored."""
     scorer, errors = Scorer(model), list[KwsdError]()
     for file in files:
         try:
@@ -55,18 +55,18 @@ def score_files(model: Model, files: Iterable[Path]) -> ScoredAudio:
 def score_device(
     model: Model, device: str, seconds: float, stopped: Callable[[], bool], report: Callable[[str], None]
 ) -> ScoredAudio:
-    """Score the audio of a device until the time is up, `stopped` returns True, or the device delivers no more.
+    """Score the audio of a device until the time is over, `stopped` returns True, or the device stops delivering audio.
 
     Parameters
     ----------
     device : str
-        As `kwsd.audio.opening.open_source` takes it.
+        Audio device, in the format of `kwsd.audio.opening.open_source`.
     seconds : float
-        Longest time to listen; may be infinite.
+        Maximum number of seconds to listen; may be infinite.
     stopped : callable
-        Called at least ten times per second. If it returns True, listening ends.
+        Function that is called at least ten times per second. If the function returns True, listening ends.
     report : callable
-        Called with a line of text for each detection and each change of the device.
+        Function that is called with a line of text for each detection and for each change of the device.
     """
     scorer, errors = Scorer(model), list[KwsdError]()
     limit = "until Ctrl+C" if seconds == math.inf else f"for {seconds:g} s, or until Ctrl+C"
@@ -91,12 +91,12 @@ def score_device(
 
 
 def configured_device(config: Config) -> str:
-    """The device of the only stream of a configuration.
+    """Return the device of the only stream in a configuration.
 
     Raises
     ------
     UsageError
-        The configuration has several streams.
+        The configuration contains several streams.
     """
     first, *others = config.streams()
     if others:

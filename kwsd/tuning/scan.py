@@ -1,4 +1,4 @@
-"""Finds keywords in sound files, one file after the other or several in parallel processes."""
+"""Finds keywords in sound files, either one file after the other or several files in parallel processes."""
 
 import json
 import signal
@@ -26,16 +26,18 @@ from kwsd.tuning.thresholds import is_long_enough_for_rate
 
 
 class ModelRequest(NamedTuple):
-    """The options that select a model. Parallel processes receive them and load the model themselves.
+    """The command line options that select a model.
+
+    Parallel processes receive these options, and each process loads the model itself.
 
     Parameters
     ----------
     model : str, optional
-        Overrides the model of the configuration.
+        Model that overrides the model of the configuration.
     labels : tuple of str, optional
-        Overrides the labels of the configuration.
+        Labels that override the labels of the configuration.
     config : Path, optional
-        Configuration file, instead of the usual places.
+        Configuration file to use instead of the default files.
     """
 
     model: str | None
@@ -44,16 +46,16 @@ class ModelRequest(NamedTuple):
 
 
 class FileScan:
-    """The scan of one sound file.
+    """The result of scanning one sound file.
 
     Attributes
     ----------
     file : Path
         The sound file.
     seconds : float
-        Length of the audio that was read so far.
+        Length of the audio that has been read so far, in seconds.
     error : str
-        Error message if the file could not be read to its end; otherwise empty.
+        Error message if the file could not be read to its end. Without an error, the text is empty.
     """
 
     def __init__(self, file: Path) -> None:
@@ -62,7 +64,7 @@ class FileScan:
         self.error = ""
 
     def find_keywords(self, model: Model) -> Iterator[Detection]:
-        """Detections in the file, or in the readable part of a damaged file."""
+        """Return the detections in the file, or in the readable part of a damaged file."""
         spotter = Spotter(model)
         try:
             for block in FileSource(self.file, paced=False).blocks():
@@ -74,38 +76,40 @@ class FileScan:
 
 
 ScanResult = tuple[FileScan, Iterable[Detection]]
-"""A scan, and its detections. The attributes of the scan are final after all its detections have been taken."""
+"""Return the scan of a file, and an iterator over its detections. The attributes of the scan are final after the
+iterator has returned all detections."""
 
 
 def scan_files(files: list[Path], request: ModelRequest, jobs: int) -> Iterator[ScanResult]:
-    """Scan files, and return the results in the order of the files.
+    """Scan sound files, and return the results in the order of the files.
 
     Parameters
     ----------
     jobs : int
-        Number of files that are scanned at the same time, each in its own process. With 1, this process scans.
+        Number of files that are scanned at one time, each in a separate process. If the number is 1, the files are
+        scanned in the current process.
 
     Raises
     ------
     ConfigError
         The configuration is invalid.
     ModelError
-        The model cannot be used.
+        The selected model cannot be used.
     KwsdError
-        Raised by the iterator if one of the processes was killed.
+        One of the parallel processes was killed. The iterator raises this error.
     """
     model = _load_model(request)
     return _scan_in_turn(files, model) if jobs == 1 else _scan_in_parallel(files, request, min(jobs, len(files)))
 
 
 def show_progress(results: Iterator[ScanResult], count: int) -> Iterator[ScanResult]:
-    """Pass on the results, and show a progress bar on standard error."""
+    """Yield the results unchanged, and show a progress bar on standard error."""
     with Progress(console=create_console(stderr=True), transient=True, redirect_stdout=False) as progress:
         yield from progress.track(results, count, description="scanning")
 
 
 def format_detection(file: Path, detection: Detection, *, as_json: bool) -> str:
-    """One line for a detection: a JSON object, or text for people."""
+    """Format a detection as one line: either a JSON object, or text for people."""
     if not as_json:
         return f"{printable(file)}  {detection.time_s:8.2f} s  {detection.keyword:<10} {detection.score:.2f}"
     row = {
@@ -118,14 +122,16 @@ def format_detection(file: Path, detection: Detection, *, as_json: bool) -> str:
 
 
 def format_scan_summary(found: int, seconds: float, taken_s: float) -> str:
-    """Number and rate of detections, and the speed. The rate is left out if there is too little audio.
+    """Return a line with the number of detections, the rate of detections, and the speed of the scan.
+
+    If the audio is too short, the line does not contain the rate.
 
     Parameters
     ----------
     found : int
-        Number of detections.
+        Number of detections in all files.
     seconds : float
-        Length of the audio.
+        Length of the scanned audio, in seconds.
     taken_s : float
         Duration of the scan in seconds.
     """
@@ -136,12 +142,12 @@ def format_scan_summary(found: int, seconds: float, taken_s: float) -> str:
 
 
 def _scan_in_turn(files: list[Path], model: Model) -> Iterator[ScanResult]:
-    """Scans whose files are read while their detections are taken."""
+    """Yield scans whose files are read while the caller iterates over the detections."""
     return ((scan, scan.find_keywords(model)) for scan in map(FileScan, files))
 
 
 def _scan_in_parallel(files: list[Path], request: ModelRequest, jobs: int) -> Iterator[ScanResult]:
-    """Scans that were completed in other processes."""
+    """Yield scans that other processes have completed."""
     with ProcessPoolExecutor(jobs, get_context("spawn"), initializer=_end_silently_on_ctrl_c) as pool:
         # A terminal sends Ctrl+C to all processes. Until the initializer runs, it would end a process with a traceback.
         before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
@@ -157,7 +163,7 @@ def _scan_in_parallel(files: list[Path], request: ModelRequest, jobs: int) -> It
 
 
 def _is_shareable(file: Path) -> bool:
-    """Whether another process can open the file: not a pipe, or a standard input such as /dev/stdin."""
+    """Whether another process can open the file. This excludes pipes and standard input, for example /dev/stdin."""
     return file.is_file() and not str(file.absolute()).startswith(("/dev/", "/proc/"))
 
 

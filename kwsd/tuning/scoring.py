@@ -1,4 +1,4 @@
-"""A model's scores of whole recordings, kept so that many detector settings can be tried without running the model."""
+"""Stores a model's scores of whole recordings, to try many detector settings without running the model again."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -14,12 +14,12 @@ from kwsd.pipeline.spotter import Spotter
 
 
 class RecordingNetwork:
-    """A network that passes each window to another network and keeps the scores.
+    """A network that passes each window to another network and stores the returned scores.
 
     Attributes
     ----------
     kept : list of ndarray, shape (labels,), float32
-        The scores of all windows so far, in order.
+        Scores of all windows so far, in the order of the windows.
     """
 
     def __init__(self, network: Network) -> None:
@@ -34,12 +34,12 @@ class RecordingNetwork:
 
 @dataclass(frozen=True)
 class RecordingScores:
-    """The scores of recordings, one after the other on one time line.
+    """The scores of several recordings, which follow each other on one time line.
 
     Parameters
     ----------
     labels : tuple of str
-        Meaning of the columns of `scores`.
+        Labels of the columns of `scores`.
     scores : ndarray, shape (windows, labels), float32
         Probability of each label in each window.
     ends : ndarray, shape (windows,), int64
@@ -47,7 +47,7 @@ class RecordingScores:
     starts : ndarray, shape (recordings,), int64
         Start of each recording, in samples from the start of the first recording.
     seconds : float
-        Total length of the recordings. It excludes the silence that is added after each recording to decide on its
+        Total length of the recordings. The length excludes the silence that is added after each recording to detect its
         last word.
     """
 
@@ -63,18 +63,18 @@ class RecordingScores:
         return self.seconds / 3600
 
     def locate(self, sample: int) -> tuple[int, int]:
-        """Return the index of the recording that contains a window's end, and the position of that end in it."""
+        """Return the recording index and the position in this recording of a window that ends at `sample`."""
         recording = int(np.searchsorted(self.starts, sample)) - 1
         return recording, sample - int(self.starts[recording])
 
 
 class Scorer:
-    """Runs the daemon's pipeline over recordings, block by block, and keeps the scores.
+    """Runs the daemon's pipeline over recordings, block by block, and stores the scores.
 
     Attributes
     ----------
     seconds : float
-        Total length of the audio so far.
+        Total length of the audio that has been scored so far.
     """
 
     def __init__(self, model: Model) -> None:
@@ -87,7 +87,7 @@ class Scorer:
         self.seconds = 0.0
 
     def feed(self, samples: Float32) -> list[Detection]:
-        """Score the next samples of a recording, and return what the model's own settings detect in them.
+        """Score the next samples of a recording, and return the detections with the model's own settings.
 
         Parameters
         ----------
@@ -98,7 +98,7 @@ class Scorer:
         return self._spotter.feed(samples)
 
     def end(self) -> None:
-        """End a recording: decide on its last word, and start the next recording with an empty window."""
+        """Complete the detection of the last word in a recording. The next recording starts with an empty window."""
         self._spotter.flush()
         self._starts.append(self._start)
         self._ends.append(self._start + self._model.hop_samples * np.arange(1, self._spotter.windows + 1))
@@ -112,12 +112,12 @@ class Scorer:
 
 
 def score_recordings(model: Model, recordings: Iterable[Float32]) -> RecordingScores:
-    """Run the daemon's pipeline over whole recordings, and return the scores.
+    """Run the daemon's pipeline over whole recordings, and return the scores of all windows.
 
     Parameters
     ----------
     model : Model
-        Its detector settings have no influence on the scores.
+        Model that scores the recordings. The detector settings of the model do not influence the scores.
     recordings : iterable of ndarray, shape (any,), float32 in [-1, 1], 16 kHz mono
         At least one.
     """
@@ -131,10 +131,11 @@ def score_recordings(model: Model, recordings: Iterable[Float32]) -> RecordingSc
 def replay_detector(
     scored: RecordingScores, settings: DetectorSettings, min_share: np.float32 = MIN_SHARE
 ) -> list[Detection]:
-    """Return the detections in kept scores: those of a new `kwsd.pipeline.detector.Detector` for each recording.
+    """Return the detections that a new `kwsd.pipeline.detector.Detector` for each recording finds in stored scores.
 
-    This is some dozens of times faster than the detector. Smoothing, hits and re-arming are computed for all windows
-    at once. Only the windows in which a detection is possible are then processed in order.
+    This function is some dozens of times faster than the class `Detector`. The function computes smoothing, hits and
+    re-arming for all windows at once. Afterwards, only the windows in which a detection is possible are processed one
+    after the other.
 
     Parameters
     ----------
@@ -171,7 +172,10 @@ def replay_detector(
 
 
 def _moving_mean(scores: Float32, windows: int, firsts: NDArray[np.intp]) -> Float32:
-    """Mean of each row and the `windows` - 1 rows before it; the rows before each recording count as zeros."""
+    """Return the mean of each row and the `windows` - 1 rows before it.
+
+    Rows before the start of a recording count as zeros.
+    """
     before = windows - 1
     padded = np.insert(scores, np.repeat(firsts, before), 0, axis=0)
     total = padded[: len(padded) - before].copy()
@@ -186,7 +190,7 @@ def _moving_mean(scores: Float32, windows: int, firsts: NDArray[np.intp]) -> Flo
 
 
 def _runs(hit: NDArray[np.bool_], length: int, firsts: NDArray[np.intp]) -> NDArray[np.bool_]:
-    """Whether each row ends a run of `length` hits within its recording; shape of `hit`."""
+    """Return, in the shape of `hit`, whether each row is the last of `length` consecutive hits in its recording."""
     due = hit.copy()
     for earlier in range(1, length):
         due[earlier:] &= hit[:-earlier]

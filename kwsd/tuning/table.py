@@ -14,11 +14,11 @@ from kwsd.log import create_console
 from kwsd.tuning.thresholds import ThresholdChoice, ThresholdTable, is_long_enough_for_rate
 
 COLUMNS_AT_ONCE = 8
-"""Keywords in one table, so that the table fits into 80 characters."""
+"""Maximum number of keywords in one table. With this limit, the table fits into 80 characters."""
 
 
 def print_threshold_table(table: ThresholdTable, choice: ThresholdChoice | None) -> None:
-    """Print the detections by threshold and keyword, and those with the chosen thresholds, if there is a choice."""
+    """Print the detections by threshold and keyword. If the user has chosen thresholds, also print their detections."""
     console = create_console(highlight=False, soft_wrap=True)
     words = list(table.keywords)
     long = is_long_enough_for_rate(table.seconds)
@@ -30,13 +30,13 @@ def print_threshold_table(table: ThresholdTable, choice: ThresholdChoice | None)
 
 
 def format_tuning_json(table: ThresholdTable, choice: ThresholdChoice | None, file: Path | None) -> str:
-    """One JSON object: the table, the chosen thresholds, and the file that was written."""
+    """Return a JSON object with the table, the chosen thresholds, and the path of the written file."""
     written = {"chosen": choice and msgspec.to_builtins(choice), "file": file and str(file)}
     return json.dumps(msgspec.to_builtins(table) | written)
 
 
 def _rich_table(table: ThresholdTable, words: list[str], choice: ThresholdChoice | None, *, rates: bool) -> Table:
-    """A table with a row for each threshold and a column for each keyword."""
+    """Format a table with a row for each threshold and a column for each keyword."""
     grid = Table(box=box.SIMPLE, pad_edge=False)
     for heading in ("threshold", *words, "all", *(["per hour"] if rates else [])):
         grid.add_column(heading, justify="right", no_wrap=True)
@@ -52,7 +52,7 @@ def _rich_table(table: ThresholdTable, words: list[str], choice: ThresholdChoice
 
 
 def _cells(table: ThresholdTable, words: list[str], row: int) -> Iterator[Text]:
-    """Detections of each keyword at the threshold of a row, with an asterisk if this threshold is in force."""
+    """Return the number of detections of each keyword at a row's threshold. An asterisk marks the current threshold."""
     for word in words:
         count = table.keywords[word][row]
         in_force = count.threshold == table.now.thresholds[word]

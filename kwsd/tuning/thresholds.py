@@ -1,4 +1,4 @@
-"""Counts the detections at different thresholds, from scores that were kept, and finds thresholds for a given rate."""
+"""Counts the detections at different thresholds from stored scores, and finds thresholds for a given rate."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -10,34 +10,36 @@ from kwsd.models.bundle import DetectorSettings
 from kwsd.tuning.scoring import RecordingScores, replay_detector
 
 GRID = (0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999)
-"""Thresholds in the table. They are close together near 1, because there a small step removes many false alarms."""
+"""Thresholds in the table. The thresholds are close together near 1, because a small step near 1 removes many false
+alarms."""
 
 LOWEST, HIGHEST = GRID[0], 0.9999
-"""Range of the thresholds that `thresholds_for_rate` may choose."""
+"""Range of thresholds from which `thresholds_for_rate` may choose."""
 
 STEPS = range(80, -81, -1)
-"""Steps that `thresholds_for_rate` tries, from the highest thresholds to the lowest, in tenths of log odds."""
+"""Steps in tenths of log odds that `thresholds_for_rate` tries, from the highest thresholds to the lowest."""
 
 ZERO_IN_HOURS = 3.7
-"""If no event occurs in this many hours, the rate is below one event per hour with 95 % confidence.
+"""If an event does not occur in this many hours, its rate is below one per hour with 95 % confidence.
 
-This is the upper limit of the exact Poisson interval for zero events, -log(0.025)."""
+The value -log(0.025) is the upper limit of the exact Poisson interval for zero events."""
 
 MINUTES_FOR_A_RATE = 6
-"""Minutes of audio below which no rate is printed: a single detection would already be 10 per hour."""
+"""Minimum length of audio, in minutes, for which a rate is printed. In shorter audio, a single detection would exceed
+10 per hour."""
 
 
 class DetectionCount(msgspec.Struct, frozen=True):
-    """Number of detections at one threshold.
+    """The number of detections at one threshold.
 
     Parameters
     ----------
     threshold : float
-        Threshold of the keyword, or of all keywords.
+        Threshold of one keyword, or of all keywords together.
     detections : int
-        Detections in the whole audio.
+        Number of detections in the whole audio.
     per_hour : float
-        Detections per hour of audio.
+        Number of detections per hour of audio.
     """
 
     threshold: float
@@ -46,7 +48,7 @@ class DetectionCount(msgspec.Struct, frozen=True):
 
 
 class ThresholdChoice(msgspec.Struct, frozen=True):
-    """A threshold for each keyword, and the detections with these thresholds.
+    """A threshold for each keyword, and the number of detections with these thresholds.
 
     Parameters
     ----------
@@ -55,7 +57,7 @@ class ThresholdChoice(msgspec.Struct, frozen=True):
     detections : dict
         Number of detections of each keyword.
     per_hour : float
-        Detections of all keywords together in an hour of audio.
+        Number of detections of all keywords together per hour of audio.
     """
 
     thresholds: dict[str, float]
@@ -69,18 +71,19 @@ class ThresholdChoice(msgspec.Struct, frozen=True):
 
 
 class ThresholdTable(msgspec.Struct, frozen=True):
-    """Numbers of detections at the thresholds of `GRID` and at the thresholds in force.
+    """The numbers of detections at the thresholds of `GRID` and at the current thresholds.
 
     Parameters
     ----------
     seconds : float
-        Length of the audio.
+        Length of the audio, in seconds.
     keywords : dict
-        Keyword to counts, from the lowest threshold to the highest. The other keywords have their thresholds in force.
+        Maps each keyword to its counts, from the lowest threshold to the highest. While one keyword is counted, the
+        other keywords keep their current thresholds.
     all : list of DetectionCount
-        Counts of all keywords together when all have the same threshold.
+        Counts of all keywords together, if a common threshold is used for all keywords.
     now : ThresholdChoice
-        Counts with the thresholds in force.
+        Number of detections with the current thresholds.
     """
 
     seconds: float
@@ -90,12 +93,12 @@ class ThresholdTable(msgspec.Struct, frozen=True):
 
 
 def tabulate_thresholds(scored: RecordingScores, settings: DetectorSettings) -> ThresholdTable:
-    """Count the detections in scores of recordings, for each keyword and threshold.
+    """Count the detections in the scores of recordings, for each keyword and each threshold.
 
     Parameters
     ----------
     settings : DetectorSettings
-        The settings in force.
+        Current detector settings.
     """
     words = list(settings.thresholds)
     grid = sorted({*GRID, *settings.thresholds.values()})
@@ -116,27 +119,27 @@ def tabulate_thresholds(scored: RecordingScores, settings: DetectorSettings) -> 
 def count_detections(
     scored: RecordingScores, settings: DetectorSettings, thresholds: dict[str, float]
 ) -> ThresholdChoice:
-    """Count the detections in scores of recordings with other thresholds, one for each keyword."""
+    """Count the detections in the scores of recordings, with a given threshold for each keyword."""
     found = replay_detector(scored, msgspec.structs.replace(settings, thresholds=thresholds))
     counted = Counter(detection.keyword for detection in found)
     return ThresholdChoice(thresholds, {word: counted[word] for word in thresholds}, len(found) / scored.hours)
 
 
 def thresholds_for_rate(scored: RecordingScores, settings: DetectorSettings, per_hour: float) -> ThresholdChoice | None:
-    """The lowest thresholds that stay at or below a rate of detections; None if there are no such thresholds.
+    """Return the lowest thresholds whose rate of detections does not exceed a limit; None without suitable thresholds.
 
-    All thresholds move together, by the same step of their log odds. Thresholds chosen one by one would fit the few
-    detections in this audio, and not the next hour. Thresholds are lowered only if the audio is long enough to prove
-    the rate.
+    All thresholds are changed together, by an equal step of their log odds. Separately chosen thresholds would fit only
+    the few detections in this audio, and would not be suitable for other audio. The function lowers thresholds only if
+    the audio is long enough to prove the rate.
 
     Parameters
     ----------
     scored : RecordingScores
         Scores of recordings without keywords, so that each detection is a false alarm.
     settings : DetectorSettings
-        The settings in force.
+        Current detector settings.
     per_hour : float
-        Highest rate of detections of all keywords together.
+        Maximum rate of detections of all keywords together, per hour.
     """
     best = None
     for thresholds in _moved_together(settings.thresholds, lower=is_rate_provable(scored.hours, per_hour)):
@@ -148,17 +151,17 @@ def thresholds_for_rate(scored: RecordingScores, settings: DetectorSettings, per
 
 
 def is_rate_provable(hours: float, per_hour: float) -> bool:
-    """Whether this many hours without a detection prove the rate with 95 % confidence."""
+    """Whether the given number of hours without a detection proves the rate with 95 % confidence."""
     return hours * per_hour >= ZERO_IN_HOURS
 
 
 def is_long_enough_for_rate(seconds: float) -> bool:
-    """Whether audio of this length is long enough to print a rate of detections."""
+    """Whether audio of the given length is long enough to print a rate of detections."""
     return seconds >= 60 * MINUTES_FOR_A_RATE
 
 
 def _moved_together(thresholds: dict[str, float], *, lower: bool) -> Iterator[dict[str, float]]:
-    """Thresholds from the highest down to the lowest, or only down to the given ones if they must not be lowered."""
+    """Yield thresholds from the highest to the lowest. If they must not be lowered, stop at the given thresholds."""
     given = np.array(list(thresholds.values()))
     odds = np.log(given.clip(LOWEST, HIGHEST) / (1 - given.clip(LOWEST, HIGHEST)))
     for step in STEPS if lower else range(STEPS.start, -1, -1):

@@ -1,1 +1,1 @@
-"""Trains keyword-spotting models: turns recordings and a recipe into a bundle that kwsd runs."""
+"""Training of keyword-spotting models. The package turns recordings and a recipe into a model bundle that kwsd runs."""

@@ -1,4 +1,4 @@
-"""The command ``kwsd-train``: from recordings to a model bundle."""
+"""The command ``kwsd-train``, which turns recordings into a model bundle."""
 
 import sys
 from json import dumps
@@ -395,7 +395,7 @@ def _is_given(context: typer.Context, option: str) -> bool:
 
 
 def _terminal() -> "Console | None":
-    """Return standard error as a console, if it is a terminal that supports drawing."""
+    """Return a console for standard error, or None if standard error is not a terminal that supports drawing."""
     console = create_console(stderr=True)
     return console if sys.stderr.isatty() and not console.is_dumb_terminal else None
 
@@ -405,7 +405,7 @@ def _say(message: str) -> None:
 
 
 def main() -> None:
-    """Run the command line, and end the process."""
+    """Run the command given on the command line, and exit the process with its exit code."""
     run_and_exit(_run, "kwsd-train")
 
 

@@ -1,4 +1,4 @@
-"""Progress bars in a terminal while a model runs over many recordings."""
+"""Progress bars that a terminal shows while a model runs over many recordings."""
 
 import sys
 
@@ -8,5 +8,8 @@ from kwsd.log import create_console
 
 
 def progress_bars() -> Progress:
-    """Progress bars on standard error that disappear at the end; without a terminal, nothing is shown."""
+    """Return progress bars on standard error that disappear at the end.
+
+    The progress bars are shown only if standard error is a terminal.
+    """
     return Progress(console=create_console(stderr=True), transient=True, disable=not sys.stderr.isatty())

@@ -1,4 +1,4 @@
-"""Recipes: TOML files with all settings of a training, except the path of the data folder."""
+"""Recipes: TOML files that contain all training settings except the path of the data folder."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,9 +10,9 @@ from kwsd.errors import ConfigError
 from kwsd.models.bundle import DetectorSettings
 
 RECIPES = Path(__file__).parent / "recipes"
-"""Folder of the recipes in an installed package."""
+"""Folder that contains the recipes in an installed package."""
 SOURCE_RECIPES = Path(__file__).parents[1] / "recipes"
-"""Folder of the recipes in the source tree."""
+"""Folder that contains the recipes in the source tree."""
 
 Count = Annotated[int, msgspec.Meta(ge=0)]
 Positive = Annotated[int, msgspec.Meta(ge=1)]
@@ -20,24 +20,24 @@ Fraction = Annotated[float, msgspec.Meta(ge=0, le=1)]
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Base of all tables of a recipe: immutable, and an unknown key is an error."""
+    """Base class of all tables of a recipe. A table is immutable, and an unknown key raises an error."""
 
 
 class Tutorial(Settings, frozen=True, tag="tutorial"):
-    """The network of TensorFlow's tutorial; see `kwsd_train.networks.tutorial`."""
+    """Settings of the network of TensorFlow's tutorial; see `kwsd_train.networks.tutorial`."""
 
 
 class TcResnet(Settings, frozen=True, tag="tc-resnet"):
-    """The one-dimensional residual network; see `kwsd_train.networks.tc_resnet`.
+    """Settings of the one-dimensional residual network; see `kwsd_train.networks.tc_resnet`.
 
     Parameters
     ----------
     channels : int
-        Number of channels of every convolution.
+        Number of channels of every convolution in the network.
     dropout : float
-        Share of features that are set to zero in training.
+        Share of features that dropout sets to zero during training.
     mask_bands, mask_frames : int
-        Maximum length of the masks of SpecAugment.
+        Maximum length of the masks of SpecAugment, in mel bands and in frames.
     """
 
     channels: Positive
@@ -47,16 +47,17 @@ class TcResnet(Settings, frozen=True, tag="tc-resnet"):
 
 
 class Resnet(Settings, frozen=True, tag="resnet"):
-    """The two-dimensional residual network; see `kwsd_train.networks.resnet`.
+    """Settings of the two-dimensional residual network; see `kwsd_train.networks.resnet`.
 
     Parameters
     ----------
     channels : list of int
-        Number of channels of the first convolution and of each stage. Each stage halves frames and bands.
+        Number of channels of the first convolution and of each stage. Each stage halves the number of frames and the
+        number of mel bands.
     dropout : float
-        Share of features that are set to zero in training, before the last layer.
+        Share of features that dropout sets to zero before the last layer, during training.
     mask_bands, mask_frames : int
-        Maximum length of the masks of SpecAugment.
+        Maximum length of the masks of SpecAugment, in mel bands and in frames.
     """
 
     channels: Annotated[list[Positive], msgspec.Meta(min_length=2, max_length=5)]
@@ -66,14 +67,14 @@ class Resnet(Settings, frozen=True, tag="resnet"):
 
 
 class BcResnet(Settings, frozen=True, tag="bc-resnet"):
-    """The broadcasted residual network; see `kwsd_train.networks.bc_resnet`.
+    """Settings of the broadcasted residual network; see `kwsd_train.networks.bc_resnet`.
 
     Parameters
     ----------
     scale : float
-        Factor of the number of channels: the paper's tau, from 1 to 8.
+        Factor that multiplies the number of channels. The paper calls this factor tau and uses values from 1 to 8.
     mask_bands, mask_frames : int
-        Maximum length of the masks of SpecAugment.
+        Maximum length of the masks of SpecAugment, in mel bands and in frames.
     """
 
     scale: Annotated[float, msgspec.Meta(ge=1)] = 1.0
@@ -84,26 +85,27 @@ class BcResnet(Settings, frozen=True, tag="bc-resnet"):
 Network = Tutorial | Resnet | TcResnet | BcResnet
 
 REGULARIZATION = {"dropout", "mask_bands", "mask_frames"}
-"""Settings of networks that act only in training."""
+"""Network settings that have an effect only during training."""
 
 
 class Optimizer(Settings, frozen=True):
     """Settings of the optimizer.
 
-    Without decay and warm-up, it is Adam with a constant learning rate. Otherwise it is AdamW, with a linear warm-up
-    and then a cosine decay to zero.
+    Without weight decay and warm-up, the optimizer is Adam with a constant learning rate. With weight decay or warm-up,
+    the optimizer is AdamW. The learning rate of AdamW rises linearly during the warm-up and then falls to zero along a
+    cosine.
 
     Parameters
     ----------
     learning_rate : float
         The highest learning rate.
     weight_decay : float
-        Decoupled weight decay of AdamW.
+        Decoupled weight decay of the AdamW optimizer.
     warmup_epochs : int
-        Number of epochs of the linear warm-up. It must be less than the recipe's number of epochs.
+        Number of epochs of the linear warm-up. The warm-up must be shorter than the whole training.
     averaging : float or None
-        Decay per step of a moving average of the weights. The network is validated, exported and kept with the
-        averaged weights. It needs `weight_decay` or `warmup_epochs`.
+        Decay per training step of a moving average of the weights. The network is validated, exported and saved with
+        the averaged weights. A moving average of the weights requires `weight_decay` or `warmup_epochs`.
     """
 
     learning_rate: Annotated[float, msgspec.Meta(gt=0)] = 0.001
@@ -118,20 +120,21 @@ class Mixture(Settings, frozen=True):
     Parameters
     ----------
     per_keyword : int
-        Clips of each keyword. If there are fewer, they are repeated.
+        Number of clips of each keyword. If the data folder contains fewer clips of a keyword, its clips are repeated.
     per_unknown_word : int
-        Maximum number of clips of each other word.
+        Maximum number of clips of each word that is not a keyword.
     speech_crops : int
-        Windows of running speech.
+        Number of windows of continuous speech.
     half_words : int
-        Windows with the first or last part of a keyword.
+        Number of windows that contain only the first or last part of a keyword.
     silences : int
-        Windows of noise or zeros.
+        Number of windows that contain only noise or zeros.
     glued_words : int
-        Windows with the first part of one word and the last part of another. At most one of them is a keyword.
+        Number of windows that join the first part of one word and the last part of another. At most one of the two
+        words is a keyword.
     mined : int
-        Windows in which an earlier model detected a keyword by mistake, from the folder ``mined`` of the data. See
-        `kwsd_train.data.mine`.
+        Number of windows in which an earlier model detected a keyword by mistake. Mined windows come from the folder
+        ``mined`` inside the data folder. See `kwsd_train.data.mine`.
     """
 
     per_keyword: Positive
@@ -144,22 +147,25 @@ class Mixture(Settings, frozen=True):
 
 
 class Augmentation(Settings, frozen=True):
-    """Ranges and probabilities of the augmentation.
+    """Ranges and probabilities of the augmentation steps.
 
-    Each setting with a name that ends in ``_share`` is the share of examples that the step is applied to.
+    A setting whose name ends in ``_share`` is the share of examples to which an augmentation step is applied.
 
     Parameters
     ----------
     shift_s : float
-        Maximum shift in time in both directions, in seconds. Keywords stay inside the window.
+        Maximum shift of the audio in seconds, earlier or later. Keywords stay inside the window.
     speed : float
-        Maximum change of speed: 0.1 means from 90 to 110 %.
+        Maximum change of speed. The value 0.1 allows speeds from 90 to 110 % of the original speed.
     snr_db, babble_snr_db, hiss_snr_db : (float, float)
-        Lowest and highest ratio of the signal to noise, to other speech, and to artificial hiss, in dB.
+        Lowest and highest signal-to-noise ratio in dB. `snr_db` applies to recorded noise, `babble_snr_db` to other
+        speech, and `hiss_snr_db` to artificial hiss.
     gain_db, far_gain_db : (float, float)
-        Lowest and highest gain of every example, and additional gain of distant speakers, in dB.
+        Lowest and highest gain in dB. `gain_db` applies to every example, and `far_gain_db` is added for distant
+        speakers.
     noise_change_share : float
-        Share of noises that are changed in speed and filtered, so that few recordings become many noises.
+        Share of noises whose speed and spectrum are changed. With changed noises, a few noise recordings provide many
+        different noises.
     """
 
     shift_s: float
@@ -187,29 +193,31 @@ class RecipeDetector(Settings, frozen=True):
     hits: Positive = 2
 
     def settings(self, keywords: list[str]) -> DetectorSettings:
-        """Return the settings for these keywords, as a bundle stores them."""
+        """Return the detector settings for the given keywords, in the form that a bundle stores."""
         thresholds = {word: self.thresholds.get(word, self.threshold) for word in keywords}
         return DetectorSettings(thresholds, self.smoothing_windows, self.hits)
 
 
 class Recipe(Settings, frozen=True):
-    """A whole recipe.
+    """All settings of a recipe.
 
     Parameters
     ----------
     seed : int
-        Seed of the initial weights and of all random choices.
+        Seed of the random generators for the initial weights and for all other random choices.
     keywords : list of str
-        Words to recognise, in any order. An empty list means every folder of the data.
+        Words to recognise, in any order. An empty list selects every word folder of the data folder.
     split : {"official", "random"}
-        Split by speaker as the data set defines it, or the tutorial's random split.
+        How clips are divided. "official" is the data set's split by speaker, and "random" is the tutorial's random
+        split.
     patience : int or None
-        Training stops after this many epochs without a lower validation loss. None means never.
+        Training stops after this many epochs without a lower validation loss. The value None disables early stopping.
     mixture, augmentation : tables or None
-        With both, the network also learns `_silence_` and `_unknown_`, from newly augmented examples in every epoch.
-        With neither, every epoch consists of the unchanged clips.
+        With the tables `mixture` and `augmentation`, the network also learns `_silence_` and `_unknown_`, and every
+        epoch contains newly augmented examples. With neither `mixture` nor `augmentation`, every epoch consists of the
+        unchanged clips.
     attribution : list of str
-        Sources and licences of the recordings. They are written into the bundle.
+        Sources and licences of the recordings. An export of the run writes this attribution into the bundle.
     """
 
     name: str
@@ -242,12 +250,12 @@ def read_recipe(name: str) -> Recipe:
     Parameters
     ----------
     name : str
-        Path of a TOML file, or the name of a recipe of the package.
+        Path of a TOML file, or name of a recipe that the package contains.
 
     Raises
     ------
     ConfigError
-        The recipe does not exist, or a setting is invalid.
+        The recipe does not exist, or one of its settings is invalid.
     """
     path = find_recipe(name)
     try:
@@ -262,7 +270,7 @@ def find_recipe(name: str) -> Path:
     Raises
     ------
     ConfigError
-        The recipe does not exist.
+        The recipe file does not exist.
     """
     if name.endswith(".toml"):
         path = Path(name)
@@ -277,7 +285,7 @@ def find_recipe(name: str) -> Path:
 
 
 def recipe_names() -> list[str]:
-    """Names of the recipes of the package, sorted."""
+    """Return the names of the recipes that the package contains, sorted."""
     return sorted(path.stem for path in _recipes_folder().glob("*.toml"))
 
 

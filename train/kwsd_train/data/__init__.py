@@ -1,1 +1,1 @@
-"""Recordings on disk, and the training examples made from them."""
+"""Reading of recordings from disk, and creation of training examples from recordings."""

@@ -1,4 +1,7 @@
-"""Augmentation of one-second windows: position of the word, speed, room, noise and level."""
+"""Augmentation of one-second windows.
+
+The augmentation changes the word's position, the speed, the room, the noise and the level.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,28 +20,31 @@ Rng = np.random.Generator
 HALF_WORD_SHARE = (0.3, 0.5)
 """Lowest and highest share of a word's length that `Augmenter.cut_word` keeps."""
 GLUE_POINT = (0.35, 0.65)
-"""Range of the position inside each word at which `Augmenter.glue_words` joins them, as a share of its length."""
+"""Range of the positions at which `Augmenter.glue_words` cuts each word, as shares of the word's length."""
 HISS_SLOPE_DB = (-6.0, 3.0)
-"""Spectral slope of artificial hiss in dB per octave, from Brownian noise to blue noise."""
+"""Range of the spectral slope of artificial hiss in dB per octave, from Brownian noise to blue noise."""
 NOISE_SPEED = (0.7, 1.4)
-"""Range of speed factors for changed noise."""
+"""Range of the factors by which the speed of a noise is changed."""
 NOISE_SHELF_HZ, NOISE_SHELF_DB = (200.0, 4000.0), (-12.0, 12.0)
-"""Ranges of corner frequency and gain of the shelving filters for changed noise."""
+"""Ranges of the corner frequency and the gain of the shelving filters that change a noise."""
 ENERGY_FRAME = 160
-"""Samples, 10 ms: step in which the start and end of a word are located."""
+"""Step, in samples, of the search for the start and end of a word: 10 ms."""
 OUTSIDE_SHARE = 0.1
-"""Share of a keyword's energy that may lie before the window, or after it. With more missing, it is another word."""
+"""Share of a keyword's energy that may lie before or after the window.
+
+If a window lacks a larger share of a keyword's energy, it may sound like a different word.
+"""
 
 
 class Augmenter:
-    """Applies the augmentation of a recipe to windows.
+    """Applies the augmentation settings of a recipe to one-second windows.
 
     Parameters
     ----------
     noise, speech : sequence of ndarray, int16
-        Recordings that are mixed into the windows.
+        Recordings of noise and of speech that are mixed into the windows.
     rooms : sequence of Path
-        Files of room impulse responses. They are not needed if the recipe's `room_share` is zero.
+        Files of room impulse responses. The list of room files may be empty if the recipe's `room_share` is zero.
     """
 
     def __init__(
@@ -63,7 +69,7 @@ class Augmenter:
         self._far = audiomentations.Gain(*settings.far_gain_db, p=settings.far_share)
 
     def __call__(self, window: Float32, rng: Rng) -> Float32:
-        """Return the window in a room, with noise or other speech, at another level: shape (16000,)."""
+        """Return the window, shape (16000,), with random room acoustics, noise, other speech and level."""
         settings = self.settings
         if self._room:
             window = self._room(window, SAMPLE_RATE)
@@ -72,12 +78,12 @@ class Augmenter:
         if rng.random() < settings.babble_share:
             window = mix_at_snr(window, random_crop(self.speech, rng), rng.uniform(*settings.babble_snr_db))
         window = self._hiss(window, SAMPLE_RATE)
-        # The gain comes last, so that it changes the word and the noise together.
+        # The gain is applied last, so it changes the level of the word and the noise together.
         window = self._far(self._gain(window, SAMPLE_RATE), SAMPLE_RATE)
         return np.clip(window, -1, 1)
 
     def _draw_noise(self, rng: Rng) -> Float32:
-        """Draw one second of noise, either as recorded or with another speed and spectrum."""
+        """Return one second of random noise, either as recorded or with a changed speed and spectrum."""
         if rng.random() >= self.settings.noise_change_share:
             return random_crop(self.noise, rng)
         factor = rng.uniform(*NOISE_SPEED)
@@ -87,7 +93,7 @@ class Augmenter:
         return place_in_window(filtered, 0)
 
     def change_speed(self, clip: Float32, rng: Rng) -> Float32:
-        """Make a clip faster or slower; the pitch changes with the speed."""
+        """Make a clip faster or slower. A change of the speed also changes the pitch of the clip."""
         if rng.random() >= self.settings.speed_share:
             return clip
         factor = rng.uniform(1 - self.settings.speed, 1 + self.settings.speed)
@@ -95,19 +101,22 @@ class Augmenter:
         return place_in_window(changed, (WINDOW_SAMPLES - len(changed)) // 2)
 
     def shift_word(self, clip: Float32, rng: Rng) -> Float32:
-        """Shift a clip in its window at random, within the recipe's limit; the word stays inside the window."""
+        """Shift a clip by a random time within the recipe's limit. The word stays inside the window."""
         first, last = word_span(clip, OUTSIDE_SHARE)  # the word may move until it touches an end of the window
         farthest = round(self.settings.shift_s * SAMPLE_RATE)
         return place_in_window(clip, int(rng.integers(-min(farthest, first), min(farthest, WINDOW_SAMPLES - last) + 1)))
 
     def cut_word(self, clip: Float32, rng: Rng) -> Float32:
-        """Return a window with only the first or last 30 to 50 % of a word, which also occurs in a stream."""
+        """Return a window that contains only the first or last 30 to 50 % of a word.
+
+        In a stream, many windows contain only a part of a word.
+        """
         first, last = word_span(clip, OUTSIDE_SHARE / 2)
         kept = round(rng.uniform(*HALF_WORD_SHARE) * (last - first))
         return place_in_window(clip, int(rng.choice([WINDOW_SAMPLES - (first + kept), kept - last])))
 
     def glue_words(self, first: Float32, second: Float32, rng: Rng) -> Float32:
-        """Make a word that does not exist from the first part of one word and the last part of another."""
+        """Make a nonexistent word by joining the first part of one word and the last part of another word."""
         (first_begin, first_end), (second_begin, second_end) = (
             word_span(clip, OUTSIDE_SHARE / 2) for clip in (first, second)
         )
@@ -119,10 +128,11 @@ class Augmenter:
 
 
 def word_span(clip: Float32, outside_share: float) -> tuple[int, int]:
-    """Find the first and last sample of a word by its energy.
+    """Find the first and last sample of a word from the energy of the audio.
 
-    At most `outside_share` of the energy lies before the first sample, and at most as much after the last. The noise
-    floor, the 20th percentile of the energy of 10 ms frames, is subtracted first.
+    At most the share `outside_share` of the energy lies before the first sample, and at most this share lies after the
+    last sample. The noise floor is the 20th percentile of the energy of 10 ms frames. The noise floor is subtracted
+    before the energy is summed.
     """
     frames = clip[: len(clip) // ENERGY_FRAME * ENERGY_FRAME].reshape(-1, ENERGY_FRAME)  # (frames, 160)
     energy = np.square(frames).sum(1)  # (frames,)
@@ -134,7 +144,10 @@ def word_span(clip: Float32, outside_share: float) -> tuple[int, int]:
 
 
 def place_in_window(samples: Float32, offset: int) -> Float32:
-    """Return a window in which `samples` begin at `offset`, which may be negative; the rest is zero."""
+    """Return a window in which `samples` begin at `offset`, which may be negative.
+
+    All other samples of the window are zero.
+    """
     window = np.zeros(WINDOW_SAMPLES, np.float32)
     begin, end = max(offset, 0), min(offset + len(samples), WINDOW_SAMPLES)
     if begin < end:
@@ -143,7 +156,10 @@ def place_in_window(samples: Float32, offset: int) -> Float32:
 
 
 def mix_at_snr(signal: Float32, noise: Float32, snr_db: float) -> Float32:
-    """Add noise to a signal at a ratio of their mean powers; if either is silent, return the signal unchanged."""
+    """Add noise to a signal at a given signal-to-noise ratio, which is the ratio of the two mean powers.
+
+    If the signal or the noise contains only zeros, the signal is returned unchanged.
+    """
     signal_power, noise_power = float(np.square(signal).mean()), float(np.square(noise).mean())
     if signal_power == 0 or noise_power == 0:
         return signal
@@ -152,7 +168,10 @@ def mix_at_snr(signal: Float32, noise: Float32, snr_db: float) -> Float32:
 
 
 def random_crop(recordings: Sequence[Int16], rng: Rng, length: int = WINDOW_SAMPLES) -> Float32:
-    """Draw `length` samples from a random position in a random recording; all recordings are equally likely."""
+    """Return `length` samples from a random position in a random recording.
+
+    All recordings have an equal probability.
+    """
     recording = recordings[int(rng.integers(len(recordings)))]
     start = int(rng.integers(max(len(recording) - length, 0) + 1))
     crop = as_float(recording[start : start + length])

@@ -1,4 +1,4 @@
-"""Reads recordings from disk into arrays: word folders, speech, noise and room impulse responses."""
+"""Functions that read word clips, speech and noise from disk into arrays, and find room impulse responses."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable
@@ -16,14 +16,17 @@ from kwsd_train.data.recording import MAX_CLIP_S, Int16, Recording, load_recordi
 from kwsd_train.data.split import SPLITS, Split, official_splits, random_splits, speaker_of_clip
 
 LOUD_SHARE = 0.99
-"""Share of the most energy that a second of a long clip can have, from which it contains the whole word."""
+"""Minimum energy of a one-second section of a long clip that counts as containing the whole word.
+
+The minimum energy is a share of the energy of the loudest second in the clip.
+"""
 ENERGY_FRAME = 160
-"""Samples, 10 ms: step in which the loudest second is located."""
+"""Step, in samples, of the search for the loudest second: 10 ms."""
 
 
 @dataclass(frozen=True)
 class SkippedFile:
-    """A file that cannot be used, and the reason as one sentence."""
+    """A file that cannot be used, with the reason in one sentence."""
 
     path: Path
     reason: str
@@ -31,23 +34,23 @@ class SkippedFile:
 
 @dataclass(frozen=True)
 class ClipSet:
-    """Recordings of single words.
+    """Clips, which are recordings of single words.
 
     Parameters
     ----------
     words : ndarray, shape (n,), str
-        Name of each clip's folder.
+        Name of each clip's folder, which is the spoken word.
     splits : ndarray, shape (n,), str
-        Split of each clip.
+        Name of the split that each clip belongs to.
     samples : ndarray, shape (n, 16000), int16
-        One second of each clip. Short clips are padded with zeros at the end. Of long clips, the second with the most
-        energy is used.
+        One second of each clip. Short clips are padded with zeros at the end. A long clip is cut to the second with the
+        most energy.
     seconds : ndarray, shape (n,), float64
-        Lengths of the whole files.
+        Lengths of the whole files, in seconds.
     skipped : list of SkippedFile
-        Files of the folder that cannot be used.
+        Files in the word folders that cannot be used.
     changes : list of str
-        What was converted or trimmed, with the number of clips: one sentence for each kind.
+        One sentence for each kind of conversion or trimming, with the number of clips that were changed.
     """
 
     paths: list[Path]
@@ -59,24 +62,24 @@ class ClipSet:
     changes: list[str]
 
     def select(self, mask: NDArray[np.bool_]) -> "ClipSet":
-        """Return the clips for which `mask` is true."""
+        """Return a new set with only the clips for which `mask` is true."""
         paths = [path for path, keep in zip(self.paths, mask, strict=True) if keep]
         kept = self.words[mask], self.splits[mask], self.samples[mask], self.seconds[mask]
         return ClipSet(paths, *kept, self.skipped, self.changes)
 
     def report_files(self, say: Callable[[str], None]) -> None:
-        """Report the skipped files and the conversions, each in one line."""
+        """Report the skipped files and the conversions, with one line for each."""
         for skipped in self.skipped:
             say(f"skipped: {skipped.reason}")
         for change in self.changes:
             say(change)
 
     def of_split(self, split: str) -> "ClipSet":
-        """Return the clips of one split, or all clips for ``"all"``."""
+        """Return the clips of the given split, or all clips if `split` is ``"all"``."""
         return self if split == "all" else self.select(self.splits == split)
 
     def count_by_word(self) -> dict[str, int]:
-        """Count the clips of each word, in alphabetical order."""
+        """Return the number of clips of each word, in alphabetical order of the words."""
         return dict(sorted(Counter(self.words.tolist()).items()))
 
 
@@ -88,27 +91,27 @@ def load_clips(
     random_seed: int | None = None,
     strict: bool = False,
 ) -> ClipSet:
-    """Read the clips of a tree of word folders.
+    """Read the clips of several word folders.
 
     Parameters
     ----------
     data : Path
-        Folder of word folders, or a folder with a subfolder ``speech_commands``.
+        Folder that contains the word folders, or a subfolder ``speech_commands`` with the word folders.
     words : iterable of str
-        Word folders to read; if empty, all of them.
+        Names of the word folders to read. If the iterable is empty, all word folders are read.
     part : {"training", "validation", "testing", "all"}
-        Split to read.
+        Name of the split to read.
     random_seed : int, optional
-        Seed of the tutorial's random split. If it is missing, the official split is used.
+        Seed of the tutorial's random split. Without a seed, the official split is used.
     strict : bool
-        Raise an error at the first file that cannot be used, instead of skipping it.
+        Raise an error at the first file that cannot be used. By default, a file that cannot be used is skipped.
 
     Raises
     ------
     UsageError
-        The folder is missing, or it has no clip of a wanted word.
+        The folder is missing, or it does not contain a usable clip of a requested word.
     AudioDataError
-        `strict` is set and a file cannot be used.
+        `strict` is true, and a file cannot be used.
     """
     folder = words_folder(data)
     wanted = list(words) or word_names(data)
@@ -141,23 +144,24 @@ def load_clips(
 def load_recordings(
     folder: Path, splits: Iterable[Split], *, strict: bool = False, say: Callable[[str], None] | None = None
 ) -> list[Int16]:
-    """Read recordings of any length that belong to the given splits; see `recording_paths`.
+    """Read the recordings of any length that belong to the given splits; see `recording_paths`.
 
-    Of a damaged recording, the usable part is read.
+    If a recording is damaged, only its usable part is read.
 
     Parameters
     ----------
     strict : bool
         Raise an error at the first damaged or unusable file.
     say : callable, optional
-        Receives one line for each damaged or unusable file; the default writes it to standard error.
+        Function that receives one line of text for each damaged or unusable file. By default, the line is written to
+        standard error.
 
     Raises
     ------
     UsageError
-        There is no usable recording.
+        The folder does not contain a usable recording of the given splits.
     AudioDataError
-        `strict` is set and a file cannot be used.
+        `strict` is true, and a file cannot be used.
     """
     names = list(splits)
     samples = []
@@ -181,8 +185,8 @@ def load_recordings(
 def recording_paths(folder: Path, splits: Iterable[Split]) -> list[Path]:
     """Find the recordings below a folder that belong to the given splits.
 
-    The parent folder of a file is its speaker: ``speech/<speaker>/<file>``. A file directly in `folder` counts as a
-    separate speaker. `kwsd_train.data.split.official_splits` assigns the speakers to splits.
+    The name of a file's parent folder is the name of the speaker: ``speech/<speaker>/<file>``. Each file directly in
+    `folder` counts as a separate speaker. `kwsd_train.data.split.official_splits` assigns the speakers to splits.
     """
     if not folder.is_dir():
         raise UsageError(f"there is no folder {folder}")
@@ -194,12 +198,18 @@ def recording_paths(folder: Path, splits: Iterable[Split]) -> list[Path]:
 
 
 def load_rooms(folder: Path) -> list[Path]:
-    """Find room impulse responses that audiomentations can read; unusable files are reported on standard error."""
+    """Return the files of room impulse responses that audiomentations can read.
+
+    Unusable files are reported on standard error.
+    """
     return plain_rooms(audio_files(folder), print_message)
 
 
 def fit_window(samples: Int16) -> Int16:
-    """Make a clip one second long: pad a short one with zeros, and cut the loudest second out of a long one."""
+    """Make a clip exactly one second long.
+
+    A clip shorter than one second is padded with zeros. A clip longer than one second is cut to its loudest second.
+    """
     if len(samples) <= WINDOW_SAMPLES:
         return np.pad(samples, (0, WINDOW_SAMPLES - len(samples)))
     start = loudest_second(samples)
@@ -207,7 +217,10 @@ def fit_window(samples: Int16) -> Int16:
 
 
 def loudest_second(samples: Int16) -> int:
-    """First sample of the second with the most energy above the noise floor; its word lies in the middle.
+    """Return the first sample of the second with the most energy above the noise floor.
+
+    If several one-second sections are almost equally loud, the middle section is chosen, so the word lies in the middle
+    of the section.
 
     The noise floor is the 20th percentile of the energy of 10 ms frames.
     """
@@ -239,7 +252,7 @@ def _read_all(
     kept, recordings, skipped = [], [], []
     for path in paths:
         try:
-            # Of a damaged clip, nobody knows whether the word is in the usable part.
+            # In a damaged clip, the word may be missing from the usable part.
             recording = load_recording(path, longest_s=longest_s, strict=True)
         except AudioDataError as error:
             if strict:

@@ -1,4 +1,4 @@
-"""Downloads the two public archives of recordings, checks them, unpacks them and keeps them in a cache."""
+"""Download of two public archives of recordings. The archives are verified, unpacked and kept in a cache."""
 
 from pathlib import Path
 from typing import IO, NamedTuple
@@ -12,18 +12,18 @@ from kwsd.errors import AudioDataError, OutputError, UsageError
 from kwsd.log import create_console
 
 CHUNK = 1 << 16
-"""Bytes read at once."""
+"""Number of bytes that are read at once."""
 TIMEOUT_S = 30
-"""Seconds without data after which a download fails."""
+"""A download fails after this many seconds without received data."""
 
 
 class Archive(NamedTuple):
-    """Address and checksum of an archive.
+    """URL and checksum of an archive of recordings.
 
     Parameters
     ----------
     folder : str
-        Folder of the word folders, relative to the folder where the archive is unpacked.
+        Folder that contains the word folders, relative to the folder where the archive is unpacked.
     """
 
     url: str
@@ -48,28 +48,28 @@ ARCHIVES = {
 
 
 def download_archive(name: str, cache: Path | None = None, archives: dict[str, Archive] = ARCHIVES) -> Path:
-    """Download and unpack an archive, or find it in the cache.
+    """Download and unpack an archive, unless the cache already contains the archive.
 
     Parameters
     ----------
     name : str
         A key of `archives`.
     cache : Path, optional
-        Folder in which archives are kept. The default is ``$XDG_CACHE_HOME/kwsd``.
+        Folder in which downloaded archives are kept. The default is ``$XDG_CACHE_HOME/kwsd``.
 
     Returns
     -------
     Path
-        Folder of the word folders.
+        Folder that contains the word folders.
 
     Raises
     ------
     UsageError
-        The name is unknown.
+        The name of the archive is unknown.
     AudioDataError
-        The archive cannot be downloaded, or its checksum differs.
+        The archive cannot be downloaded, or its checksum is wrong.
     OutputError
-        The cache cannot be written.
+        The cache folder cannot be written.
     """
     if name not in archives:
         raise UsageError(f"there is no archive {name!r}: choose {' or '.join(archives)}")
@@ -99,9 +99,10 @@ def download_archive(name: str, cache: Path | None = None, archives: dict[str, A
 
 
 def _resume_download(url: str, output_file: str, _pooch: object) -> None:
-    """Download a file for pooch, continuing a partial download, which pooch's own downloader cannot do.
+    """Download a file for pooch, and continue a partial download if there is one.
 
-    Pooch passes a new temporary file each time, so the partial download is kept in a ``.part`` file beside it.
+    Pooch's own downloader cannot continue a partial download. Pooch passes a new temporary file for every download.
+    Therefore the partial download is kept in a ``.part`` file in the folder of the temporary file.
     """
     part = Path(output_file).with_name(url.rsplit("/", 1)[1] + ".part")
     received = part.stat().st_size if part.exists() else 0

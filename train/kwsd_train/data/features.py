@@ -1,4 +1,4 @@
-"""Converts samples to network inputs: spectrograms, and the mel bands inside the networks."""
+"""Conversion of samples to spectrograms, which are the network inputs, and weights of the mel bands."""
 
 import numpy as np
 
@@ -8,16 +8,16 @@ from kwsd_train.data.recording import Int16
 
 FULL_SCALE = 32_768
 LOWEST_HZ, HIGHEST_HZ = 20.0, 8000.0
-"""Edges of the mel bands: the lower limit of hearing, and half the sample rate."""
+"""Lowest and highest edge of the mel bands: the lower limit of human hearing, and half the sample rate."""
 
 
 def as_float(samples: Int16) -> Float32:
-    """Convert 16-bit samples to float32 in [-1, 1)."""
+    """Convert 16-bit samples to float32 values in [-1, 1)."""
     return samples.astype(np.float32) / np.float32(FULL_SCALE)
 
 
 def compute_spectrograms(windows: Float32) -> Float32:
-    """Compute the spectrograms of many windows.
+    """Compute the spectrogram of each window.
 
     Parameters
     ----------
@@ -36,7 +36,7 @@ def compute_spectrograms(windows: Float32) -> Float32:
 
 
 def mel_matrix(bands: int) -> Float32:
-    """Weights that sum a power spectrum into mel bands.
+    """Return the weights that sum the bins of a power spectrum into mel bands.
 
     Parameters
     ----------
@@ -46,8 +46,8 @@ def mel_matrix(bands: int) -> Float32:
     Returns
     -------
     ndarray, shape (129, bands), float32
-        Each column sums to one. The spectrum is interpolated linearly between its bins, which are 62.5 Hz apart.
-        Therefore no band is empty, even if it is narrower than that distance.
+        The weights in each column sum to one. The spectrum is interpolated linearly between its bins, which are 62.5 Hz
+        apart. Therefore even a mel band that is narrower than 62.5 Hz has weights above zero.
     """
     hertz = np.arange(0.0, HIGHEST_HZ + 1)  # (8001,)
     edges = _mel_to_hertz(np.linspace(_hertz_to_mel(LOWEST_HZ), _hertz_to_mel(HIGHEST_HZ), bands + 2))

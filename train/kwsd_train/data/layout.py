@@ -1,4 +1,4 @@
-"""The layout of a data folder: which folders are words, and which files are sounds."""
+"""The layout of a data folder. The layout defines which folders are word folders and which files are sound files."""
 
 import re
 from pathlib import Path
@@ -15,31 +15,36 @@ READ_SUFFIXES = frozenset(
     | {".w64", ".rf64", ".caf", ".sph"}
 )
 FOREIGN_SUFFIXES = frozenset({".m4a", ".mp4", ".aac", ".wma", ".webm", ".amr", ".ape", ".wv"})
-"""Endings of sound files that kwsd cannot read. The files are reported, not ignored."""
+"""File name endings of sound formats that kwsd cannot read. Files with these endings are reported as unusable."""
 
 PART_NAMES = frozenset(
     {"train", "training", "val", "valid", "validation", "dev", "eval", "test", "testing"}
     | {"clips", "wav", "wavs", "audio", "data", "recordings"}
 )
 FOLD = re.compile(r"(fold|part|split)[-_ ]?\d+")
-"""Names of folders that divide a data set into parts, but not by words."""
+"""Names of folders that divide a data set into splits and are therefore not word folders."""
 
 TABLE_SUFFIXES = frozenset({".csv", ".tsv", ".jsonl"})
 
 
 def words_folder(data: Path) -> Path:
-    """Folder that holds the word folders: ``speech_commands`` inside the data folder, or the data folder itself."""
+    """Return the folder that contains the word folders.
+
+    The word folders are in the folder ``speech_commands`` inside the data folder, or directly in the data folder.
+    """
     inside = data / "speech_commands"
     return inside if inside.is_dir() else data
 
 
 def word_names(data: Path) -> list[str]:
-    """Names of the word folders, sorted; folders whose names begin with ``_`` or ``.`` are left out.
+    """Return the sorted names of the word folders.
+
+    Folders whose names begin with ``_`` or ``.`` are left out.
 
     Raises
     ------
     UsageError
-        There is no data folder, a name is not UTF-8, or the folders are not words.
+        The data folder does not exist, a folder name is not UTF-8, or the subfolders are not word folders.
     """
     folder = words_folder(data)
     if not folder.is_dir():
@@ -54,7 +59,7 @@ def word_names(data: Path) -> list[str]:
 
 
 def audio_files(folder: Path) -> list[Path]:
-    """Find the sound files below a folder, sorted; hidden files are left out."""
+    """Return the sorted paths of the sound files in a folder and its subfolders, without hidden files."""
     return sorted(path for path in folder.rglob("*") if not path.name.startswith(".") and _is_sound(path))
 
 

@@ -1,4 +1,4 @@
-"""Mining of hard negatives: windows without a keyword in which a model detects one."""
+"""Mining of hard negatives. A hard negative is a window without a keyword in which a model detects a keyword."""
 
 import csv
 from collections.abc import Callable, Iterator, Sequence
@@ -20,18 +20,18 @@ TABLE_FILE = "mined.csv"
 
 @dataclass(frozen=True)
 class MinedWindow:
-    """A window without a keyword in which a model detects one.
+    """A window that does not contain a keyword, although a model detects a keyword in the window.
 
     Parameters
     ----------
     source : Path
-        File of the recording.
+        Path of the recording.
     time_s : float
         End of the window, in seconds from the start of the recording.
     label : str
-        Keyword with the highest score.
+        Keyword with the highest score in the window.
     score : float
-        Score of that keyword.
+        Score of the keyword that `label` names.
     samples : ndarray, shape (16000,), float32
         Samples of the window.
     """
@@ -46,16 +46,18 @@ class MinedWindow:
 def mine_windows(
     model: Model, paths: Sequence[Path], threshold: float, say: Callable[[str], None]
 ) -> Iterator[MinedWindow]:
-    """Yield the windows in which a keyword's score reaches the threshold; of overlapping windows, only the highest.
+    """Yield the windows in which the score of a keyword reaches the threshold.
+
+    If windows overlap, only the window with the highest score is yielded.
 
     Parameters
     ----------
     paths : sequence of Path
-        Recordings without the keywords.
+        Recordings that do not contain the keywords.
     threshold : float
-        Minimum score in a single window, not smoothed, in (0, 1].
+        Minimum score of a keyword in a single window, without smoothing. The minimum score is in (0, 1].
     say : callable
-        Receives one line for each recording that cannot be used.
+        Function that receives one line of text for each recording that is damaged or cannot be used.
     """
     for path in paths:
         try:
@@ -69,9 +71,9 @@ def mine_windows(
 
 
 def write_mined_windows(found: Iterator[MinedWindow], folder: Path) -> int:
-    """Write windows as WAV files with one folder per speaker, and list them in ``mined.csv``.
+    """Write each window as a WAV file in a folder for its speaker, and list all windows in ``mined.csv``.
 
-    `kwsd_train.data.dataset.load_recordings` can read the folder.
+    The function `kwsd_train.data.dataset.load_recordings` can read the written folder.
 
     Returns
     -------
@@ -81,7 +83,7 @@ def write_mined_windows(found: Iterator[MinedWindow], folder: Path) -> int:
     Raises
     ------
     OutputError
-        The folder exists already or cannot be written.
+        The folder already exists or cannot be written.
     """
     try:
         folder.mkdir(parents=True)
@@ -112,7 +114,10 @@ def _mine_recording(model: Model, path: Path, samples: Float32, threshold: float
 
 
 def _find_peaks(scores: Float32, threshold: float, distance: int) -> Iterator[int]:
-    """Yield rows at or above the threshold, highest first, each at least `distance` from the earlier ones."""
+    """Yield the rows with scores at or above the threshold, highest score first.
+
+    Each row is at least `distance` rows away from all rows that were yielded earlier.
+    """
     free = scores >= threshold
     while free.any():
         row = int(np.where(free, scores, -1).argmax())
@@ -122,6 +127,9 @@ def _find_peaks(scores: Float32, threshold: float, distance: int) -> Iterator[in
 
 
 def _cut_window(samples: Float32, end: int) -> Float32:
-    """Return the window that ends at a sample, with zeros before the start and after the end of the recording."""
+    """Return the window that ends at sample `end`.
+
+    Samples before the start or after the end of the recording are zeros.
+    """
     padded = np.pad(samples, (WINDOW_SAMPLES, max(end - len(samples), 0)))
     return padded[end : end + WINDOW_SAMPLES]

@@ -1,4 +1,4 @@
-"""Draws the training examples of an epoch: keywords, other words, speech, noise and silence, newly augmented."""
+"""Generation of the training examples of an epoch: keywords, other words, speech, noise and silence."""
 
 import random
 from collections.abc import Iterator, Sequence
@@ -17,13 +17,13 @@ from kwsd_train.data.recording import Int16
 from kwsd_train.recipe import Mixture
 
 DIGITAL_SILENCE_SHARE = 0.2
-"""Share of the silence examples that are all zeros, as a muted microphone delivers them."""
+"""Share of the silence examples that consist only of zeros, like the audio of a muted microphone."""
 
 Int64 = NDArray[np.int64]
 
 
 class ExampleKind(IntEnum):
-    """How an example is made; the values are the order of the kinds in an epoch before shuffling."""
+    """Kind of a training example. The numbers of the kinds define their order in an epoch before shuffling."""
 
     WORD = 0
     HALF_WORD = 1
@@ -35,9 +35,9 @@ class ExampleKind(IntEnum):
 
 @dataclass(frozen=True)
 class EpochPlan:
-    """The examples of an epoch as three arrays of shape (n,): kind, index of the clip, and label.
+    """Plan of the examples of an epoch: three arrays of shape (n,) with kinds, clip indices and labels.
 
-    Examples of speech, silence and mined windows ignore the index of the clip.
+    Examples of speech, silence and mined windows do not use the clip index.
     """
 
     kinds: Int64
@@ -46,16 +46,16 @@ class EpochPlan:
 
 
 class ExampleGenerator:
-    """Draws and makes the examples of an epoch.
+    """Chooses and makes the training examples of an epoch.
 
     Parameters
     ----------
     clips : ClipSet
-        Clips of the training speakers.
+        Clips of the speakers in the training split.
     labels : list of str
-        `_silence_`, `_unknown_` and the keywords.
+        Labels of the network: `_silence_`, `_unknown_` and the keywords.
     mined : sequence of ndarray, int16
-        Windows without a keyword in which an earlier model detected one.
+        Windows that do not contain a keyword, although an earlier model detected a keyword in them.
     """
 
     def __init__(
@@ -68,9 +68,11 @@ class ExampleGenerator:
         self.mined = mined
 
     def batches(self, epoch: int, size: int, seed: int) -> Iterator[tuple[Float32, Int64]]:
-        """Yield spectrograms (size, 124, 129) and labels (size,) of an epoch; they depend on `seed` and `epoch` only.
+        """Yield the batches of an epoch: spectrograms (size, 124, 129) and labels (size,).
 
-        The last batch is left out if it is not full.
+        The batches depend only on `seed` and `epoch`.
+
+        The last batch of an epoch is left out if it is not full.
         """
         rng = np.random.default_rng((seed, epoch))
         _seed_audiomentations(rng)
@@ -81,7 +83,7 @@ class ExampleGenerator:
             yield compute_spectrograms(windows), plan.labels[start : start + size]  # (size, 16000) -> (size, 124, 129)
 
     def plan_epoch(self, rng: Rng) -> EpochPlan:
-        """Draw the examples of an epoch, in random order."""
+        """Choose the examples of an epoch, in random order."""
         mixture = self.mixture
         words = np.concatenate([self._draw_clips(word, rng) for word in sorted(set(self.clips.words.tolist()))])
         keywords = np.flatnonzero(np.isin(self.clips.words, self.labels))
@@ -97,7 +99,7 @@ class ExampleGenerator:
         return EpochPlan(kinds[order], clips[order], labels[order])
 
     def make_window(self, kind: ExampleKind, clip: int, rng: Rng) -> Float32:
-        """Make the window of one example: shape (16000,)."""
+        """Return the audio window of one example, shape (16000,)."""
         if kind is ExampleKind.SILENCE:
             return self._make_silence(rng)
         if kind in {ExampleKind.SPEECH, ExampleKind.MINED}:  # running sound: neither speed nor position matters
@@ -110,22 +112,22 @@ class ExampleGenerator:
         return self.augmenter(place(word, rng), rng)
 
     def batches_per_epoch(self, size: int) -> int:
-        """Number of full batches in an epoch."""
+        """Return the number of full batches in an epoch."""
         return len(self.plan_epoch(np.random.default_rng(0)).labels) // size
 
     def _glue_with_other_word(self, word: Float32, rng: Rng) -> Float32:
-        """Join a part of a word with a part of a word that is not a keyword, in random order."""
+        """Join a part of any word with a part of a word that is not a keyword, in random order."""
         others = np.flatnonzero(~np.isin(self.clips.words, self.labels))
         parts = [word, as_float(self.clips.samples[rng.choice(others)])]
         first, second = rng.permutation(2)
         return self.augmenter.glue_words(parts[first], parts[second], rng)
 
     def _draw_clips(self, word: str, rng: Rng) -> Int64:
-        """Draw the clips of a word for an epoch; the clips of a keyword are repeated if there are too few."""
+        """Return random clips of a word for an epoch. If a keyword has too few clips, the clips are repeated."""
         clips = np.flatnonzero(self.clips.words == word)
         if word not in self.labels:
             return rng.permutation(clips)[: self.mixture.per_unknown_word]
-        # Each clip occurs equally often, give or take one.
+        # The numbers of repetitions of any two clips differ by at most one.
         rounds = -(-self.mixture.per_keyword // len(clips))
         return np.concatenate([rng.permutation(clips) for _ in range(rounds)])[: self.mixture.per_keyword]
 
@@ -133,7 +135,7 @@ class ExampleGenerator:
         return self.labels.index(word if word in self.labels else UNKNOWN_LABEL)
 
     def _make_silence(self, rng: Rng) -> Float32:
-        """Return zeros, or noise with a random gain between -60 and 0 dB."""
+        """Return a window of zeros, or a window of noise with a random gain between -60 and 0 dB."""
         if rng.random() < DIGITAL_SILENCE_SHARE:
             return np.zeros(WINDOW_SAMPLES, np.float32)
         return random_crop(self.augmenter.noise, rng) * np.float32(10 ** rng.uniform(-3, 0))

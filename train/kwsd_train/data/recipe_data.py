@@ -1,4 +1,4 @@
-"""What a recipe takes from a data folder: its labels, its clips, and the checks before training."""
+"""Labels and clips that a recipe uses from a data folder, and checks of the data before training."""
 
 import hashlib
 import os
@@ -12,25 +12,28 @@ from kwsd_train.recipe import Recipe
 
 
 def label_names(recipe: Recipe, data: Path) -> list[str]:
-    """Labels of the network's outputs, in order; with a mixture, `_silence_` and `_unknown_` come first."""
+    """Return the labels of the network's outputs, in order.
+
+    If the recipe has a table `mixture`, `_silence_` and `_unknown_` are the first labels.
+    """
     keywords = sorted(recipe.keywords or word_names(data))
     return [SILENCE_LABEL, UNKNOWN_LABEL, *keywords] if recipe.mixture else keywords
 
 
 def load_recipe_clips(recipe: Recipe, data: Path, *, strict: bool) -> ClipSet:
-    """Read the clips that a recipe trains and validates on, of all splits.
+    """Read the clips of all splits that a recipe needs for training and validation.
 
     Parameters
     ----------
     strict : bool
-        Raise an error at the first file that cannot be used, instead of skipping it.
+        Raise an error at the first file that cannot be used. By default, a file that cannot be used is skipped.
 
     Raises
     ------
     UsageError
-        The data folder, or the folder of a keyword, is missing.
+        The data folder is missing, or the folder of a keyword is missing.
     AudioDataError
-        `strict` is set and a file cannot be used.
+        `strict` is true, and a file cannot be used.
     """
     words = recipe.keywords if recipe.mixture is None else word_names(data)
     missing = set(recipe.keywords) - set(word_names(data))
@@ -50,7 +53,7 @@ def check_recipe_data(recipe: Recipe, data: Path, clips: ClipSet, keywords: list
         )
     by_split = {split: set(clips.of_split(split).words.tolist()) for split in ("training", "validation")}
     untrained = [word for word in keywords if word not in by_split["training"]]
-    # Without a validated keyword the accuracy on keywords is not a number.
+    # If the validation clips do not contain a keyword, the accuracy on keywords is not a number.
     if untrained or by_split["validation"].isdisjoint(keywords):
         lacking = f"of {', '.join(untrained)} for training" if untrained else "of a keyword for validation"
         raise UsageError(
@@ -70,7 +73,10 @@ def check_recipe_data(recipe: Recipe, data: Path, clips: ClipSet, keywords: list
 
 
 def hash_clip_names(clips: ClipSet) -> str:
-    """SHA-256 of the sorted names of all clips, one per line; it shows whether two runs used the same clips."""
+    """Return the SHA-256 of the sorted names of all clips, with one name per line.
+
+    If the hashes of two runs are equal, the two runs used clips with identical names.
+    """
     names = sorted(_clip_name(path, word) for path, word in zip(clips.paths, clips.words.tolist(), strict=True))
     return hashlib.sha256(os.fsencode("\n".join(names))).hexdigest()
 

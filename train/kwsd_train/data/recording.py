@@ -1,4 +1,4 @@
-"""Reads single recordings of any format, rate and number of channels as 16 kHz mono."""
+"""Reading of sound files with any sample rate and any number of channels as 16 kHz mono audio."""
 
 import tempfile
 from collections.abc import Callable, Sequence
@@ -19,22 +19,25 @@ Int16 = NDArray[np.int16]
 FULL_SCALE = 32768
 
 MAX_CLIP_S = 60.0
-"""Longest clip of a word, in seconds. A longer file holds many words, and nobody knows which is meant."""
+"""Maximum length of a clip, in seconds.
+
+A file longer than this limit contains many words, so the position of the labelled word would be unknown.
+"""
 
 MAX_RECORDING_S = 24 * 3600.0
-"""Longest recording, in seconds: it needs 2.8 GB of memory."""
+"""Maximum length of a recording, in seconds. A recording of this length needs 2.8 GB of memory."""
 
 
 class Recording(NamedTuple):
-    """A recording as 16 kHz mono.
+    """The samples of a recording, converted to 16 kHz mono.
 
     Parameters
     ----------
     samples : ndarray, shape (n,), int16
     changes : tuple of str
-        What was converted; empty for a 16 kHz mono file.
+        Descriptions of the conversions of the audio. The tuple is empty if the file is already 16 kHz mono.
     damage : str
-        Why the file could not be read to its end, as one sentence; empty for a whole file.
+        One sentence that says why the file could not be read to its end. The text is empty if the whole file was read.
     """
 
     samples: Int16
@@ -43,22 +46,22 @@ class Recording(NamedTuple):
 
     @property
     def seconds(self) -> float:
-        """Length in seconds."""
+        """Length of the recording in seconds."""
         return len(self.samples) / SAMPLE_RATE
 
 
 def load_recording(path: Path, *, longest_s: float = MAX_RECORDING_S, strict: bool = False) -> Recording:
-    """Read a recording. Of a damaged file, the usable part is read.
+    """Read a recording. If the file is damaged, only its usable part is read.
 
     Parameters
     ----------
     strict : bool
-        Raise an error if the file is damaged.
+        Whether a damaged file raises an error.
 
     Raises
     ------
     AudioDataError
-        The file contains no usable audio, or it is longer than `longest_s`.
+        The file does not contain usable audio, or the recording is longer than `longest_s` seconds.
     """
     reader = open_sound(path)
     blocks, count, peak, damage = list[Int16](), 0, 0.0, ""
@@ -86,23 +89,25 @@ def load_recording(path: Path, *, longest_s: float = MAX_RECORDING_S, strict: bo
 
 
 def read_recording(path: Path) -> Int16:
-    """Read the samples of a whole recording as 16 kHz mono.
+    """Read a whole recording, and return its samples as 16 kHz mono.
 
     Raises
     ------
     AudioDataError
-        The file is unreadable, empty or damaged.
+        The sound file is unreadable, empty or damaged.
     """
     return load_recording(path, strict=True).samples
 
 
 def plain_rooms(paths: Sequence[Path], say: Callable[[str], None]) -> list[Path]:
-    """Return files of room impulse responses that audiomentations can read; others are converted in a temporary folder.
+    """Return files of room impulse responses that audiomentations can read.
+
+    Files in other formats are converted, and the converted files are written to a temporary folder.
 
     Parameters
     ----------
     say : callable
-        Receives one line for each file that cannot be used.
+        Function that receives one line of text for each file that cannot be used.
     """
     rooms = []
     for number, path in enumerate(paths):

@@ -13,22 +13,26 @@ from kwsd.errors import AudioDataError, UsageError
 Split = Literal["training", "validation", "testing"]
 SPLITS: tuple[Split, ...] = ("training", "validation", "testing")
 LISTS: dict[str, Split] = {"validation_list.txt": "validation", "testing_list.txt": "testing"}
-"""Files of the data set that assign single clips to a split."""
+"""Names of the files in a data set that assign single clips to a split."""
 MAX_CLIPS_PER_WORD = 2**27 - 1
-"""Constant of the official split rule; see `split_of_speaker`."""
+"""Constant in the official rule that assigns speakers to splits; see `split_of_speaker`."""
 VALIDATION_PERCENT, TESTING_PERCENT = 10, 10
 
 
 def speaker_of_clip(name: str) -> str:
-    """Speaker in a clip's file name: the part before ``_nohash_``, or the whole name if that mark is missing."""
+    """Return the speaker from a clip's file name.
+
+    The speaker is the part before ``_nohash_``, or the whole name if it does not contain ``_nohash_``.
+    """
     return name.partition("_nohash_")[0]
 
 
 def split_of_speaker(speaker: str) -> Split:
-    """Official split of a speaker: 10 % validation, 10 % testing, 80 % training.
+    """Return the official split of a speaker: 10 % validation, 10 % testing, 80 % training.
 
-    The rule and its constants are those of `which_set` in the README of the Speech Commands data set
-    (arXiv:1804.03209, section 7.1). It hashes the speaker's name, so additional clips never move a speaker.
+    The rule and its constants come from the function `which_set` in the README of the Speech Commands data set
+    (arXiv:1804.03209, section 7.1). The rule hashes the speaker's name, so a speaker stays in one split when clips are
+    added.
     """
     digest = int(hashlib.sha1(os.fsencode(speaker), usedforsecurity=False).hexdigest(), 16)
     percent = (digest % (MAX_CLIPS_PER_WORD + 1)) * (100.0 / MAX_CLIPS_PER_WORD)
@@ -38,16 +42,20 @@ def split_of_speaker(speaker: str) -> Split:
 
 
 def official_splits(folder: Path, paths: Sequence[Path], speakers: Sequence[str]) -> list[Split]:
-    """Split of each recording, from the lists in the folder if they name it, otherwise from its speaker.
+    """Return the split of each recording.
+
+    If a list file in the folder names a recording, the list file determines the split of the recording. The speaker
+    determines the split of every recording that the list files do not name.
 
     Parameters
     ----------
     folder : Path
-        Folder of words or recordings, with or without ``validation_list.txt`` and ``testing_list.txt``.
+        Folder of word folders or recordings. The files ``validation_list.txt`` and ``testing_list.txt`` in the folder
+        are optional.
     paths : sequence of Path
-        Files below `folder`.
+        Files in `folder` and its subfolders.
     speakers : sequence of str
-        Speaker of each file.
+        Name of the speaker of each file.
     """
     listed = _read_lists(folder)
     return [
@@ -57,9 +65,10 @@ def official_splits(folder: Path, paths: Sequence[Path], speakers: Sequence[str]
 
 
 def random_splits(count: int, seed: int) -> list[Split]:
-    """Random split of TensorFlow's tutorial: 80 % training, 10 % validation, 10 % testing.
+    """Return the random split of TensorFlow's tutorial: 80 % training, 10 % validation, 10 % testing.
 
-    This split mixes speakers, so the measured accuracy is higher than on new speakers.
+    In a random split, one speaker can be in several splits. Therefore the accuracy that is measured with a random split
+    is higher than the accuracy on new speakers.
     """
     order = np.random.default_rng(seed).permutation(count)
     splits: list[Split] = ["training"] * count
@@ -69,7 +78,7 @@ def random_splits(count: int, seed: int) -> list[Split]:
 
 
 def check_split_name(split: str) -> None:
-    """Raise a `UsageError` unless `split` is the name of a split or "all"."""
+    """Raise a `UsageError` if `split` is neither the name of a split nor "all"."""
     if split not in {*SPLITS, "all"}:
         raise UsageError(f"there is no split {split!r}: choose {', '.join(SPLITS)} or all")
 

@@ -1,4 +1,4 @@
-"""Examines the clips of a data folder and finds those that a person should listen to."""
+"""Examination of the clips of a data folder. The examination finds suspicious clips that a person should listen to."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -15,21 +15,24 @@ from kwsd_train.data.dataset import ClipSet
 from kwsd_train.data.features import as_float
 
 SILENT_DB = -46.0
-"""Peak level below which a clip counts as silent: 0.5 % of full scale, too quiet for an audible word."""
+"""Clips with a peak level below this value in dB count as silent.
+
+The limit for silent clips is 0.5 % of full scale, which is too quiet for an audible word.
+"""
 CONFIDENT_SCORE = 0.9
-"""Score of another label from which a clip counts as probably mislabelled."""
+"""A clip counts as probably mislabelled if the score of another label is at least this value."""
 
 
 @dataclass(frozen=True)
 class ClipMeasures:
-    """Lengths and levels of clips.
+    """Lengths and sound levels of clips.
 
     Parameters
     ----------
     seconds : ndarray, shape (n,), float64
-        Lengths of the whole files. Training uses only one second.
+        Lengths of the whole files, in seconds. Training uses only one second of each file.
     mean_db, peak_db : ndarray, shape (n,), float64
-        Mean and peak level of that second, in dB of full scale.
+        Mean and peak level of the second that training uses, in dB relative to full scale.
     """
 
     seconds: NDArray[np.float64]
@@ -38,18 +41,18 @@ class ClipMeasures:
 
 
 class LabelComparison(NamedTuple):
-    """Score of a clip's own label beside the best score of any other label.
+    """Comparison of the score of a clip's own label with the best score of any other label.
 
     Parameters
     ----------
     clip : int
         Index of the clip.
     own_score : float
-        Score of the label of the clip's folder.
+        Score of the clip's own label, which is the name of its folder.
     other_label : str
-        The other label with the highest score.
+        Label with the highest score among all labels except the clip's own label.
     other_score : float
-        Score of that other label.
+        Score of the label `other_label`.
     """
 
     clip: int
@@ -59,7 +62,7 @@ class LabelComparison(NamedTuple):
 
 
 def measure_clips(clips: ClipSet) -> ClipMeasures:
-    """Measure length and levels of every clip."""
+    """Measure the length, the mean level and the peak level of every clip."""
     rows = [as_float(row) for row in clips.samples]
     return ClipMeasures(
         clips.seconds,
@@ -69,7 +72,10 @@ def measure_clips(clips: ClipSet) -> ClipMeasures:
 
 
 def find_duplicates(clips: ClipSet) -> list[list[int]]:
-    """Group the indices of clips with identical samples, largest group first; digital silence is left out."""
+    """Group the indices of clips with identical samples, largest group first.
+
+    Clips that contain only zeros are left out.
+    """
     groups = defaultdict(list)
     for index, row in enumerate(clips.samples):
         if row.any():  # silent clips are reported separately
@@ -78,22 +84,24 @@ def find_duplicates(clips: ClipSet) -> list[list[int]]:
 
 
 def find_silent(measures: ClipMeasures) -> list[int]:
-    """Find the indices of clips whose peak level is below `SILENT_DB`, quietest first."""
+    """Return the indices of the clips whose peak level is below `SILENT_DB`, quietest clip first."""
     return [int(index) for index in np.argsort(measures.peak_db) if measures.peak_db[index] < SILENT_DB]
 
 
 def compare_labels(words: NDArray[np.str_], scores: Float32, labels: Sequence[str]) -> list[LabelComparison]:
-    """Compare the own label of each clip with the others; the clip with the lowest own score comes first.
+    """Compare the score of each clip's own label with the scores of all other labels.
+
+    In the returned list, the clip with the lowest score of its own label comes first.
 
     Parameters
     ----------
     words : ndarray, shape (n,), str
-        Folder of each clip. A word without a label counts as `_unknown_`. If the model has no such label, the clip is
-        left out.
+        Name of each clip's folder. A word without a label counts as `_unknown_`. If the model does not have the label
+        `_unknown_`, clips of words without a label are left out.
     scores : ndarray, shape (n, labels), float32
-        Scores of each clip by label.
+        Scores of each clip (row) for each label (column).
     labels : sequence of str
-        Labels of the columns of `scores`.
+        Labels that belong to the columns of `scores`.
     """
     places = {label: place for place, label in enumerate(labels)}
     found = []
@@ -108,6 +116,6 @@ def compare_labels(words: NDArray[np.str_], scores: Float32, labels: Sequence[st
 
 
 def find_mislabelled(comparisons: Sequence[LabelComparison]) -> list[LabelComparison]:
-    """Find the clips for which the model is confident of another label, highest score first."""
+    """Return the clips for which another label has a score of at least `CONFIDENT_SCORE`, highest score first."""
     confident = (comparison for comparison in comparisons if comparison.other_score >= CONFIDENT_SCORE)
     return sorted(confident, key=lambda comparison: -comparison.other_score)

@@ -1,4 +1,4 @@
-"""The data of a training run: endless batches for training, and arrays for validation."""
+"""Data of a training run: endless batches for training, and arrays for validation."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -21,23 +21,27 @@ from kwsd_train.recipe import Augmentation, Recipe
 SHUFFLE_BUFFER = 10_000
 """Size of the shuffle buffer in batches, as in TensorFlow's tutorial."""
 VALIDATION_OTHERS = 600
-"""Windows of running speech, and as many of noise, that validation uses besides the clips."""
+"""Number of speech windows in the validation data.
+
+The number of noise windows in the validation data is equal to the number of speech windows.
+"""
 
 
 @dataclass(frozen=True)
 class TrainingData:
-    """The data of a run.
+    """Training and validation data of a run.
 
     Parameters
     ----------
     batches : callable
-        Takes the number of finished epochs. Returns endless batches of spectrograms and labels, as Keras takes them.
+        Function that takes the number of finished epochs and returns endless batches for Keras. Each batch contains
+        spectrograms and labels.
     steps_per_epoch : int
-        Number of batches in an epoch.
+        Number of batches in a training epoch.
     validation : (ndarray, ndarray)
-        Spectrograms (n, 124, 129) and labels (n,).
+        Spectrograms, shape (n, 124, 129), and labels, shape (n,), of the validation examples.
     examples : ndarray, shape (n, 124, 129), float32
-        Spectrograms from which a network can take its normalisation constants.
+        Spectrograms from which a network can compute its normalisation constants.
     """
 
     batches: Callable[[int], Any]
@@ -47,7 +51,11 @@ class TrainingData:
 
 
 def make_training_data(recipe: Recipe, data: Path, labels: list[str], clips: ClipSet) -> TrainingData:
-    """Prepare the data of a recipe: newly augmented examples in every epoch, or the clips themselves."""
+    """Prepare the training and validation data of a recipe.
+
+    If the recipe has a table `mixture`, every epoch contains newly augmented examples. If the recipe does not have a
+    table `mixture`, every epoch contains the unchanged clips.
+    """
     if not (recipe.mixture and recipe.augmentation):
         return _unaugmented(recipe, labels, clips)
     mined = load_recordings(data / "mined", SPLITS) if recipe.mixture.mined else []
@@ -61,7 +69,10 @@ def make_training_data(recipe: Recipe, data: Path, labels: list[str], clips: Cli
 
 
 def labelled_spectrograms(clips: ClipSet, labels: list[str]) -> tuple[Float32, Int64]:
-    """Spectrograms (n, 124, 129) and labels (n,) of clips; words without a label count as `_unknown_`."""
+    """Return spectrograms, shape (n, 124, 129), and labels, shape (n,), of clips.
+
+    Words without a label count as `_unknown_`.
+    """
     indices = {label: index for index, label in enumerate(labels)}
     truth = np.array([indices.get(word, indices.get(UNKNOWN_LABEL, -1)) for word in clips.words.tolist()], np.int64)
     return compute_spectrograms(as_float(clips.samples)), truth
@@ -91,6 +102,6 @@ def _make_validation(recipe: Recipe, data: Path, labels: list[str], clips: ClipS
     noise, speech = (load_recordings(data / kind, ["validation"]) for kind in ("noise", "speech"))
     others = np.stack([random_crop(kind, rng) for kind in (speech, noise) for _ in range(VALIDATION_OTHERS)])
     inputs, truth = labelled_spectrograms(clips, labels)
-    # Speech without a keyword is unknown, noise is silence.
+    # Speech without a keyword has the label unknown, and noise has the label silence.
     unknown, silence = (np.full(VALIDATION_OTHERS, labels.index(label)) for label in (UNKNOWN_LABEL, SILENCE_LABEL))
     return np.concatenate([inputs, compute_spectrograms(others)]), np.concatenate([truth, unknown, silence])

@@ -1,1 +1,1 @@
-"""Measurements of a model on clips and in streams."""
+"""Measurement of a model on single clips and in long audio streams."""

@@ -1,4 +1,4 @@
-"""Writes measured figures and the model card into a bundle."""
+"""Functions that write measured figures and the model card into a bundle."""
 
 from pathlib import Path
 from typing import Any
@@ -11,9 +11,9 @@ from kwsd.models.bundle import Bundle, DetectorSettings
 from kwsd_train.measuring.evaluate import ClipReport, Proportion
 
 CLIPS, STREAM, TUNING = "clips", "stream", "tuning"
-"""Names of the figures in ``bundle.json``, written by ``evaluate``, ``evaluate --stream`` and ``tune``."""
+"""Keys in ``bundle.json`` for the figures that ``evaluate``, ``evaluate --stream`` and ``tune`` write."""
 WEAKEST = 3
-"""Number of keywords that the card names as the least accurate."""
+"""Number of least accurate keywords that the model card lists."""
 GENERAL_LIMITS = (
     "- Most training recordings of words are by adults at a computer. Children, strong accents and speakers at the",
     "  other end of a room are recognised less well. The difference was not measured.",
@@ -22,23 +22,23 @@ GENERAL_LIMITS = (
 
 
 def add_figures_to_bundle(folder: Path, name: str, figures: Any, detector: DetectorSettings | None = None) -> None:
-    """Write figures into a bundle and its model card.
+    """Write measured figures into a bundle and into the bundle's model card.
 
     Parameters
     ----------
     folder : Path
         Folder of the bundle.
     name : str
-        Name of the figures in ``bundle.json``. Older figures of this name are replaced.
+        Key of the figures in ``bundle.json``. Older figures with this key are replaced.
     figures : Struct or dict
-        The figures.
+        The measured figures.
     detector : DetectorSettings, optional
-        New detector settings. By default the settings stay unchanged.
+        New detector settings of the bundle. By default the bundle keeps its detector settings.
 
     Raises
     ------
     OutputError
-        The bundle cannot be written.
+        The files of the bundle cannot be written.
     """
     old = bundle.read_bundle(folder)
     metrics = old.metrics | {name: msgspec.to_builtins(figures)}
@@ -46,12 +46,12 @@ def add_figures_to_bundle(folder: Path, name: str, figures: Any, detector: Detec
 
 
 def write_card_and_manifest(description: Bundle, folder: Path) -> None:
-    """Write ``MODEL_CARD.md`` and ``bundle.json``.
+    """Write the files ``MODEL_CARD.md`` and ``bundle.json`` of a bundle.
 
     Raises
     ------
     OutputError
-        A file cannot be written.
+        One of the files cannot be written.
     """
     card = folder / bundle.MODEL_CARD
     try:
@@ -63,7 +63,7 @@ def write_card_and_manifest(description: Bundle, folder: Path) -> None:
 
 
 def format_model_card(description: Bundle) -> str:
-    """Format the model card of a bundle in Markdown."""
+    """Return the model card of a bundle as Markdown text."""
     parts = [
         [f"# Model card: {description.name}"],
         [f"This model recognises {', '.join(description.keywords)} in 16 kHz audio.", _other_labels(description)],

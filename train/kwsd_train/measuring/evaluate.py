@@ -1,4 +1,4 @@
-"""Measures a model on clips: accuracy with confidence intervals, accuracy by word, and the confusion matrix."""
+"""Measurement of a model on clips: accuracy with confidence intervals, accuracy by word, and confusion matrix."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -20,18 +20,22 @@ from kwsd_train.data.recording import Int16, read_recording
 from kwsd_train.data.split import check_split_name
 
 SILENCE_EVERY = 10 * SAMPLE_RATE
-"""Samples between two silence windows: one second out of every ten of the background noise is used."""
+"""Number of samples from the start of one silence window to the start of the next silence window.
+
+The silence windows use one second out of every ten seconds of background noise.
+"""
 
 
 class Proportion(msgspec.Struct, frozen=True):
-    """A count as a share of a total, with Wilson's 95 % interval (J. Am. Stat. Assoc. 22, 1927, p. 209).
+    """A count as a share of a total, with Wilson's 95 % confidence interval (J. Am. Stat. Assoc. 22, 1927, p. 209).
 
     Parameters
     ----------
     count, of : int
-        The count and the total.
+        The counted number and the total number.
     share, low, high : float
-        The share and its interval, in [0, 1]. If the total is zero, the share is NaN and the interval is [0, 1].
+        The share `count / of`, and the lower and upper limit of its confidence interval. If the total is zero, the
+        share is NaN and the interval is [0, 1].
     """
 
     count: int
@@ -42,21 +46,21 @@ class Proportion(msgspec.Struct, frozen=True):
 
 
 class ClipReport(msgspec.Struct, frozen=True):
-    """Figures of a model on the clips of a split.
+    """Measured figures of a model on the clips of a split.
 
     Parameters
     ----------
     accuracy : Proportion
-        Accuracy on the clips of keywords, with only the keywords competing.
+        Accuracy on the clips of keywords, if only the scores of keywords are compared.
     per_word : dict
-        The same accuracy for each keyword.
+        Accuracy for each keyword, if only the scores of keywords are compared.
     full : Proportion or None
-        Accuracy on keywords, other words and silence, with all labels competing. It is None for a model without
-        `_silence_` and `_unknown_`.
+        Accuracy on keywords, other words and silence, if the scores of all labels are compared. For a model without
+        `_silence_` and `_unknown_`, this accuracy is None.
     rejected : dict
-        For each folder that is not a keyword, the clips in which no keyword has the highest score.
+        For each word folder that is not a keyword, the share of clips in which no keyword has the highest score.
     labels : list of str
-        Labels of the confusion matrix.
+        Labels of the rows and columns of the confusion matrix.
     confusion : list of list of int
         Number of clips by true label (rows) and recognised label (columns).
     """
@@ -72,7 +76,7 @@ class ClipReport(msgspec.Struct, frozen=True):
 
 @lru_cache(maxsize=4096)  # tuning asks for the same few counts tens of thousands of times
 def wilson_proportion(count: int, of: int) -> Proportion:
-    """Compute a proportion with Wilson's 95 % interval."""
+    """Compute a proportion with Wilson's 95 % confidence interval."""
     if of == 0:
         return Proportion(0, 0, float("nan"), 0.0, 1.0)
     interval = binomtest(count, of).proportion_ci(method="wilson")
@@ -80,16 +84,16 @@ def wilson_proportion(count: int, of: int) -> Proportion:
 
 
 def keyword_accuracy(words: NDArray[np.str_], scores: Float32, labels: Sequence[str]) -> Proportion:
-    """Compute the accuracy on the clips of keywords, with only the keywords competing.
+    """Compute the accuracy on the clips of keywords, if only the scores of keywords are compared.
 
     Parameters
     ----------
     words : ndarray, shape (n,), str
-        Word of each clip. Clips of other words are ignored.
+        Word of each clip. Clips of words that are not keywords are ignored.
     scores : ndarray, shape (n, labels), float32
-        Scores of each clip by label.
+        Scores of each clip (row) for each label (column).
     labels : sequence of str
-        Labels of the columns of `scores`.
+        Labels that belong to the columns of `scores`.
     """
     names = np.array(labels)
     is_keyword = ~np.isin(names, list(RESERVED_LABELS))
@@ -100,21 +104,22 @@ def keyword_accuracy(words: NDArray[np.str_], scores: Float32, labels: Sequence[
 
 
 def evaluate_on_clips(model: Model, data: Path, split: str, *, strict: bool = False) -> tuple[ClipReport, ClipSet]:
-    """Measure a model, as it is exported, on the clips of a split.
+    """Measure a model on the clips of a split. The model is measured in its exported form.
 
-    A model with the label `_unknown_` is measured on every word folder and on silence. One second out of every ten of
-    the background noise counts as silence. A model without that label is measured on the folders of its keywords.
+    A model with the label `_unknown_` is measured on every word folder and on silence. One second out of every ten
+    seconds of background noise counts as silence. A model without the label `_unknown_` is measured only on the folders
+    of its keywords.
 
     Returns
     -------
     ClipReport
     ClipSet
-        The measured clips, with the files that were skipped.
+        The measured clips, with a list of the skipped files.
 
     Raises
     ------
     UsageError
-        The split does not exist, or it has no clip of a keyword.
+        The split does not exist, or it does not contain a clip of a keyword.
     """
     check_split_name(split)
     clips = load_clips(data, words=measurable_words(model, data), part=split, strict=strict)
@@ -127,13 +132,20 @@ def evaluate_on_clips(model: Model, data: Path, split: str, *, strict: bool = Fa
 
 
 def measurable_words(model: Model, data: Path) -> list[str]:
-    """Word folders on which a model can be measured: all if it has `_unknown_`, otherwise those of its keywords."""
+    """Return the word folders on which a model can be measured.
+
+    A model with the label `_unknown_` is measured on all word folders. A model without the label `_unknown_` is
+    measured only on the folders of its keywords.
+    """
     folders = word_names(data)
     return folders if set(model.labels) & RESERVED_LABELS else [word for word in folders if word in model.keywords]
 
 
 def silence_windows(data: Path) -> Int16:
-    """Windows without a word, shape (n, 16000): zeros, and one second of every ten of background noise."""
+    """Return windows that do not contain a word, shape (n, 16000).
+
+    The result contains windows of zeros, and one second out of every ten seconds of background noise.
+    """
     recordings = [read_recording(path) for path in audio_files(words_folder(data) / "_background_noise_")]
     starts = [(row, start) for row in recordings for start in range(0, len(row) - WINDOW_SAMPLES, SILENCE_EVERY)]
     seconds = [row[start : start + WINDOW_SAMPLES] for row, start in starts]
@@ -141,18 +153,18 @@ def silence_windows(data: Path) -> Int16:
 
 
 def make_clip_report(words: NDArray[np.str_], scores: Float32, labels: Sequence[str], split: str) -> ClipReport:
-    """Compute the figures from the scores of clips.
+    """Compute the figures of a model from its scores of clips.
 
     Parameters
     ----------
     words : ndarray, shape (n,), str
-        Folder of each clip, or ``_silence_``.
+        Name of each clip's folder, or ``_silence_`` for a silence window.
     scores : ndarray, shape (n, labels), float32
-        Scores of each clip by label.
+        Scores of each clip (row) for each label (column).
     labels : sequence of str
-        Labels of the columns of `scores`.
+        Labels that belong to the columns of `scores`.
     split : str
-        Name of the split; it is only recorded.
+        Name of the split, which is only written into the result.
     """
     names = np.array(labels)
     keywords = keywords_among(labels)
@@ -174,7 +186,7 @@ def make_clip_report(words: NDArray[np.str_], scores: Float32, labels: Sequence[
 
 
 def format_clip_report(figures: ClipReport) -> str:
-    """Format the figures as lines of text."""
+    """Return the measured figures as lines of text."""
     lines = [f"{figures.split}, keywords alone: {_format_proportion(figures.accuracy)}"]
     if figures.full:
         lines.append(f"{figures.split}, all labels: {_format_proportion(figures.full)}")

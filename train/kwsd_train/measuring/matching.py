@@ -1,4 +1,4 @@
-"""Assigns detections to spoken words, one to one, by label and in order of time."""
+"""Assignment of detections to spoken words, one to one, by label and in order of time."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,19 +7,19 @@ from kwsd.frontend import SAMPLE_RATE
 from kwsd.pipeline.detector import Detection
 
 TOLERANCE_SAMPLES = round(0.75 * SAMPLE_RATE)
-"""Samples after the end of a word's clip in which a detection still belongs to the word: 0.75 s."""
+"""A detection can belong to a word until this many samples (0.75 s) after the end of the word's clip."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpokenWord:
-    """A word in a stream; positions are samples from the start of the stream.
+    """A word in a stream. The positions of the word are counted in samples from the start of the stream.
 
     Parameters
     ----------
     start, end : int
-        Start and end of the clip, or of the user's mark.
+        Start and end of the clip, or the start and end that the user marked.
     voice_end : int
-        End of the voice inside the clip. Latency is counted from here.
+        End of the voice inside the clip. Latency is measured from the end of the voice.
     """
 
     word: str
@@ -30,18 +30,18 @@ class SpokenWord:
 
 @dataclass(frozen=True)
 class Matching:
-    """Result of assigning detections to words.
+    """Result of the assignment of detections to words.
 
     Parameters
     ----------
     hits : list of (SpokenWord, Detection)
-        Words with a detection of the same label.
+        Spoken words whose keyword was detected, with the detections.
     misses : list of SpokenWord
-        All words without a hit.
+        Spoken words whose keyword was not detected.
     substitutions : list of (SpokenWord, Detection)
-        Missed words with a detection of another keyword.
+        Missed words during which another keyword was detected, with the detection.
     false_alarms : list of Detection
-        All other detections.
+        Detections that are neither hits nor substitutions.
     """
 
     hits: list[tuple[SpokenWord, Detection]]
@@ -51,23 +51,26 @@ class Matching:
 
     @property
     def latencies_s(self) -> list[float]:
-        """Seconds from the end of each detected word to its detection."""
+        """Latencies: seconds from the end of each detected word's voice to its detection."""
         return [(detection.sample - spoken.voice_end) / SAMPLE_RATE for spoken, detection in self.hits]
 
 
 def match_detections(spoken: Sequence[SpokenWord], detections: Sequence[Detection]) -> Matching:
-    """Assign detections to words.
+    """Assign detections to spoken words.
 
-    A detection can belong to a word if it lies between the start of the word's clip and 0.75 s after its end.
+    A detection can belong to a word from the start of the word's clip until 0.75 s after the end of the clip.
 
-    - In order of time, each detection takes the earliest free word of its label. This is a hit.
-    - Each remaining detection takes the earliest missed word of another label. This is a substitution.
-    - All other detections are false alarms.
+    - In order of time, each detection is assigned to the earliest unassigned word with its label. The detection and
+      this word form a hit.
+    - Each remaining detection is assigned to the earliest missed word with another label. The detection and this missed
+      word form a substitution.
+    - Detections that are neither hits nor substitutions are false alarms.
 
     Parameters
     ----------
     spoken : sequence of SpokenWord
-        Keywords in order of time. Other words are left out, so a detection on them is a false alarm.
+        Spoken keywords in order of time. The sequence does not contain words that are not keywords. Therefore a
+        detection during a word that is not a keyword is a false alarm.
     detections : sequence of Detection
         Detections in order of time.
     """
@@ -81,7 +84,7 @@ def match_detections(spoken: Sequence[SpokenWord], detections: Sequence[Detectio
 def _pair(
     words: Sequence[SpokenWord], detections: Sequence[Detection], *, same_label: bool
 ) -> tuple[list[tuple[SpokenWord, Detection]], list[Detection]]:
-    """Return the pairs, and the detections without a word."""
+    """Return the pairs of words and detections, and the detections that were not assigned to a word."""
     pairs: list[tuple[SpokenWord, Detection]] = []
     unpaired = []
     free = list(words)

@@ -1,4 +1,4 @@
-"""Scores of a model for a single recording."""
+"""Computation of a model's scores for a single recording."""
 
 from pathlib import Path
 
@@ -10,12 +10,14 @@ from kwsd.models.model import Model
 
 
 def read_window(file: Path) -> Float32:
-    """Read the first second of a sound file of any sample rate, padded with zeros: shape (16000,).
+    """Read the first second of a sound file with any sample rate.
+
+    The returned array has the shape (16000,). A file shorter than one second is padded with zeros.
 
     Raises
     ------
     AudioDataError
-        The file is not usable audio.
+        The file does not contain usable audio.
     """
     blocks, count = list[Float32](), 0
     for block in FileSource(file, paced=False).blocks():
@@ -29,5 +31,5 @@ def read_window(file: Path) -> Float32:
 
 
 def predict_labels(model: Model, window: Float32) -> dict[str, float]:
-    """Compute the probability of each label for one window of shape (16000,)."""
+    """Compute the probability of each label for one audio window of shape (16000,)."""
     return dict(zip(model.labels, model.predict(window[np.newaxis])[0].tolist(), strict=True))

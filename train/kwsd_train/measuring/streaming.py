@@ -1,4 +1,4 @@
-"""Measures a model in streams: missed words, false alarms per hour and latency, with confidence intervals."""
+"""Measurement of a model in streams: missed words, false alarms per hour and latency."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -24,31 +24,33 @@ from kwsd_train.measuring.streams import StreamBuilder, WordStream, read_marked_
 from kwsd_train.progress import progress_bars
 
 NEGATIVES = ("speech", "noise")
-"""Subfolders of a data folder that contain no keyword."""
+"""Subfolders of a data folder whose recordings do not contain keywords."""
 
 
 @dataclass(frozen=True)
 class EvaluationData:
-    """Recordings on which a model is measured in streams.
+    """Sources of the recordings on which a model is measured in streams.
 
     Parameters
     ----------
     data : Path or None
-        Data folder with ``speech_commands``, ``speech``, ``noise`` and, for words in rooms, ``rir``.
+        Data folder with ``speech_commands``, ``speech`` and ``noise``. Streams with room acoustics also need the
+        subfolder ``rir``.
     positives : Path or None
-        The user's own words, used instead of those of the data folder: word folders, or recordings beside CSV files
-        with the times of the words.
+        The user's own recordings of words, which replace the words of the data folder. The folder contains word
+        folders, or recordings with CSV files that contain the times of the words.
     negatives : Path or None
-        Recordings without keywords, to use instead of the data folder's own.
+        Recordings without keywords, which replace the speech and noise recordings of the data folder.
     split : str
-        "training", "validation", "testing" or "all". It applies to the words, speech and noise of the data folder.
+        "training", "validation", "testing" or "all". The split applies to the words, speech and noise of the data
+        folder.
     per_keyword, seed : int
         See `kwsd_train.measuring.streams.StreamBuilder`.
 
     Raises
     ------
     UsageError
-        The split does not exist.
+        The split that `split` names does not exist.
     """
 
     data: Path | None
@@ -62,12 +64,12 @@ class EvaluationData:
         check_split_name(self.split)
 
     def streams(self, keywords: Sequence[str]) -> Iterable[WordStream]:
-        """Streams of keywords.
+        """Return the streams that contain keywords.
 
         Raises
         ------
         UsageError
-            Neither `positives` nor `data` is given.
+            Both `positives` and `data` are None.
         """
         if self.positives:
             return read_marked_recordings(self.positives) or self._streams_of_own_clips(self.positives, keywords)
@@ -78,12 +80,12 @@ class EvaluationData:
         return StreamBuilder(clips, keywords, noise, rooms, self.per_keyword, self.seed).build_all()
 
     def recordings(self) -> dict[str, list[Int16]]:
-        """Recordings without keywords, by kind.
+        """Return the recordings without keywords, by kind of recording.
 
         Raises
         ------
         UsageError
-            Neither `negatives` nor `data` is given.
+            Both `negatives` and `data` are None.
         """
         if self.negatives:
             return {"own": load_recordings(self.negatives, SPLITS, strict=True)}
@@ -100,16 +102,18 @@ class EvaluationData:
 
 
 class HourlyRate(msgspec.Struct, frozen=True):
-    """Events per hour, with the exact 95 % interval for a Poisson count (Garwood, Biometrika 28, 1936, p. 437).
+    """Events per hour, with the exact 95 % confidence interval of a Poisson count.
+
+    The formula of the interval is from Garwood, Biometrika 28, 1936, p. 437.
 
     Parameters
     ----------
     count : int
         Number of events.
     hours : float
-        Length of the recordings.
+        Length of the recordings in hours.
     per_hour, low, high : float
-        The rate and its interval.
+        Events per hour, and the limits of the confidence interval.
     """
 
     count: int
@@ -120,20 +124,21 @@ class HourlyRate(msgspec.Struct, frozen=True):
 
 
 class StreamFigures(msgspec.Struct, frozen=True):
-    """Figures of one stream.
+    """Measured figures of a model in one stream.
 
     Parameters
     ----------
     missed : Proportion
-        Keywords without a detection, of all spoken keywords.
+        Share of the spoken keywords that were not detected.
     missed_by_word : dict
-        Keywords without a detection, counted for each keyword.
+        For each keyword, share of its occurrences that were not detected.
     substitutions : int
-        Detections of another keyword during a missed word.
+        Number of detections of another keyword during a missed word.
     false_alarms : int
-        All other detections that do not belong to a word.
+        Number of detections that do not belong to a spoken keyword. Substitutions do not count as false alarms.
     latency_median_s, latency_p95_s : float or None
-        Time from the end of a word's voice to its detection. None if no word was detected.
+        Median and 95th percentile of the time from the end of a word's voice to its detection. The latencies are None
+        if the model did not detect a word.
     """
 
     missed: Proportion
@@ -145,27 +150,27 @@ class StreamFigures(msgspec.Struct, frozen=True):
 
 
 class FalseAlarms(msgspec.Struct, frozen=True):
-    """Rates of false alarms on recordings without the keywords: of all keywords together, and by keyword."""
+    """Rates of false alarms on recordings without keywords, for all keywords together and for each keyword."""
 
     all: HourlyRate
     by_word: dict[str, HourlyRate]
 
 
 class StreamReport(msgspec.Struct, frozen=True):
-    """Figures of a model in streams.
+    """Measured figures of a model in streams.
 
     Parameters
     ----------
     model : str
-        Name of the model.
+        Name of the measured model.
     seed : int
-        Seed of the streams.
+        Random seed with which the streams were built.
     detector : DetectorSettings
-        Settings with which the figures were measured.
+        Detector settings with which the figures were measured.
     streams : dict
-        `StreamFigures` by name of the condition.
+        `StreamFigures` for each acoustic condition. The key is the name of the condition.
     negatives : dict
-        `FalseAlarms` by kind of recording.
+        `FalseAlarms` for each kind of recording without keywords.
     """
 
     model: str
@@ -178,25 +183,27 @@ class StreamReport(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class ScoredStream:
-    """The keywords of a stream, and the scores of a model in it."""
+    """The keywords of a stream, and the scores of a model in the stream."""
 
     name: str
     spoken: list[SpokenWord]
     scored: RecordingScores
 
     def match(self, settings: DetectorSettings) -> Matching:
-        """Assign the detections with these settings to the words of the stream."""
+        """Match the words of the stream with the detections of a detector that has the given settings."""
         return match_detections(self.spoken, replay_detector(self.scored, settings))
 
 
 @dataclass(frozen=True)
 class ScoredData:
-    """A model's scores in streams of keywords and in recordings without keywords, for trying detector settings.
+    """Scores of a model in streams of keywords and in recordings without keywords.
+
+    With these scores, many detector settings can be measured without running the model again.
 
     Parameters
     ----------
     negatives : dict
-        Scores by kind of recording.
+        Scores for each kind of recording without keywords.
     """
 
     keywords: list[str]
@@ -204,7 +211,7 @@ class ScoredData:
     negatives: dict[str, RecordingScores]
 
     def false_alarms(self, settings: DetectorSettings, kinds: Iterable[str]) -> FalseAlarms:
-        """Compute the rates of false alarms with these settings on some kinds of recordings."""
+        """Compute the rates of false alarms with the given detector settings on the given kinds of recordings."""
         chosen = [self.negatives[kind] for kind in kinds]
         counts = Counter(detection.keyword for scored in chosen for detection in replay_detector(scored, settings))
         hours = sum(scored.hours for scored in chosen)
@@ -214,7 +221,10 @@ class ScoredData:
 
 
 def garwood_rate(count: int, hours: float) -> HourlyRate:
-    """Compute a rate with its exact 95 % interval; with zero hours the interval is [0, ∞)."""
+    """Compute a rate per hour with its exact 95 % confidence interval.
+
+    If the recordings have zero hours, the interval is [0, ∞).
+    """
     if not hours:
         return HourlyRate(count, 0.0, float("nan"), 0.0, float("inf"))
     # The limits of a Poisson mean are quantiles of gamma distributions.
@@ -224,12 +234,14 @@ def garwood_rate(count: int, hours: float) -> HourlyRate:
 
 
 def score_evaluation_data(model: Model, sources: EvaluationData) -> ScoredData:
-    """Run a model over streams of keywords and recordings without keywords; a terminal shows progress bars.
+    """Run a model on streams of keywords and on recordings without keywords.
+
+    If standard error is a terminal, the terminal shows progress bars.
 
     Raises
     ------
     UsageError
-        Recordings are missing, or they contain no keyword of the model.
+        Recordings are missing, or the streams do not contain a keyword of the model.
     AudioDataError
         One of the user's own recordings cannot be used.
     """
@@ -259,7 +271,7 @@ def make_stream_report(model: Model, sources: EvaluationData, scored: ScoredData
 
 
 def compute_stream_figures(matching: Matching) -> StreamFigures:
-    """Compute the figures of one stream."""
+    """Compute the measured figures of one stream."""
     hits = Counter(spoken.word for spoken, _ in matching.hits)
     misses = Counter(spoken.word for spoken in matching.misses)
     latencies = matching.latencies_s
@@ -281,7 +293,7 @@ def _score_stream(model: Model, stream: WordStream) -> ScoredStream:
 
 
 def format_stream_report(found: StreamReport) -> str:
-    """Format the figures as lines of text."""
+    """Return the measured figures as lines of text."""
     words = list(dict.fromkeys(word for f in found.streams.values() for word in f.missed_by_word))
     head = f"{'stream':<14}{'missed':>28}{'substituted':>13}{'false alarms':>14}{'latency median':>16}{'p95':>8}"
     lines = [f"{found.model}, {found.split}", "", head]
@@ -300,7 +312,7 @@ def _stream_line(name: str, f: StreamFigures) -> str:
 
 
 def format_latency(latency: float | None) -> str:
-    """Format a latency in seconds; without a detected word, it is None or infinite and the text is "none"."""
+    """Return a latency in seconds as text. If the latency is None or infinite, the text is "none"."""
     return "none" if latency is None or isinf(latency) else f"{latency:.2f} s"
 
 

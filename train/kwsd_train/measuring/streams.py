@@ -1,11 +1,11 @@
-"""Builds streams of words with known times from clips, or reads a user's marked recordings.
+"""Streams of words with known times. The streams are built from clips or read from a user's marked recordings.
 
-The protocol follows TensorFlow's ``generate_streaming_test_wav``, with four additions:
+The construction of the streams follows TensorFlow's ``generate_streaming_test_wav``, with four additions:
 
-- All words have the same level.
-- The ratio of words to noise is known.
-- Words can be in a room.
-- The end of each voice is known.
+- All words in a stream have an equal sound level.
+- The signal-to-noise ratio of the words is known.
+- A room impulse response can be applied to the words.
+- The time at which the voice ends is known for each word.
 """
 
 import csv
@@ -28,17 +28,20 @@ from kwsd_train.data.recording import Int16, read_recording
 from kwsd_train.measuring.matching import TOLERANCE_SAMPLES, SpokenWord
 
 GAP_S = (0.5, 3.0)
-"""Shortest and longest gap between two words, in seconds."""
+"""Shortest and longest gap between two words of a stream, in seconds."""
 UNKNOWN_EVERY = 3
-"""One other word follows after this many keywords."""
+"""After this many keywords, a stream contains one word that is not a keyword."""
 LEVEL = 10 ** (-26 / 20)
-"""Root mean square of every word: 26 dB below full scale, the level of telephone speech in ITU-T P.830."""
+"""Root mean square of every word in a stream: 26 dB below full scale.
+
+The level of 26 dB below full scale is the level of telephone speech in ITU-T P.830.
+"""
 NOISE_CROP = 10 * SAMPLE_RATE
-"""Samples of a piece of noise: 10 s."""
+"""Length of a piece of noise, in samples: 10 s."""
 FADE = SAMPLE_RATE // 100
-"""Samples of the ramps at both ends of a clip: 10 ms, enough to avoid clicks."""
+"""Length of the fade-in and of the fade-out of a clip, in samples: 10 ms, which is enough to avoid clicks."""
 VOICE_OUTSIDE_SHARE = 0.02
-"""Share of a word's energy that may follow the end of its voice."""
+"""Maximum share of a word's energy that may follow the located end of the voice."""
 
 
 class StreamCondition(NamedTuple):
@@ -47,9 +50,9 @@ class StreamCondition(NamedTuple):
     Parameters
     ----------
     snr_db : float or None
-        Ratio of the power of the words to that of the noise, in dB. None means no noise.
+        Signal-to-noise ratio of the words in dB. None means a stream without noise.
     room : bool
-        Apply a room impulse response to each word.
+        Whether a room impulse response is applied to each word.
     """
 
     name: str
@@ -68,12 +71,12 @@ CONDITIONS = (
 
 @dataclass(frozen=True)
 class WordStream:
-    """A stream and its words in order of time, including words that are not keywords.
+    """An audio stream with a list of its words in order of time, including words that are not keywords.
 
     Parameters
     ----------
     samples : ndarray, shape (n,), float32
-        16 kHz mono, in [-1, 1].
+        Audio samples at 16 kHz, mono, in [-1, 1].
     """
 
     name: str
@@ -83,22 +86,23 @@ class WordStream:
 
 @dataclass(frozen=True)
 class StreamBuilder:
-    """Builds streams with the same words in the same order under different conditions.
+    """Builds one stream for each acoustic condition. All streams contain identical words in an identical order.
 
     Parameters
     ----------
     clips : ClipSet
         Clips of speakers that the model was not trained on.
     keywords : sequence of str
-        Keywords without a clip are left out. One clip of another word follows every third keyword.
+        Keywords of the streams. Keywords without a clip are left out. After every third keyword, a stream contains one
+        word that is not a keyword.
     noise : sequence of ndarray, int16
-        Recordings that the model was not trained on.
+        Recordings of noise that the model was not trained on.
     rooms : sequence of Path
-        Files of room impulse responses.
+        Paths of files with room impulse responses.
     per_keyword : int
-        Maximum number of clips of each keyword.
+        Maximum number of clips of each keyword in a stream.
     seed : int
-        Seed of the order of the words, the gaps and the noise. The same word often occurs twice in a row.
+        Seed of the random order of the words, the random gaps and the random noise. A word often occurs twice in a row.
     """
 
     clips: ClipSet
@@ -109,13 +113,13 @@ class StreamBuilder:
     seed: int
 
     def build_all(self) -> Iterator[WordStream]:
-        """Build a stream for each condition for which there are recordings."""
+        """Build a stream for each acoustic condition for which the needed recordings are available."""
         for condition in CONDITIONS:
             if (self.noise or condition.snr_db is None) and (self.rooms or not condition.room):
                 yield self.build_stream(condition)
 
     def build_stream(self, condition: StreamCondition) -> WordStream:
-        """Build the stream of one condition."""
+        """Build the stream for one acoustic condition."""
         rng = np.random.default_rng(self.seed)
         room = self._make_room() if condition.room else None
         pieces, spoken, place = [], [], 0
@@ -138,26 +142,31 @@ class StreamBuilder:
         return audiomentations.ApplyImpulseResponse([str(path) for path in self.rooms], p=1.0)
 
     def _draw_order(self, rng: Rng) -> list[int]:
-        """Draw the indices of the clips in the order of the stream."""
+        """Return the indices of randomly chosen clips in the order of the stream."""
         words = self.clips.words
         known = [of_word for word in self.keywords if len(of_word := np.flatnonzero(words == word))]
         if not known:
             raise UsageError(f"there is no clip of {', '.join(self.keywords)} for a stream")
         drawn = rng.permutation(np.concatenate([rng.permutation(of_word)[: self.per_keyword] for of_word in known]))
         others = rng.permutation(np.flatnonzero(~np.isin(words, list(self.keywords))))
-        # If there are too few other words, they are repeated.
+        # If too few clips of other words exist, the clips are repeated.
         between = np.resize(others, len(drawn) // UNKNOWN_EVERY if len(others) else 0)
         order: list[int] = np.insert(drawn, UNKNOWN_EVERY * np.arange(1, len(between) + 1), between).tolist()
         return order
 
 
 def noise_track(noise: Sequence[Int16], length: int, rng: Rng) -> Float32:
-    """Join random pieces of noise to a given length; each piece has a root mean square of one."""
+    """Return a noise signal of a given length, joined from random pieces of the recordings.
+
+    Each piece of noise has a root mean square of one.
+    """
     return np.concatenate(list(_noise_pieces(noise, length, rng)))
 
 
 def read_marked_recordings(folder: Path) -> list[WordStream]:
-    """Read the recordings of a folder that have a CSV file of the same name with the columns word, start_s and end_s.
+    """Read the recordings of a folder for which a CSV file marks the words.
+
+    The CSV file has the name of the recording and the columns word, start_s and end_s.
 
     Raises
     ------
@@ -186,7 +195,7 @@ def _parse_mark(row: dict[str, str]) -> SpokenWord:
 
 
 def _set_level(clip: Float32, voice: tuple[int, int]) -> Float32:
-    """Scale a clip to the common level of the voice, and fade it in and out."""
+    """Scale a clip so that its voice has the level `LEVEL`, and fade the clip in and out."""
     power = float(np.square(clip[slice(*voice)]).mean())
     levelled = clip * np.float32(LEVEL / np.sqrt(power)) if power else clip.copy()
     ramp = np.linspace(0, 1, min(FADE, len(clip)), dtype=np.float32)

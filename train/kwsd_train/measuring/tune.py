@@ -1,4 +1,4 @@
-"""Tunes the detector: finds the settings with the fewest missed words at a given rate of false alarms."""
+"""Tuning of the detector: search for the settings with the fewest missed words at a given false alarm rate."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -17,31 +17,34 @@ from kwsd_train.measuring.streaming import FalseAlarms, ScoredData, format_laten
 SMOOTHING_WINDOWS = (1, 2, 3, 4, 5, 6)
 HITS = (1, 2, 3)
 THRESHOLDS = [float(t) for t in np.round(1 / (1 + np.exp(-np.linspace(9, -1, 201))), 4)]
-"""Thresholds from 0.9999 to 0.27, evenly spaced in log odds, so they are dense near one where false alarms are rare."""
-FARTHEST_RATE_FACTOR = 20.0
-"""A DET curve ends at this many times the given rate of false alarms."""
-EQUAL_MISS_RATE = 0.004
-"""Settings whose miss rate exceeds the lowest by at most this much count as equally good.
+"""Thresholds from 0.9999 to 0.27, evenly spaced in log odds.
 
-A different choice of words changes the miss rate by more than this.
+The spacing in log odds places many thresholds near one, where false alarms are rare.
+"""
+FARTHEST_RATE_FACTOR = 20.0
+"""A DET curve ends at the given rate of false alarms multiplied by this factor."""
+EQUAL_MISS_RATE = 0.004
+"""Settings count as equally good if their miss rate exceeds the lowest miss rate by at most this value.
+
+A different choice of test words changes the miss rate by more than this value.
 """
 LATENCY_P95_S = 0.5
-"""Upper limit of the 95th percentile of latency; slower settings are not considered."""
+"""Upper limit of the 95th percentile of latency, in seconds. Settings with a higher latency are not considered."""
 
 
 class OperatingPoint(msgspec.Struct, frozen=True):
-    """Detector settings and the figures measured with them.
+    """Detector settings and the figures that were measured with these settings.
 
     Parameters
     ----------
     missed : Proportion
-        Missed words in all streams together.
+        Share of missed words in all streams together.
     missed_by_word : dict
-        Missed words of each keyword.
+        Share of missed words for each keyword.
     false_alarms : FalseAlarms
-        Rates on all recordings without words together.
+        Rates of false alarms on all recordings without keywords together.
     latency_median_s, latency_p95_s : float
-        Infinite if no word was detected.
+        Median and 95th percentile of latency in seconds. The latencies are infinite if the model did not detect a word.
     """
 
     settings: DetectorSettings
@@ -53,27 +56,27 @@ class OperatingPoint(msgspec.Struct, frozen=True):
 
     @property
     def threshold(self) -> float:
-        """The common threshold of all keywords."""
+        """The threshold that all keywords share."""
         return next(iter(self.settings.thresholds.values()))
 
 
 DetCurve = list[OperatingPoint]
-"""Operating points with the same smoothing and number of hits, from the highest threshold to the lowest."""
+"""Operating points that differ only in their threshold, from the highest threshold to the lowest."""
 
 
 def compute_det_curves(
     scored: ScoredData, settings: DetectorSettings, per_hour: float, say: Callable[[str], None]
 ) -> list[DetCurve]:
-    """Compute the DET curves for every number of smoothing windows and hits.
+    """Compute one DET curve for each combination of a number of smoothing windows and a number of hits.
 
     Parameters
     ----------
     settings : DetectorSettings
-        Only the refractory period and re-arming are used.
+        Detector settings. Only their refractory period and their re-arming settings are used.
     per_hour : float
-        Given rate of false alarms. It determines where the curves end.
+        Given rate of false alarms per hour. The given rate of false alarms determines where the DET curves end.
     say : callable
-        Receives one line for each curve.
+        Function that receives one line of text for each DET curve.
     """
     curves = []
     for windows, hits in product(SMOOTHING_WINDOWS, HITS):
@@ -86,7 +89,7 @@ def compute_det_curves(
 
 
 def trace_det_curve(scored: ScoredData, settings: DetectorSettings, farthest: float) -> Iterator[OperatingPoint]:
-    """Yield operating points from the highest threshold down, up to a rate of false alarms per hour."""
+    """Yield operating points in order of falling threshold until a given rate of false alarms per hour is exceeded."""
     for threshold in THRESHOLDS:
         thresholds = dict.fromkeys(scored.keywords, threshold)
         point = measure_settings(scored, msgspec.structs.replace(settings, thresholds=thresholds))
@@ -96,7 +99,10 @@ def trace_det_curve(scored: ScoredData, settings: DetectorSettings, farthest: fl
 
 
 def find_best_point(curves: Sequence[DetCurve], per_hour: float) -> OperatingPoint | None:
-    """Find the fastest of the points with (nearly) the lowest miss rate within the given rate of false alarms."""
+    """Return the operating point with the lowest latency among the points with almost the lowest miss rate.
+
+    Only points within the given rate of false alarms are considered.
+    """
     allowed = [
         point
         for points in curves
@@ -109,12 +115,12 @@ def find_best_point(curves: Sequence[DetCurve], per_hour: float) -> OperatingPoi
 
 
 def choose_operating_point(curves: Sequence[DetCurve], per_hour: float) -> OperatingPoint:
-    """Choose the best operating point; see `find_best_point`.
+    """Return the best operating point; see `find_best_point`.
 
     Raises
     ------
     UsageError
-        No settings reach the given rate with an acceptable latency.
+        All detector settings exceed the given rate of false alarms or the latency limit.
     """
     point = find_best_point(curves, per_hour)
     if point is None:
@@ -125,7 +131,7 @@ def choose_operating_point(curves: Sequence[DetCurve], per_hour: float) -> Opera
 
 
 def measure_settings(scored: ScoredData, settings: DetectorSettings) -> OperatingPoint:
-    """Measure detector settings on all streams and all recordings without words."""
+    """Measure detector settings on all streams and on all recordings without keywords."""
     matchings = [stream.match(settings) for stream in scored.streams]
     spoken = Counter(word.word for stream in scored.streams for word in stream.spoken)
     misses = Counter(word.word for matching in matchings for word in matching.misses)
@@ -146,7 +152,7 @@ def write_operating_point(folder: Path, point: OperatingPoint) -> None:
     Raises
     ------
     OutputError
-        The bundle cannot be written.
+        The files of the bundle cannot be written.
     """
     figures = msgspec.to_builtins(point)
     del figures["settings"]  # the bundle has them in a separate table
@@ -154,7 +160,7 @@ def write_operating_point(folder: Path, point: OperatingPoint) -> None:
 
 
 def format_operating_point(point: OperatingPoint) -> str:
-    """Format an operating point as lines of text."""
+    """Return an operating point as lines of text."""
     settings, missed, alarms = point.settings, point.missed, point.false_alarms.all
     median, late = format_latency(point.latency_median_s), format_latency(point.latency_p95_s)
     lines = [

@@ -1,4 +1,7 @@
-"""Networks that map spectrograms (n, 124, 129) to logits (n, labels); the layer before the last is ``embedding``."""
+"""Networks that map spectrograms (n, 124, 129) to logits (n, labels).
+
+In every network, the layer before the last layer has the name ``embedding``.
+"""
 
 import keras
 
@@ -11,14 +14,15 @@ from kwsd_train.recipe import BcResnet, Network, Resnet, Tutorial
 
 
 def build_network(settings: Network, labels: int, examples: Float32) -> keras.Model:
-    """Build the network of a recipe.
+    """Build the network that a recipe describes.
 
     Parameters
     ----------
     labels : int
-        Number of outputs.
+        Number of outputs of the network.
     examples : ndarray, shape (n, 124, 129), float32
-        Spectrograms of training clips. Only the tutorial's network uses them, for their mean and variance.
+        Spectrograms of training clips. Only the tutorial's network uses training spectrograms when it is built. The
+        tutorial's network needs the mean and the variance of the spectrograms.
     """
     if isinstance(settings, Tutorial):
         return build_tutorial(labels, examples)

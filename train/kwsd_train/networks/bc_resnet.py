@@ -1,7 +1,8 @@
-"""BC-ResNet: convolutions over time whose results are broadcast over frequency (Kim et al., arXiv:2106.04140).
+"""The BC-ResNet, a network of convolutions over time whose results are broadcast over all frequencies.
 
-The layers are those of the authors' program (github.com/Qualcomm-AI-research/bcresnet, bcresnet.py and
-subspectralnorm.py). The input is the log-mel layer of this project.
+The source of the network is Kim et al., arXiv:2106.04140. The layers follow the authors' program
+(github.com/Qualcomm-AI-research/bcresnet, bcresnet.py and subspectralnorm.py). The first layer of the network is the
+log-mel layer of kwsd.
 """
 
 from typing import Any
@@ -14,30 +15,35 @@ from kwsd_train.networks.inputs import LogMel, SpecAugment
 from kwsd_train.recipe import BcResnet
 
 WIDTH = 8
-"""Channels at scale one."""
+"""Number of channels of the narrowest stage at scale one."""
 STAGES = ((2, 1, 1), (2, 1.5, 2), (4, 2, 4), (4, 2.5, 8))
-"""For each stage: number of blocks, channels as a multiple of the width, and dilation over time."""
+"""Three values for each stage: number of blocks, channels as a multiple of `WIDTH`, and dilation over time."""
 HALVED = frozenset({1, 2})
-"""Stages whose first block halves the frequencies."""
+"""Indices of the stages whose first block halves the number of frequency bins."""
 SUB_BANDS = 5
 MOMENTUM, EPSILON = 0.9, 1e-5
-"""Constants of batch normalisation: PyTorch's defaults, in Keras' terms."""
+"""Constants of batch normalisation: PyTorch's default values, converted to the definitions of Keras."""
 
 
 @keras.saving.register_keras_serializable("kwsd")
 class SubSpectralNorm(layers.Layer):  # type: ignore[misc]
-    """Batch normalisation with separate statistics for each of five sub-bands (Chang et al., arXiv:2103.13620).
+    """Batch normalisation that has separate statistics for each of five sub-bands (Chang et al., arXiv:2103.13620).
 
-    Input and output have the shape (batch, bins, frames, channels). The number of bins must be a multiple of five.
+    The input and the output have the shape (batch, bins, frames, channels). The number of bins must be a multiple of
+    five.
     """
 
     def build(self, shape: tuple[int, ...]) -> None:
-        """Create the statistics for every channel of every sub-band."""
+        """Create the normalisation statistics for every channel of every sub-band."""
         self.norm = layers.BatchNormalization(momentum=MOMENTUM, epsilon=EPSILON)
         self.norm.build((None, None, None, SUB_BANDS * shape[-1]))
 
     def call(self, features: Any, *, training: bool = False) -> Any:
-        """Normalise features. Each sub-band becomes a separate group of channels, and then a range of bins again."""
+        """Normalise features.
+
+        For the normalisation, each sub-band becomes a separate group of channels. After the normalisation, the bins
+        return to their original order.
+        """
         _, bins, frames, channels = features.shape
         high = bins // SUB_BANDS
         x = ops.reshape(features, (-1, SUB_BANDS, high, frames, channels))  # (batch, 5, bins / 5, frames, channels)
@@ -50,7 +56,7 @@ class SubSpectralNorm(layers.Layer):  # type: ignore[misc]
 
 
 def build_bc_resnet(settings: BcResnet, labels: int) -> keras.Model:
-    """Build the network, which has 9,232 trainable parameters at scale one with twelve labels."""
+    """Build the BC-ResNet, which has 9,232 trainable parameters at scale one with twelve labels."""
     width = int(WIDTH * settings.scale)
     inputs = keras.Input((frontend.FRAMES, frontend.BINS), name="spectrogram")  # (batch, 124, 129)
     x = SpecAugment(settings.mask_bands, settings.mask_frames)(LogMel()(inputs))  # (batch, 124, 40)
@@ -73,13 +79,17 @@ def _padded_convolution(x: Any, channels: int) -> Any:
 
 
 def _transition_block(x: Any, channels: int, dilation: int, *, halve: bool) -> Any:
-    """First block of a stage: it changes the number of channels and has no shortcut."""
+    """Add the first block of a stage, which changes the number of channels and does not have a shortcut."""
     x = _batch_norm(layers.Conv2D(channels, 1, use_bias=False)(x), "relu")
     return layers.ReLU()(_broadcast_residual(x, dilation, halve=halve))
 
 
 def _broadcast_residual(x: Any, dilation: int, *, halve: bool = False) -> Any:
-    """Two-dimensional features, plus a convolution over time of their mean over frequency, added at every frequency."""
+    """Return two-dimensional features plus the output of a convolution over time.
+
+    The input of the convolution is the mean of the features over frequency. The output of this convolution is added to
+    the features at every frequency.
+    """
     y = layers.DepthwiseConv2D((3, 1), padding="same", use_bias=False)(x)
     y = SubSpectralNorm()(y[:, ::2] if halve else y)  # (batch, bins, frames, channels)
     z = ops.mean(y, axis=1, keepdims=True)  # (batch, 1, frames, channels)

@@ -1,4 +1,4 @@
-"""First layers of the networks: the logarithm of mel bands, and the masks of SpecAugment."""
+"""First layers of the networks: a log-mel layer, and a layer with the masks of SpecAugment."""
 
 from typing import Any
 
@@ -9,26 +9,31 @@ from kwsd_train.data.features import mel_matrix
 
 MEL_BANDS = 40
 FLOOR = 1e-6
-"""Added to the power before the logarithm: about the power of 16-bit rounding noise in a band."""
+"""Constant that is added to the power before the logarithm.
+
+The constant is approximately the power of 16-bit rounding noise in a mel band.
+"""
 
 
 @keras.saving.register_keras_serializable("kwsd")
 class LogMel(layers.Layer):  # type: ignore[misc]
-    """Logarithm of the power in mel bands: magnitudes (n, 124, 129) to (n, 124, 40)."""
+    """Layer that maps magnitudes (n, 124, 129) to the logarithm of the power in mel bands (n, 124, 40)."""
 
     def call(self, magnitudes: Any) -> Any:
-        """Transform spectrograms."""
+        """Return the logarithms of the mel bands of spectrograms."""
         return ops.log(ops.matmul(ops.square(magnitudes), mel_matrix(MEL_BANDS)) + FLOOR)
 
 
 @keras.saving.register_keras_serializable("kwsd")
 class SpecAugment(layers.Layer):  # type: ignore[misc]
-    """Sets two random ranges of bands and two of frames to zero during training (arXiv:1904.08779, section 2).
+    """Layer that masks features at random during training (SpecAugment, arXiv:1904.08779, section 2).
+
+    The layer sets two random ranges of bands and two random ranges of frames to zero.
 
     Parameters
     ----------
     bands, frames : int
-        Maximum length of a range of bands, and of a range of frames.
+        Maximum length of a masked range of bands, and maximum length of a masked range of frames.
     """
 
     def __init__(self, bands: int, frames: int, **keywords: Any) -> None:
@@ -37,7 +42,7 @@ class SpecAugment(layers.Layer):  # type: ignore[misc]
         self.seeds = keras.random.SeedGenerator(0)
 
     def call(self, features: Any, *, training: bool = False) -> Any:
-        """Mask features of shape (batch, frames, bands)."""
+        """Mask features that have the shape (batch, frames, bands)."""
         if not training:
             return features
         for _ in range(2):
@@ -45,11 +50,11 @@ class SpecAugment(layers.Layer):  # type: ignore[misc]
         return features
 
     def get_config(self) -> dict[str, Any]:
-        """Return the arguments from which Keras builds the layer again."""
+        """Return the arguments from which Keras recreates the layer when a network is loaded."""
         return {**super().get_config(), "bands": self.bands, "frames": self.frames}
 
     def _mask(self, features: Any, axis: int, longest: int) -> Any:
-        """Mask along one axis: (batch, frames, 1) for axis 1, (batch, 1, bands) for axis 2."""
+        """Return a random mask along one axis: shape (batch, frames, 1) for axis 1, or (batch, 1, bands) for axis 2."""
         count, size = ops.shape(features)[0], features.shape[axis]
         length = keras.random.uniform((count, 1), 0, longest + 1, seed=self.seeds)  # (batch, 1)
         start = keras.random.uniform((count, 1), 0, 1, seed=self.seeds) * (size - length)  # (batch, 1)

@@ -1,8 +1,9 @@
 """A two-dimensional residual network over frames and mel bands.
 
-Tang and Lin introduced residual networks for keyword spotting (arXiv:1710.10361). This network adds the strided stages
-of He et al. (arXiv:1512.03385). It needs 45 million multiplications per window, a twentieth of their res15. It has no
-depthwise convolution, so a processor's matrix instructions run it at full speed, in training and in int8.
+Tang and Lin introduced residual networks for keyword spotting (arXiv:1710.10361). The network of kwsd adds the strided
+stages of He et al. (arXiv:1512.03385). One window needs 45 million multiplications, a twentieth of the network res15 of
+Tang and Lin. The network does not contain depthwise convolutions. Therefore a processor's matrix instructions run the
+network at full speed, in training and in int8.
 """
 
 from typing import Any
@@ -20,7 +21,7 @@ EMBEDDING = 128
 
 
 def build_resnet(settings: Resnet, labels: int) -> keras.Model:
-    """Build the network, which has about 390,000 parameters with 24, 48 and 88 channels."""
+    """Build the two-dimensional residual network, which has about 390,000 parameters with 24, 48 and 88 channels."""
     first, *stages = settings.channels
     inputs = keras.Input((frontend.FRAMES, frontend.BINS), name="spectrogram")  # (batch, 124, 129)
     x = layers.BatchNormalization()(LogMel()(inputs))  # (batch, 124, 40)

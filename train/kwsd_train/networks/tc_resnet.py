@@ -1,7 +1,8 @@
-"""A one-dimensional residual network: convolutions over time, with the mel bands as channels.
+"""A one-dimensional residual network of convolutions over time, whose input channels are the mel bands.
 
-The temporal convolutions are those of TC-ResNet (arXiv:1904.03814), but depthwise-separable, with the kernel widths of
-MatchboxNet (arXiv:2004.08531). With 192 channels, one window costs 26 million multiplications.
+The temporal convolutions follow TC-ResNet (arXiv:1904.03814), but they are depthwise-separable. The kernel widths of
+the convolutions are taken from MatchboxNet (arXiv:2004.08531). With 192 channels, the network needs 26 million
+multiplications per window.
 """
 
 from typing import Any
@@ -14,12 +15,15 @@ from kwsd_train.networks.inputs import LogMel, SpecAugment
 from kwsd_train.recipe import TcResnet
 
 FIRST_KERNEL, BLOCK_KERNELS, LAST_KERNEL = 5, (9, 11, 13, 15), 17
-"""Kernel widths in frames. A frame is 8 ms, and after the first layer 16 ms."""
+"""Kernel widths of the convolutions, in frames.
+
+A frame is 8 ms long before the first layer and 16 ms long after the first layer.
+"""
 EMBEDDING = 128
 
 
 def build_tc_resnet(settings: TcResnet, labels: int) -> keras.Model:
-    """Build the network, which has about 405,000 parameters with 192 channels."""
+    """Build the one-dimensional residual network, which has about 405,000 parameters with 192 channels."""
     inputs = keras.Input((frontend.FRAMES, frontend.BINS), name="spectrogram")  # (batch, 124, 129)
     x = layers.BatchNormalization()(LogMel()(inputs))  # (batch, 124, 40)
     x = SpecAugment(settings.mask_bands, settings.mask_frames)(x)

@@ -1,4 +1,4 @@
-"""The network of TensorFlow's tutorial "Simple audio recognition": a small image classifier on the spectrogram."""
+"""The network of TensorFlow's tutorial "Simple audio recognition", a small image classifier for spectrograms."""
 
 import keras
 from keras import layers
@@ -13,9 +13,10 @@ def build_tutorial(labels: int, examples: Float32) -> keras.Model:
     Parameters
     ----------
     labels : int
-        Number of outputs.
+        Number of outputs of the network.
     examples : ndarray, shape (n, 124, 129), float32
-        Training spectrograms. Their mean and variance become constants of the network.
+        Spectrograms of training examples. The mean and the variance of the spectrograms become constants of the
+        network.
     """
     inputs = keras.Input((frontend.FRAMES, frontend.BINS), name="spectrogram")  # (batch, 124, 129)
     x = layers.Reshape((frontend.FRAMES, frontend.BINS, 1))(inputs)  # (batch, 124, 129, 1)

@@ -1,1 +1,1 @@
-"""Figures and pages about data and models."""
+"""Figures and HTML pages about data and models."""

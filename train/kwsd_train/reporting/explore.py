@@ -1,4 +1,4 @@
-"""A first look at a data folder: number of clips, and the figures of TensorFlow's tutorial."""
+"""A first overview of a data folder: number of clips, and plots like those in TensorFlow's tutorial."""
 
 from pathlib import Path
 
@@ -15,20 +15,20 @@ SHOWN_CLIPS = 9
 
 
 def draw_example_clips(clips: ClipSet, folder: Path, seed: int) -> list[Path]:
-    """Draw waveforms and spectrograms of randomly chosen clips, and return the written files.
+    """Draw waveforms and spectrograms of randomly chosen clips, and return the paths of the written files.
 
     Parameters
     ----------
     folder : Path
-        Folder for ``waveforms.png``, ``waveform-and-spectrogram.png`` and ``spectrograms.png``. It is created if it is
-        missing.
+        Folder for ``waveforms.png``, ``waveform-and-spectrogram.png`` and ``spectrograms.png``. A missing folder is
+        created.
     seed : int
-        Seed of the choice.
+        Seed of the random choice of clips.
 
     Raises
     ------
     OutputError
-        A file cannot be written.
+        One of the files cannot be written.
     """
     chosen = np.random.default_rng(seed).choice(len(clips.paths), min(SHOWN_CLIPS, len(clips.paths)), replace=False)
     words = clips.words[chosen].tolist()
@@ -47,13 +47,13 @@ def draw_example_clips(clips: ClipSet, folder: Path, seed: int) -> list[Path]:
 
 
 def count_clips(clips: ClipSet) -> dict[str, dict[str, int]]:
-    """Count the clips by word and split."""
+    """Count the clips of each word in each split."""
     by_split = {split: clips.of_split(split).count_by_word() for split in SPLITS}
     return {word: {split: by_split[split].get(word, 0) for split in SPLITS} for word in clips.count_by_word()}
 
 
 def format_clip_counts(clips: ClipSet) -> str:
-    """Format the number of clips by word and split as lines of text."""
+    """Return the number of clips of each word in each split as lines of text."""
     lines = [f"{'word':<12}" + "".join(f"{split:>12}" for split in SPLITS)]
     lines += [f"{word:<12}" + "".join(f"{n:>12}" for n in row.values()) for word, row in count_clips(clips).items()]
     return "\n".join(lines)

@@ -1,6 +1,6 @@
-"""Renders an HTML page that needs no other file, from sections with text, tables, figures and sounds.
+"""Rendering of sections with text, tables, figures and sounds as one self-contained HTML file.
 
-The template is ``report.html.j2``. It has a macro for each kind of block.
+The template of the page is ``report.html.j2``. The template has a macro for each kind of block.
 """
 
 import base64
@@ -17,20 +17,20 @@ from kwsd.frontend import SAMPLE_RATE, Float32
 from kwsd_train.data.recording import Int16
 
 LIGHT, DARK = "default", "dark_background"
-"""Styles of matplotlib for a light and a dark page."""
+"""Matplotlib styles for the light and the dark version of the page."""
 TRANSPARENT = {"figure.facecolor": "none", "axes.facecolor": "none", "savefig.facecolor": "none", "savefig.dpi": 120}
 
 
 @dataclass(frozen=True)
 class Player:
-    """An audio player.
+    """An audio player for one sound on the page.
 
     Parameters
     ----------
     name : str
-        Name of the sound.
+        Name of the sound, which is shown to the reader.
     source : str
-        The sound as a data URI.
+        The sound file as a data URI.
     """
 
     kind: ClassVar[str] = "player"
@@ -40,7 +40,7 @@ class Player:
 
 @dataclass(frozen=True)
 class ShadedCount:
-    """A count in a table, on a background whose strength is `share`, in [0, 1]."""
+    """A table cell with a count. The strength of the background colour is `share`, in [0, 1]."""
 
     kind: ClassVar[str] = "shaded"
     count: int
@@ -52,7 +52,7 @@ Cell = str | Player | ShadedCount
 
 @dataclass(frozen=True)
 class Heading:
-    """A heading inside a section."""
+    """A subheading inside a section of the page."""
 
     kind: ClassVar[str] = "heading"
     text: str
@@ -60,14 +60,14 @@ class Heading:
 
 @dataclass(frozen=True)
 class Paragraph:
-    """A paragraph of text."""
+    """A paragraph of text on the page."""
 
     kind: ClassVar[str] = "paragraph"
     text: str
 
 
 class Tile(NamedTuple):
-    """One of the most important figures: its name, its value and a short note."""
+    """One of the most important results, with its name, its value and a short note."""
 
     name: str
     value: str
@@ -76,7 +76,7 @@ class Tile(NamedTuple):
 
 @dataclass(frozen=True)
 class Tiles:
-    """The most important figures side by side."""
+    """A row that shows the most important results side by side."""
 
     kind: ClassVar[str] = "tiles"
     tiles: Sequence[Tile]
@@ -84,16 +84,17 @@ class Tiles:
 
 @dataclass(frozen=True)
 class Table:
-    """A table; on a narrow screen it scrolls sideways.
+    """A table, which a reader can scroll sideways on a narrow screen.
 
     Parameters
     ----------
     head : sequence of str
-        Names of the columns.
+        Names of the columns of the table.
     rows : sequence of sequences
-        The first cell of each row is text and names the row.
+        Cells of each row. The first cell of each row is the name of the row.
     style : str
-        Class in the style sheet: ``"matrix"``, ``"text"`` for long texts, which wrap, or an empty string.
+        Class in the style sheet: ``"matrix"``, ``"text"`` or an empty string. Cells of the class ``"text"`` wrap long
+        texts.
     """
 
     kind: ClassVar[str] = "table"
@@ -105,7 +106,10 @@ class Table:
 
 @dataclass(frozen=True)
 class Chart:
-    """A figure for a light page and for a dark page, as data URIs, with a description for screen readers."""
+    """A plot with a description for screen readers.
+
+    The plot is stored as two data URIs, one for a light page and one for a dark page.
+    """
 
     kind: ClassVar[str] = "chart"
     description: str
@@ -114,16 +118,16 @@ class Chart:
 
 
 class GalleryClip(NamedTuple):
-    """A picture with a player below it.
+    """A picture of a clip with an audio player below the picture.
 
     Parameters
     ----------
     description : str
-        Description of the picture for screen readers.
+        Text for screen readers that describes the picture.
     picture : str
-        The picture as a data URI.
+        The picture file as a data URI.
     player : Player
-        The player. Its name is shown below it.
+        The audio player. The name of its sound is shown below the player.
     """
 
     description: str
@@ -133,7 +137,7 @@ class GalleryClip(NamedTuple):
 
 @dataclass(frozen=True)
 class Gallery:
-    """Clips side by side."""
+    """A block that shows several clips side by side."""
 
     kind: ClassVar[str] = "gallery"
     clips: Sequence[GalleryClip]
@@ -143,14 +147,14 @@ Block = Heading | Paragraph | Tiles | Table | Chart | Gallery
 
 
 class Section(NamedTuple):
-    """A part of the page with a heading, which the table of contents links to."""
+    """A section of the page. The table of contents has a link to the heading of each section."""
 
     title: str
     blocks: Sequence[Block]
 
 
 def render_page(title: str, lead: str, sections: Sequence[Section]) -> str:
-    """Render the page; all text is escaped."""
+    """Return the page as HTML. All text on the page is escaped."""
     # StrictUndefined turns a misspelt name in the template into an error.
     environment = Environment(
         loader=PackageLoader("kwsd_train.reporting", ""),
@@ -163,7 +167,7 @@ def render_page(title: str, lead: str, sections: Sequence[Section]) -> str:
 
 
 def confusion_table(caption: str, labels: Sequence[str], counts: Sequence[Sequence[int]]) -> Table:
-    """Make a table of a confusion matrix; each cell is shaded by its share of the row."""
+    """Make a table of a confusion matrix. The shade of each cell shows the cell's share of its row."""
     rows: list[list[Cell]] = [
         [label, *(ShadedCount(count, count / max(1, sum(row))) for count in row)]
         for label, row in zip(labels, counts, strict=True)
@@ -172,30 +176,33 @@ def confusion_table(caption: str, labels: Sequence[str], counts: Sequence[Sequen
 
 
 def draw_chart(description: str, draw: Callable[[BinaryIO], None]) -> Chart:
-    """Draw a figure twice, for a light and for a dark page.
+    """Draw a plot twice, once for a light page and once for a dark page.
 
     Parameters
     ----------
     draw : callable
-        Writes a PNG into a file.
+        Function that draws the plot and writes it into a file as PNG.
     """
     light, dark = (_data_uri("image/png", _draw_in_style(draw, look)) for look in (LIGHT, DARK))
     return Chart(description, light, dark)
 
 
 def draw_picture(draw: Callable[[BinaryIO], None]) -> str:
-    """Draw a WebP picture that suits a light and a dark page, and return it as a data URI.
+    """Draw a WebP picture that is readable on a light and on a dark page, and return the picture as a data URI.
 
     Parameters
     ----------
     draw : callable
-        Writes a WebP picture into a file.
+        Function that draws the picture and writes it into a file as WebP.
     """
     return _data_uri("image/webp", _draw_in_style(draw, LIGHT))
 
 
 def make_player(name: str, samples: Float32 | Int16) -> Player:
-    """Make a player of 16 kHz samples; FLAC is lossless and half the size of a WAV file."""
+    """Make an audio player for 16 kHz samples.
+
+    The samples are stored as FLAC, which is lossless and needs half the space of a WAV file.
+    """
     sound = io.BytesIO()
     soundfile.write(sound, samples, SAMPLE_RATE, format="FLAC", subtype="PCM_16")
     return Player(name, _data_uri("audio/flac", sound))

@@ -1,4 +1,4 @@
-"""Draws figures into files, without a display."""
+"""Functions that draw plots into files. The functions do not need a display."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def plot_waveforms(samples: Float32, words: Sequence[str], path: Path) -> None:
-    """Draw up to nine waveforms, shape (n, 16000), with their words."""
+    """Draw up to nine waveforms, shape (n, 16000), with their words as titles."""
     figure = Figure(figsize=(10, 9), layout="constrained")
     for axes, row, word in zip(figure.subplots(3, 3).flat, samples, words, strict=False):
         axes.plot(np.arange(len(row)) / SAMPLE_RATE, row, linewidth=0.5)
@@ -30,7 +30,7 @@ def plot_waveforms(samples: Float32, words: Sequence[str], path: Path) -> None:
 
 
 def plot_waveform_and_spectrogram(samples: Float32, spectrogram: Float32, word: str, path: Path) -> None:
-    """Draw a waveform above its log spectrogram, on one time axis."""
+    """Draw a waveform above its log spectrogram, with a common time axis."""
     figure = Figure(figsize=(10, 7), layout="constrained")
     above, below = figure.subplots(2, sharex=True)
     above.plot(np.arange(len(samples)) / SAMPLE_RATE, samples, linewidth=0.5)
@@ -41,7 +41,7 @@ def plot_waveform_and_spectrogram(samples: Float32, spectrogram: Float32, word: 
 
 
 def plot_spectrograms(spectrograms: Sequence[Float32], words: Sequence[str], path: Path) -> None:
-    """Draw up to nine log spectrograms with their words."""
+    """Draw up to nine log spectrograms with their words as titles."""
     figure = Figure(figsize=(10, 9), layout="constrained")
     for axes, spectrogram, word in zip(figure.subplots(3, 3).flat, spectrograms, words, strict=False):
         _draw_spectrogram(axes, spectrogram)
@@ -51,7 +51,7 @@ def plot_spectrograms(spectrograms: Sequence[Float32], words: Sequence[str], pat
 
 
 def _label_axes(figure: Figure, across: str, up: str) -> None:
-    """Label the axes once for a whole grid."""
+    """Write one label for all horizontal axes and one label for all vertical axes of a grid of plots."""
     figure.supxlabel(across, fontsize="medium")
     figure.supylabel(up, fontsize="medium")
 
@@ -73,7 +73,7 @@ def plot_probabilities(scores: dict[str, float], title: str, path: Path) -> None
 
 
 def plot_clip(samples: Float32, file: BinaryIO) -> None:
-    """Draw the waveform of a window above its log spectrogram as a small WebP picture without axes."""
+    """Draw the waveform of a window above the window's log spectrogram, as a small WebP picture without axes."""
     figure = Figure(figsize=(2.4, 1.8), dpi=120)
     above, below = figure.subplots(2, gridspec_kw={"height_ratios": (1, 2)})
     above.plot(samples, linewidth=0.5, color="tab:blue")
@@ -86,7 +86,7 @@ def plot_clip(samples: Float32, file: BinaryIO) -> None:
 
 
 def plot_lengths_and_levels(measures: "ClipMeasures", file: BinaryIO) -> None:
-    """Draw histograms of the lengths and mean levels of clips."""
+    """Draw a histogram of the lengths of clips and a histogram of their mean levels."""
     figure = Figure(figsize=(8, 2.8), layout="constrained")
     kinds = (("length, s", measures.seconds), ("mean level, dB", measures.mean_db))
     for axes, (name, values) in zip(figure.subplots(1, 2), kinds, strict=True):
@@ -96,7 +96,7 @@ def plot_lengths_and_levels(measures: "ClipMeasures", file: BinaryIO) -> None:
 
 
 def plot_training_curves(history: Sequence[dict[str, float]], file: Path | BinaryIO) -> None:
-    """Draw loss and accuracy by epoch, on training and validation data."""
+    """Draw the loss and the accuracy of each epoch, on training data and on validation data."""
     figure = Figure(figsize=(8, 3.4), layout="constrained")
     epochs = [row["epoch"] for row in history]
     for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
@@ -109,7 +109,7 @@ def plot_training_curves(history: Sequence[dict[str, float]], file: Path | Binar
 
 
 def plot_det_curves(curve: Sequence["OperatingPoint"], chosen: "OperatingPoint", file: Path | BinaryIO) -> None:
-    """Draw the DET curve of each keyword and of all keywords together, with the chosen operating point."""
+    """Draw a DET curve for each keyword and for all keywords together, and mark the chosen operating point."""
     figure = Figure(figsize=(8, 6), layout="constrained")
     axes = figure.subplots()
     ink = mpl.rcParams["text.color"]
@@ -130,7 +130,7 @@ def plot_det_curves(curve: Sequence["OperatingPoint"], chosen: "OperatingPoint",
 
 
 def plot_confusion_matrix(figures: "ClipReport", file: Path | BinaryIO) -> None:
-    """Draw the confusion matrix as a heat map with counts."""
+    """Draw a confusion matrix as a heat map that shows the counts."""
     figure = Figure(figsize=(8, 7), layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(figures.confusion, cmap="Blues")

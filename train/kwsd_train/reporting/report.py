@@ -1,4 +1,4 @@
-"""The report on a model: data, training, figures on clips and in streams, and sounds to listen to."""
+"""The report on a model: its data, its training, its results on clips and in streams, and sounds to play."""
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -60,30 +60,37 @@ from kwsd_train.reporting.page import (
 from kwsd_train.reporting.plots import plot_clip, plot_det_curves, plot_lengths_and_levels, plot_training_curves
 
 GALLERY_CLIPS, GALLERY_CLIPS_PER_WORD = 72, 3
-"""Maximum number of clips in the gallery, in total and of one word."""
+"""Maximum number of clips in the gallery of the report, in total and for one word."""
 LISTED = 20
-"""Maximum number of rows in a list with players, which take most of the page's size."""
+"""Maximum number of rows in a list with audio players.
+
+The sounds need most of the space in the HTML file.
+"""
 BEFORE_ALARM, AFTER_ALARM = round(1.5 * SAMPLE_RATE), SAMPLE_RATE // 2
-"""Samples before and after a false alarm that its player plays."""
+"""Number of samples that a player plays before a false alarm, and number of samples after the false alarm."""
 FARTHEST_RATE, FARTHEST_FACTOR = 60.0, 2.0
-"""A DET curve ends at this rate of false alarms per hour, or at this multiple of the model's own rate, if higher."""
+"""Two values that determine where a DET curve ends.
+
+The curve ends at a rate of `FARTHEST_RATE` false alarms per hour. If the model's own rate multiplied by
+`FARTHEST_FACTOR` is higher than `FARTHEST_RATE`, the curve ends at the product.
+"""
 CLIPS_AT_ONCE = 256
-"""Clips that are scored between two updates of the progress bar."""
+"""Number of clips that are scored between two updates of the progress bar."""
 NO_STREAMS = "Streams were not measured, because the data folder has no folders speech/ and noise/."
 
 
 @dataclass(frozen=True)
 class ClipEvaluation:
-    """The clips of a data folder, and a model's results on them.
+    """The clips of a data folder, and a model's results on these clips.
 
     Parameters
     ----------
     clips : ClipSet
-        Clips of all splits.
+        Clips of all splits of the data folder.
     comparisons : list of survey.LabelComparison
-        Comparison of the labels of each clip, the lowest score of the own label first.
+        Comparison of the label scores of each clip. The clip with the lowest score of its own label comes first.
     figures : ClipReport
-        Figures on one split.
+        Measured figures on the clips of one split.
     """
 
     model: Model
@@ -93,36 +100,38 @@ class ClipEvaluation:
     figures: ClipReport
 
     def clip_name(self, clip: int) -> str:
-        """Word folder and file name of a clip."""
+        """Return the word folder and the file name of a clip."""
         return "/".join(self.clips.paths[clip].parts[-2:])
 
     def clip_player(self, clip: int) -> Player:
-        """Player of a clip."""
+        """Return an audio player for a clip."""
         return make_player(self.clip_name(clip), self.clips.samples[clip])
 
 
 def write_html_report(
     path: Path, model: Model, sources: EvaluationData, history: Sequence[dict[str, float]], say: Callable[[str], None]
 ) -> None:
-    """Measure a model and write the report.
+    """Measure a model and write a report as an HTML file.
 
     Parameters
     ----------
     path : Path
-        The HTML file.
+        Path of the HTML file.
     sources : EvaluationData
-        The report describes all splits of the data folder. The figures are those of the split in `sources`.
+        Sources of the recordings. The report describes the clips of all splits. The model is measured on one split,
+        which `sources` names.
     history : sequence of dict
-        Figures of the epochs of the model's run. If it is empty, the report has no training curves.
+        Figures of the epochs of the run that trained the model. If the sequence is empty, the report does not contain
+        training curves.
     say : callable
-        Receives one line for each step.
+        Function that receives one line of text for each step.
 
     Raises
     ------
     UsageError
-        The data folder is missing, or it has no clip of a keyword in that split.
+        The data folder is missing, or the measured split does not contain a clip of a keyword.
     OutputError
-        The file cannot be written.
+        The HTML file cannot be written.
     """
     if sources.data is None:
         raise UsageError("a report needs --data")
@@ -166,12 +175,12 @@ def _check_writable(path: Path) -> None:
 
 
 def evaluate_all_clips(model: Model, data: Path, split: str, say: Callable[[str], None]) -> ClipEvaluation:
-    """Score the clips of all splits, and compute the figures of one split.
+    """Compute a model's scores for the clips of all splits, and the model's figures for one split.
 
     Raises
     ------
     UsageError
-        The split does not exist, or it has no clip of a keyword.
+        The split does not exist, or it does not contain a clip of a keyword.
     """
     check_split_name(split)
     say("reading the clips")
@@ -305,7 +314,10 @@ def _list_caption(title: str, total: int) -> str:
 
 
 def _what_differs(clips: ClipSet, group: list[int]) -> str:
-    """What differs inside a group of duplicates: "words", "splits", "words and splits" or nothing."""
+    """Return the properties that differ inside a group of duplicate clips.
+
+    The returned text is "words", "splits", "words and splits" or an empty string.
+    """
     kinds = (("words", clips.words), ("splits", clips.splits))
     return " and ".join(name for name, values in kinds if len(set(values[group].tolist())) > 1)
 
@@ -334,7 +346,10 @@ def _gallery(evaluation: ClipEvaluation) -> Gallery:
 
 
 def _spread_out(clips: list[int], number: int) -> list[int]:
-    """Choose clips at equal distances. The clips of a word are sorted by speaker, so most speakers differ."""
+    """Return every n-th clip of the given list, so the returned clips are spread over the list.
+
+    The clips of a word are sorted by speaker, so most of the returned clips are from different speakers.
+    """
     return clips[:: max(1, len(clips) // number)][:number]
 
 

@@ -1,1 +1,1 @@
-"""Training of a recipe in a run folder, and export of a run as a bundle."""
+"""Training of the network of a recipe, and export of the trained network as a bundle."""

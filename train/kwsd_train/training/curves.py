@@ -1,4 +1,4 @@
-"""Shows a running training in a terminal: progress bars with the time left, and the curves so far."""
+"""Display of a running training in a terminal: progress bars with the remaining time, and training curves."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -17,43 +17,54 @@ from rich.text import Text
 from kwsd_train.training.run_folder import History
 
 HEIGHT, MINIMUM_HEIGHT = 8, 3
-"""Lines of a curve; with less than the minimum, no curve is drawn."""
+"""Maximum and minimum number of terminal lines of a curve.
+
+Curves are not drawn if the terminal has too few lines for the minimum.
+"""
 OTHER_LINES = 6
-"""Lines of the terminal for the legend, the bars, the frames and the cursor."""
+"""Number of terminal lines for the legend, the progress bars, the frames and the cursor."""
 NARROW = 70
-"""With fewer columns, the two curves are drawn one above the other."""
+"""If the terminal has fewer columns than this number, the two curves are drawn one above the other."""
 LABEL_WIDTH = 7
-"""Columns for the scale, left of a curve."""
+"""Number of terminal columns for the scale on the left of a curve."""
 SPEED_PERIOD_S = 3600.0
-"""The remaining time is estimated from the mean speed over this many seconds, which include a validation."""
+"""Number of seconds over which the mean speed is measured to estimate the remaining time.
+
+This period is long enough to include a validation of the network.
+"""
 
 DOTS = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
-"""Bits of the eight dots of a Braille character, by row and column (Unicode 15, section 21.1)."""
+"""Bits of the eight dots of a Braille character, arranged by row and column (Unicode 15, section 21.1)."""
 EMPTY_BRAILLE = 0x2800
 MARK = "●"
-"""Character of a validation figure."""
+"""Character that marks a validation figure on a curve."""
 
 TRAINING, VALIDATION = "cyan", "bold yellow"
 
 
 def show_status(console: Console | None, status: str) -> AbstractContextManager[Any]:
-    """Show a status line in a terminal until the context ends; without a terminal, nothing is shown."""
+    """Return a context manager that shows a status line in a terminal.
+
+    Without a terminal, the status line is not shown.
+    """
     return console.status(status) if console else nullcontext()
 
 
 class TrainingDisplay(keras.callbacks.Callback):  # type: ignore[misc]
-    """Draws progress bars and curves in a terminal during training; the last picture stays.
+    """Draws progress bars and curves in a terminal during training.
+
+    After the training, the terminal continues to show the last state of the curves.
 
     Parameters
     ----------
     console : Console
-        The terminal.
+        The terminal in which the display is drawn.
     history : list of dict
-        Figures of the finished epochs. `kwsd_train.training.fit.EpochRecorder` appends to it.
+        Figures of the finished epochs. `kwsd_train.training.fit.EpochRecorder` appends to this list.
     epochs : int
         Number of epochs of the whole training.
     steps : int
-        Number of batches in an epoch.
+        Number of batches in a training epoch.
     """
 
     def __init__(self, console: Console, history: History, epochs: int, steps: int) -> None:
@@ -76,41 +87,44 @@ class TrainingDisplay(keras.callbacks.Callback):  # type: ignore[misc]
         self._live = Live(console=console, get_renderable=self.draw, refresh_per_second=4)
 
     def draw(self) -> RenderableType:
-        """Return the current picture."""
+        """Return the current display."""
         return Group(TrainingCurves(self._history, self._epochs), self._bars)
 
     def on_train_begin(self, _logs: dict[str, float] | None = None) -> None:
-        """Start drawing."""
+        """Start to draw the display."""
         self._bars.reset(self._all, completed=self._done)
         self._live.start()
 
     def on_epoch_begin(self, epoch: int, _logs: dict[str, float] | None = None) -> None:
-        """Reset the bar of the epoch."""
+        """Reset the progress bar of the epoch."""
         self._bars.reset(self._epoch, description=f"epoch {epoch + 1} of {self._epochs}")
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002  Keras' names
-        """Advance both bars."""
+        """Advance the progress bars of the epoch and of the training."""
         self._bars.advance(self._epoch)
         self._bars.advance(self._all)
 
     def on_train_end(self, _logs: dict[str, float] | None = None) -> None:
-        """Show no time left, because training may stop before the last epoch."""
+        """Set the shown remaining time to zero, because the training may have stopped before the last epoch."""
         self._bars.update(self._all, total=self._bars.tasks[self._all].completed)
 
     def close(self) -> None:
-        """Stop drawing, also after an error, so that the terminal is usable again."""
+        """Stop drawing and restore the terminal, even after an error during the training."""
         self._live.stop()
 
 
 class TrainingCurves:
-    """Loss and accuracy by epoch: training as a line, validation as marks, so they differ without colours too.
+    """Curves of the loss and the accuracy by epoch, drawn in a terminal.
+
+    Training figures are drawn as a line and validation figures as marks. Therefore a reader can distinguish training
+    and validation figures without colours.
 
     Parameters
     ----------
     history : sequence of dict
         Figures of the finished epochs.
     epochs : int
-        Number of the epoch at the right edge.
+        Number of the epoch at the right edge of the curves.
     """
 
     def __init__(self, history: Sequence[dict[str, float]], epochs: int) -> None:
@@ -140,25 +154,28 @@ class TrainingCurves:
 
 
 class CurveScale(NamedTuple):
-    """Values of the lowest and the highest row of dots."""
+    """Values that belong to the lowest and to the highest row of dots."""
 
     low: float
     high: float
 
     @classmethod
     def from_values(cls, values: Iterable[float]) -> "CurveScale":
-        """Make a scale from the lowest to the highest finite value."""
+        """Make a scale that reaches from the lowest to the highest finite value."""
         finite = [value for value in values if isfinite(value)]
         return cls(min(finite, default=nan), max(finite, default=nan))
 
     def row(self, value: float, rows: int) -> int:
-        """Return the row of a finite value, counted from the top."""
+        """Return the number of the row on which a finite value is drawn.
+
+        The rows of the curve are counted from the top.
+        """
         share = (value - self.low) / (self.high - self.low) if self.high > self.low else 0.5
         return round((1 - share) * (rows - 1))
 
 
 class _Curve:
-    """One curve with its scale."""
+    """A training curve with validation marks and a scale."""
 
     def __init__(self, training: Sequence[float], validation: Sequence[float], epochs: int, height: int) -> None:
         self._training, self._validation, self._epochs, self._height = training, validation, epochs, height
@@ -178,21 +195,21 @@ class _Curve:
 
 
 def draw_braille_line(values: Sequence[float], scale: CurveScale, width: int, height: int, count: int) -> list[str]:
-    """Draw a line through values in Braille characters, which have two by four dots each.
+    """Draw a line through values in Braille characters. Each Braille character has two columns and four rows of dots.
 
     Parameters
     ----------
     values : sequence of float
-        Values that are not finite are left out.
+        Values of the line. Values that are not finite are left out.
     width, height : int
-        Size in characters.
+        Width and height of the drawing in characters.
     count : int
-        Number of values that fit between the left and the right edge.
+        Number of values that fit between the left and the right edge of the drawing.
 
     Returns
     -------
     list of str
-        Lines of text, from the top.
+        Lines of text, from the top to the bottom of the drawing.
     """
     cells = [[EMPTY_BRAILLE] * width for _ in range(height)]
     places = [(_column(n, count, 2 * width), scale.row(value, 4 * height)) for n, value in _finite_values(values)]
@@ -210,7 +227,7 @@ def _column(number: int, count: int, columns: int) -> int:
 
 
 def _dots_between(places: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Yield all dots on the straight lines between consecutive places."""
+    """Yield all dots on the straight lines that connect consecutive places."""
     yield from places[:1]
     for (x, y), (to_x, to_y) in pairwise(places):
         steps = max(abs(to_x - x), abs(to_y - y))

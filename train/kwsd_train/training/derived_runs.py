@@ -1,4 +1,7 @@
-"""Makes runs from other runs without training: the mean of several, and one with fewer channels."""
+"""Creation of runs from other runs without training.
+
+A new run can have the mean weights of several runs, or fewer channels than another run.
+"""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -24,7 +27,7 @@ from kwsd_train.training.run_folder import (
 from kwsd_train.training.takeover import can_take_over, take_over_weights
 
 NO_EXAMPLES: Float32 = np.zeros((0, FRAMES, BINS), np.float32)
-"""For networks that take no constants from examples."""
+"""Empty array of examples for networks that do not compute constants from examples."""
 
 
 def average_runs(runs: Sequence[Path], run: Path) -> None:
@@ -33,18 +36,19 @@ def average_runs(runs: Sequence[Path], run: Path) -> None:
     Parameters
     ----------
     runs : sequence of Path
-        Run folders. Each run must have started with the weights of the run before it, because otherwise the mean has
-        no meaning. The new run takes its settings from the last one, which must have the most channels.
+        Folders of the averaged runs. Each run must have started with the weights of the previous run in this sequence.
+        A mean of the weights of unrelated runs is meaningless. The new run has the settings of the last run, which must
+        have the most channels.
     run : Path
-        The new run folder.
+        Path of the new run folder.
 
     Raises
     ------
     UsageError
-        A run did not start with the weights of the one before it, has more channels than the last, or has no finished
-        epoch.
+        A run did not start with the weights of the previous run, has more channels than the last run, or lacks a
+        finished epoch.
     OutputError
-        The run folder exists already or cannot be created.
+        The run folder already exists or cannot be created.
     """
     for before, each in pairwise(runs):
         if read_run_settings(each).after != before.absolute().name:
@@ -59,26 +63,28 @@ def average_runs(runs: Sequence[Path], run: Path) -> None:
 
 
 def cut_channels(run: Path, channels: Sequence[int], smaller: Path) -> None:
-    """Make a run from another one by removing the last channels of each stage of its `resnet`.
+    """Make a run from another run by removing the last channels of each stage of the run's `resnet`.
 
-    A later round of training adds channels at the end. They may have learned too little to be worth their computing
-    time.
+    A later round of training adds channels at the end of each stage. The added channels may improve the accuracy too
+    little to justify their computing time.
 
     Parameters
     ----------
     run : Path
-        Run folder.
+        Folder of the original run.
     channels : sequence of int
-        Number of channels to keep in the first convolution and in each stage.
+        Number of channels that are kept in the first convolution and in each stage.
     smaller : Path
-        The new run folder.
+        Path of the new run folder.
 
     Raises
     ------
     UsageError
-        The network is not a `resnet` with this many stages and more channels, or the run has no finished epoch.
+        - The run does not have a finished epoch.
+        - The network is not a `resnet`, or its number of stages does not match the length of `channels`.
+        - A number in `channels` is higher than in the network, or all numbers are equal to those of the network.
     OutputError
-        The run folder exists already or cannot be created.
+        The run folder already exists or cannot be created.
     """
     settings = read_run_settings(run)
     before = settings.recipe.network
@@ -104,7 +110,7 @@ def _write_run(run: Path, settings: RunSettings, network: keras.Model) -> None:
 
 
 def _widen(network: keras.Model, settings: RunSettings) -> list[Float32]:
-    """Weights of an equivalent network with the channels of the given settings."""
+    """Return the weights of an equivalent network that has the number of channels in the given settings."""
     keras.utils.set_random_seed(settings.recipe.seed)  # the added channels are those that the wide run started with
     wide = build_network(settings.recipe.network, len(settings.labels), NO_EXAMPLES)
     take_over_weights(wide, network)

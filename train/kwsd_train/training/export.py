@@ -1,4 +1,4 @@
-"""Exports the network of a run as a bundle that kwsd runs."""
+"""Export of the trained network of a run as a bundle that kwsd can run."""
 
 import contextlib
 import io
@@ -27,24 +27,30 @@ from kwsd_train.measuring.card import write_card_and_manifest
 from kwsd_train.training.run_folder import RunSettings, load_network, read_run_settings
 
 HOP_SAMPLES = 1280
-"""Samples between two windows: 80 ms, because the detector's median delay is one or two hops."""
+"""Number of samples from one window to the next: 80 ms.
+
+The hop is short because the detector's median delay is one or two hops.
+"""
 LICENCE = "Apache-2.0"
 WeightFormat = Literal["float32", "float16", "int8"]
 FLOAT_OPERATIONS = ["SQUARE", "FULLY_CONNECTED", "LOG", "MUL", "SOFTMAX"]
-"""Operations that stay in floating point: the log-mel layer, whose powers span ten decades, and the classifier."""
+"""Operations that an int8 model computes in floating point: those of the classifier and of the log-mel layer.
+
+The powers in the log-mel layer span ten decades, which is too much for int8.
+"""
 CALIBRATION_EXAMPLES = 1024
-"""Number of training examples from which the ranges of the int8 layers are taken."""
+"""Number of training examples from which the value ranges of the int8 layers are measured."""
 
 
 class TutorialModule(tf.Module):  # type: ignore[misc]
-    """The SavedModel of TensorFlow's tutorial, which maps audio to logits, classes and class names.
+    """A SavedModel as in TensorFlow's tutorial, which maps audio to logits, classes and class names.
 
     Parameters
     ----------
     network : keras.Model
-        Network that maps spectrograms to logits.
+        Trained network that maps spectrograms to logits.
     labels : list of str
-        Names of the classes.
+        Names of the classes, in the order of the logits.
     """
 
     def __init__(self, network: keras.Model, labels: list[str]) -> None:
@@ -56,7 +62,10 @@ class TutorialModule(tf.Module):  # type: ignore[misc]
 
     @tf.function  # type: ignore[untyped-decorator]
     def __call__(self, x: Any) -> dict[str, Any]:
-        """Recognise a WAV file, given by its path (scalar string), or waveforms (n, 16000), float32."""
+        """Recognise the word in a WAV file or in waveforms.
+
+        The input is the path of a WAV file as a scalar string, or waveforms, shape (n, 16000), float32.
+        """
         if x.dtype == tf.string:
             audio, _ = tf.audio.decode_wav(tf.io.read_file(x), 1, frontend.WINDOW_SAMPLES)
             x = tf.squeeze(audio, axis=-1)[tf.newaxis]  # (16000, 1) -> (1, 16000)
@@ -67,32 +76,34 @@ class TutorialModule(tf.Module):  # type: ignore[misc]
 
 
 def export_bundle(run: Path, folder: Path, weights: WeightFormat = "float16", *, saved_model: bool = False) -> Bundle:
-    """Write the bundle of a run.
+    """Write the trained network of a run as a bundle.
 
     Parameters
     ----------
     run : Path
-        Run folder. If the run is not finished, its newest checkpoint is exported.
+        Folder of the run. If the run is not finished, the newest checkpoint of the run is exported.
     folder : Path
-        Folder of the bundle. The files of an older bundle are replaced. Other files in the folder stay.
+        Folder of the new bundle. The files of an older bundle in this folder are replaced. Files in the folder that do
+        not belong to the older bundle stay.
     weights : {"float32", "float16", "int8"}
-        How the LiteRT file stores the weights. float16 needs half the space of float32. int8 needs a quarter, and the
-        layers after the log-mel layer also compute in int8, several times faster.
+        Number format of the weights in the LiteRT file. float16 needs half the space of float32, and int8 needs a
+        quarter. With int8, the layers after the log-mel layer also compute in int8, which is several times faster.
     saved_model : bool
-        Add ``saved_model/`` with the tutorial's two signatures.
+        Whether to add the folder ``saved_model/`` with the two signatures of TensorFlow's tutorial.
 
     Raises
     ------
     UsageError
-        The weights are int8, and the data folder of the run is missing.
+        `weights` is int8, and the data folder of the run is missing.
     OutputError
-        `folder` contains something else than a bundle, or cannot be written. An older bundle stays unchanged.
+        `folder` contains files but not a bundle, or it cannot be written. After an error, an older bundle stays
+        unchanged.
     """
     old = _find_files_of_bundle(folder)
     settings, network = read_run_settings(run), load_network(run)
     examples = training_examples(settings, CALIBRATION_EXAMPLES) if weights == "int8" else None
     try:
-        # In the same folder, because only within a file system a file can be moved atomically.
+        # The temporary folder is in the target's file system, because only there can a file be moved atomically.
         parent = folder if folder.is_dir() else folder.parent
         parent.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(prefix=".export-", dir=parent) as fresh:
@@ -118,25 +129,25 @@ def _describe(settings: RunSettings, folder: Path) -> Bundle:
         files={path.relative_to(folder).as_posix(): bundle.describe_file(path) for path in _all_files(folder)},
         licence=LICENCE,
         attribution=settings.recipe.attribution,
-        # Paths of the computer of the training do not belong into a bundle.
+        # A bundle must not contain paths of the computer on which the network was trained.
         training=msgspec.to_builtins(msgspec.structs.replace(settings, data=Path(settings.data).name, after_path="")),
     )
 
 
 def training_examples(settings: RunSettings, count: int) -> Float32:
-    """First training examples of a run.
+    """Return the first training examples of a run.
 
     Parameters
     ----------
     settings : RunSettings
         Settings of the run.
     count : int
-        Maximum number of examples.
+        Maximum number of examples that are returned.
 
     Returns
     -------
     ndarray, shape (n, 124, 129), float32
-        Spectrograms.
+        Spectrograms of the examples.
 
     Raises
     ------
@@ -150,16 +161,19 @@ def training_examples(settings: RunSettings, count: int) -> Float32:
 
 
 def convert_to_litert(network: keras.Model, weights: WeightFormat, examples: Float32 | None = None) -> bytes:
-    """Convert a network and a softmax to a LiteRT file, which maps float32 (1, 124, 129) to probabilities.
+    """Convert a network and a softmax to a LiteRT file.
+
+    The LiteRT file maps spectrograms, float32 (1, 124, 129), to probabilities.
 
     Parameters
     ----------
     network : keras.Model
-        Network that maps spectrograms to logits.
+        Trained network that maps spectrograms to logits.
     weights : {"float32", "float16", "int8"}
         See `export_bundle`.
     examples : ndarray, shape (n, 124, 129), float32
-        Spectrograms from which the ranges of the int8 layers are taken. Needed only for int8.
+        Spectrograms from which the value ranges of the int8 layers are measured. Only the weight format int8 needs
+        these examples.
     """
     single = keras.Input(batch_shape=(1, frontend.FRAMES, frontend.BINS), dtype="float32", name="spectrogram")
     model = keras.Model(single, keras.layers.Softmax()(network(single, training=False)))
@@ -191,10 +205,11 @@ def _quantize(converter: Any, examples: Float32, float_tensors: list[str]) -> by
 
 
 def _single_channel_tensors(model: keras.Model, network: keras.Model) -> list[str]:
-    """Names of the inputs and outputs of convolutions with one input channel, in the converted model.
+    """Return the names of the inputs and outputs of convolutions with one input channel in the converted model.
 
-    XNNPACK computes these convolutions three times slower in int8 than in float32, because it pads one channel to
-    eight. The tensors are found by their shapes, so other tensors of the same shapes stay in float32 too.
+    In int8, XNNPACK pads one input channel to eight. Therefore XNNPACK computes convolutions with one input channel
+    three times slower in int8 than in float32. The inputs and outputs of these convolutions are found by their shapes.
+    Therefore other tensors with equal shapes also stay in float32.
     """
     shapes = set()
     for layer in network.layers:
@@ -210,18 +225,18 @@ def _all_files(folder: Path) -> list[Path]:
 
 
 class _OldBundle(msgspec.Struct):
-    """The part of an older ``bundle.json`` that names its files. It can have any schema version."""
+    """The part of an older ``bundle.json`` that lists the bundle's files. The schema version can be any number."""
 
     files: dict[str, Any]
 
 
 def _find_files_of_bundle(folder: Path) -> set[str]:
-    """Find the paths of the files of an older bundle, relative to its folder.
+    """Return the paths of the files of an older bundle, relative to the folder of the bundle.
 
     Raises
     ------
     OutputError
-        `folder` contains other files but no bundle, is not a folder, or its ``bundle.json`` is damaged.
+        `folder` is not a folder, contains files but not a bundle, or contains a damaged ``bundle.json``.
     """
     if not is_present(folder):
         return set()
@@ -239,13 +254,13 @@ def _find_files_of_bundle(folder: Path) -> set[str]:
 
 
 def _is_inside(folder: Path, path: str) -> bool:
-    """Whether a path of a ``bundle.json`` names a file in the folder of the bundle, also after symbolic links."""
+    """Whether a path in a ``bundle.json`` is inside the folder of the bundle after symbolic links are resolved."""
     parent = (folder / path).parent
     return path.isprintable() and ".." not in Path(path).parts and parent.resolve().is_relative_to(folder.resolve())
 
 
 def _replace_bundle(folder: Path, fresh: Path, old: set[str], new: Bundle) -> None:
-    """Move the files of a new bundle into a folder, and delete those that only the old bundle has."""
+    """Move the files of a new bundle into a folder, and delete the files that only the old bundle contains."""
     files = [*new.files, bundle.MANIFEST]  # the manifest is moved last, because it makes the folder a bundle
     for path in files:
         if path not in old and is_present(folder / path):

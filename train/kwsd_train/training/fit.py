@@ -1,4 +1,7 @@
-"""Trains a recipe on a data folder in a run folder; a killed run can be resumed after its last finished epoch."""
+"""Training of the network of a recipe. The results of the training are written into a run folder.
+
+A run that was killed can be resumed after its last finished epoch.
+"""
 
 import platform
 import time
@@ -42,7 +45,7 @@ from kwsd_train.training.run_report import has_run_report, write_run_report
 from kwsd_train.training.takeover import can_take_over, take_over_weights
 
 Say = Callable[[str], None]
-"""Receives one line for each step of the training."""
+"""Function that receives one line of text for each step of the training."""
 
 
 def start_run(  # noqa: PLR0913  a run depends on all of these
@@ -55,18 +58,18 @@ def start_run(  # noqa: PLR0913  a run depends on all of these
     strict: bool = False,
     terminal: Console | None = None,
 ) -> None:
-    """Train a recipe in a new run folder.
+    """Train the network of a recipe, and write the results into a new run folder.
 
     Parameters
     ----------
     data : Path
-        The data folder.
+        Path of the data folder.
     run : Path
-        The new run folder.
+        Path of the new run folder.
     after : Path, optional
-        Run whose weights the network starts with. By default it starts with random weights.
+        Folder of the run whose weights the network starts with. By default the network starts with random weights.
     strict : bool
-        Raise an error at the first file that cannot be used, instead of skipping it.
+        Raise an error at the first file that cannot be used. By default, a file that cannot be used is skipped.
     terminal : Console, optional
         Terminal in which progress bars and curves are drawn.
 
@@ -74,10 +77,10 @@ def start_run(  # noqa: PLR0913  a run depends on all of these
     ------
     UsageError
         - The data folder lacks a kind of recording that the recipe needs.
-        - The run `after` has another network, other labels, or no finished epoch.
-        - The loss is not a number.
+        - The run `after` lacks a finished epoch, or its network or labels differ from those of the recipe.
+        - The loss of an epoch is not a number (NaN).
     OutputError
-        The run folder exists already or cannot be created.
+        The run folder already exists or cannot be created.
     """
     with show_status(terminal, f"reading the clips of {data}"):
         clips = load_recipe_clips(recipe, data, strict=strict)
@@ -90,22 +93,22 @@ def start_run(  # noqa: PLR0913  a run depends on all of these
 
 
 def resume_run(run: Path, say: Say, *, terminal: Console | None = None) -> None:
-    """Resume a run after its last finished epoch; if only its report is missing, write the report.
+    """Resume a run after its last finished epoch. If only the report of the run is missing, write the report.
 
     Parameters
     ----------
     run : Path
-        The run folder.
+        Path of the run folder.
     terminal : Console, optional
         Terminal in which progress bars and curves are drawn.
 
     Raises
     ------
     UsageError
-        - The folder is not a run folder, or the run is finished.
-        - The data folder no longer holds the same clips.
-        - The run has no finished epoch, and the run whose weights it started with cannot be read.
-        - The loss is not a number.
+        - The folder is not a run folder, or the run is already finished.
+        - The clips in the data folder have changed since the start of the run.
+        - The run has not finished an epoch, and the run from which it took its initial weights cannot be read.
+        - The loss of an epoch is not a number (NaN).
     """
     settings = read_run_settings(run)
     trained = (run / NETWORK_FILE).exists()
@@ -169,16 +172,19 @@ def _build_initial_network(settings: RunSettings, prepared: TrainingData) -> ker
 
 
 class EpochRecorder(keras.callbacks.Callback):  # type: ignore[misc]
-    """Validates the network after each epoch, records the figures, writes a checkpoint, and stops the training early.
+    """Validates the network after each epoch, records the figures and writes a checkpoint.
 
-    If the optimizer averages the weights, the validation uses the averaged weights, as the finished network does.
+    The recorder also stops the training early if the validation loss does not fall.
+
+    If the optimizer averages the weights, the validation uses the averaged weights. The finished network has the
+    averaged weights too.
 
     Parameters
     ----------
     validation : (ndarray, ndarray)
-        Spectrograms (n, 124, 129) and labels (n,).
+        Spectrograms, shape (n, 124, 129), and labels, shape (n,), of the validation examples.
     history : list of dict
-        Figures of the finished epochs. The recorder appends to it.
+        Figures of the finished epochs. The recorder appends the figures of each epoch to this list.
     """
 
     def __init__(
@@ -197,16 +203,16 @@ class EpochRecorder(keras.callbacks.Callback):  # type: ignore[misc]
         self.say = say
 
     def on_epoch_begin(self, _epoch: int, _logs: dict[str, float] | None = None) -> None:
-        """Remember the start time."""
+        """Store the start time of the epoch."""
         self._begun = time.monotonic()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
-        """Record the epoch; from here on a killed run resumes after it.
+        """Record the finished epoch. A run that is killed later can be resumed after the recorded epoch.
 
         Raises
         ------
         UsageError
-            The loss is not a number. The earlier epochs stay in the run folder.
+            The loss of the epoch is not a number (NaN). The results of the earlier epochs stay in the run folder.
         """
         figures = {name: float(value) for name, value in (logs or {}).items()} | self._validate()
         if not np.isfinite([figures["loss"], figures["val_loss"]]).all():
@@ -281,7 +287,10 @@ def _check_parent(after: Path, recipe: Recipe, labels: list[str]) -> None:
 
 
 def _check_parent_of_unfinished(run: Path, settings: RunSettings) -> None:
-    """Raise a `UsageError` if a run without a finished epoch cannot start again with the weights of its parent."""
+    """Raise a `UsageError` if an unfinished run cannot start again with its initial weights.
+
+    The unfinished run has not finished an epoch. It takes its initial weights from its parent run.
+    """
     if not settings.after_path:
         raise UsageError(
             f"{run} has no finished epoch, and its settings do not contain the path of the run {settings.after} "

@@ -1,4 +1,4 @@
-"""The run folder: the files that a training run writes, and the functions that write and read them."""
+"""The run folder, which contains the files of a training run, and functions that write and read these files."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,11 +17,14 @@ from kwsd_train.recipe import Recipe
 SETTINGS_FILE, HISTORY_FILE, NETWORK_FILE = "settings.json", "history.json", "network.keras"
 
 History = list[dict[str, float]]
-"""Figures of the finished epochs, in order: loss, accuracy, the same on validation, and seconds."""
+"""Figures of the finished epochs, in order of the epochs.
+
+The figures of an epoch are its loss and accuracy on training and validation data, and its duration in seconds.
+"""
 
 
 class RunSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The content of ``settings.json``.
+    """The content of the file ``settings.json`` in a run folder.
 
     Parameters
     ----------
@@ -30,23 +33,26 @@ class RunSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     labels : list of str
         Labels of the network's outputs, in order.
     started : str
-        Start of the run (UTC) in ISO 8601.
+        Start time of the run (UTC) in ISO 8601 format.
     clips : dict
-        Number of clips by split and word.
+        Number of clips for each split and word.
     listing_sha256 : str
-        SHA-256 of the sorted names of all clips; it shows whether two runs used the same clips.
+        SHA-256 of the sorted names of all clips. If the hashes of two runs are equal, the two runs used clips with
+        identical names.
     skipped : list of str
-        One sentence for each file that was left out.
+        One sentence for each sound file that was skipped.
     versions : dict
-        Versions of Python and the libraries.
+        Versions of Python and of the libraries that the run used.
     after : str
-        Name of the run whose weights this run started with, or an empty string.
+        Name of the run whose weights this run started with. The name is empty if the run started with random weights.
     after_path : str
-        Path of the folder of that run, or an empty string. Runs of kwsd 0.1.0 have only its name.
+        Path of the folder of the run `after`, or an empty string. Runs of kwsd 0.1.0 store only the name of the run
+        `after`.
     averaged : list of str
-        Names of the runs whose weights were averaged, or an empty list.
+        Names of the runs whose weights were averaged. The list of names is empty if weights were not averaged.
     cut : list of int
-        Number of channels before the last ones were removed, or an empty list.
+        Numbers of channels that the original network had before channels were removed. The list is empty if channels
+        were not removed.
     """
 
     recipe: Recipe
@@ -64,27 +70,27 @@ class RunSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def keywords(self) -> list[str]:
-        """Labels that become events."""
+        """Return the labels that are keywords, whose detections become events."""
         return keywords_among(self.labels)
 
     @property
     def is_derived(self) -> bool:
-        """Whether the run was made from other runs, without training."""
+        """Whether the run was made from other runs instead of by training."""
         return bool(self.averaged or self.cut)
 
 
 def new_run_name(recipe: Recipe) -> str:
-    """Name for the folder of a new run: the recipe's name and the time (UTC)."""
+    """Return a name for the folder of a new run: the recipe's name and the time (UTC)."""
     return f"{recipe.name}-{datetime.now(UTC):%Y%m%d-%H%M%S}"
 
 
 def create_run_folder(run: Path, settings: RunSettings) -> None:
-    """Create a run folder with its settings.
+    """Create a run folder and write the settings of the run.
 
     Raises
     ------
     OutputError
-        The folder exists already or cannot be created.
+        The folder already exists or cannot be created.
     """
     try:
         run.mkdir(parents=True)
@@ -94,12 +100,12 @@ def create_run_folder(run: Path, settings: RunSettings) -> None:
 
 
 def read_run_settings(run: Path) -> RunSettings:
-    """Read the settings of a run.
+    """Read the settings of a run from its folder.
 
     Raises
     ------
     UsageError
-        The folder is not a run folder, or its settings are damaged.
+        The folder is not a run folder, or its settings file is damaged.
     """
     try:
         return msgspec.json.decode((run / SETTINGS_FILE).read_bytes(), type=RunSettings)
@@ -115,7 +121,7 @@ def read_run_history(run: Path) -> History:
     Raises
     ------
     UsageError
-        The figures cannot be read or are damaged.
+        The file with the figures cannot be read or is damaged.
     """
     path = run / HISTORY_FILE
     try:
@@ -129,19 +135,19 @@ def read_run_history(run: Path) -> History:
 
 
 def last_checkpoint(run: Path) -> Path | None:
-    """File of the newest finished epoch of a run, if any."""
+    """Return the path of the checkpoint of the newest finished epoch, or None if a checkpoint does not exist."""
     return max(run.glob("epoch-*.keras"), default=None)
 
 
 def load_network(run: Path) -> keras.Model:
-    """Load the finished network of a run; if the run is not finished, load its newest checkpoint.
+    """Load the finished network of a run. If the run is not finished, load the run's newest checkpoint.
 
-    If the recipe sets `averaging`, the network has the averaged weights in both cases.
+    If the recipe sets `averaging`, the loaded network has the averaged weights.
 
     Raises
     ------
     UsageError
-        The run has no finished epoch yet, or its network is damaged.
+        The run has not finished an epoch yet, or the file of its network is damaged.
     """
     if (run / NETWORK_FILE).exists():
         return load_network_file(run / NETWORK_FILE, compile=False)
@@ -155,12 +161,12 @@ def load_network(run: Path) -> keras.Model:
 
 
 def load_network_file(path: Path, *, compile: bool) -> keras.Model:  # noqa: A002  Keras' name
-    """Load a network, with the state of its optimizer if `compile` is set.
+    """Load a network from a file. If `compile` is true, the state of the network's optimizer is loaded too.
 
     Raises
     ------
     UsageError
-        The file is damaged.
+        The file of the network is damaged.
     """
     try:
         return keras.models.load_model(path, compile=compile)
@@ -170,7 +176,7 @@ def load_network_file(path: Path, *, compile: bool) -> keras.Model:  # noqa: A00
 
 @contextmanager
 def use_averaged_weights(network: keras.Model) -> Iterator[keras.Model]:
-    """Give a compiled network its averaged weights within the context, and then exactly its old weights.
+    """Give a compiled network its averaged weights until the context ends, and then restore the original weights.
 
     Without a moving average of the weights, the network stays unchanged.
     """
@@ -183,12 +189,15 @@ def use_averaged_weights(network: keras.Model) -> Iterator[keras.Model]:
 
 
 def save_network(network: keras.Model, path: Path) -> None:
-    """Write a network as a whole: a process that is killed leaves no half-written file of this name."""
+    """Write a network to a file atomically.
+
+    If the process is killed, a partly written file with the name `path` does not remain.
+    """
     unfinished = path.with_name("unfinished.keras")  # Keras chooses the format by the suffix
     network.save(unfinished)
     unfinished.replace(path)
 
 
 def encode_json(value: Any) -> bytes:
-    """Encode a value as indented JSON."""
+    """Return a value encoded as indented JSON."""
     return msgspec.json.format(msgspec.json.encode(value), indent=2) + b"\n"

@@ -1,4 +1,4 @@
-"""The report of a finished run: figures on clips, as files in the run folder."""
+"""The report of a finished run: files in the run folder with measured figures on clips."""
 
 from pathlib import Path
 
@@ -12,7 +12,10 @@ from kwsd_train.reporting.plots import plot_confusion_matrix, plot_training_curv
 from kwsd_train.training.run_folder import History, RunSettings, encode_json
 
 REPORT_FILE = "report.json"
-"""This file is written last, so a run folder with this file has its whole report."""
+"""Name of the report file that is written last.
+
+If a run folder contains this file, the report of the run is complete.
+"""
 
 
 def has_run_report(run: Path) -> bool:
@@ -21,10 +24,10 @@ def has_run_report(run: Path) -> bool:
 
 
 def write_run_report(run: Path, settings: RunSettings, clips: ClipSet, network: keras.Model, history: History) -> None:
-    """Measure the network of a run and write its report.
+    """Measure the network of a run and write the report of the run.
 
-    The files are ``curves.png``, ``confusion.png``, ``report.txt`` and ``report.json``. The network is measured on the
-    validation clips, or on the testing clips if the recipe uses the tutorial's random split.
+    The report consists of the files ``curves.png``, ``confusion.png``, ``report.txt`` and ``report.json``. The network
+    is measured on the validation clips, or on the testing clips if the recipe uses the tutorial's random split.
     """
     split = "testing" if settings.recipe.split == "random" else "validation"
     inputs, _ = labelled_spectrograms(clips.of_split(split), settings.labels)

@@ -1,4 +1,4 @@
-"""Gives a new network the weights of a trained network with the same layers."""
+"""Transfer of weights from a trained network to a new network with matching layers."""
 
 from typing import Any
 
@@ -11,9 +11,10 @@ from kwsd_train.recipe import REGULARIZATION, Network, Recipe, Resnet
 
 
 def can_take_over(before: Recipe, recipe: Recipe) -> bool:
-    """Whether the network of a recipe can take over the weights of the recipe `before`.
+    """Whether the network of a recipe can take over the weights of a network of the recipe `before`.
 
-    The networks may differ in settings that act only in training. A `resnet` may have more channels than before.
+    The network settings that have an effect only during training may differ. A new `resnet` may have more channels than
+    the trained `resnet`.
     """
     old, new = before.network, recipe.network
     if isinstance(old, Resnet) and isinstance(new, Resnet) and len(old.channels) == len(new.channels):
@@ -22,18 +23,21 @@ def can_take_over(before: Recipe, recipe: Recipe) -> bool:
 
 
 def take_over_weights(new: keras.Model, old: keras.Model) -> None:
-    """Copy the weights of a trained network to a new one, for the channels that both have.
+    """Copy the weights of a trained network to a new network, for the channels that both networks have.
 
-    - If the new network has more channels, it first computes the same output as the trained one, as in Net2Net (Chen
-      et al., arXiv:1511.05641). The added channels start at random, but no later layer uses them yet.
-    - If it has fewer channels, the last ones are removed. Added channels are always the last ones.
+    - If the new network has more channels, its output is initially equal to the output of the trained network. This
+      method is called Net2Net (Chen et al., arXiv:1511.05641). The added channels start with random weights, but later
+      layers do not use the added channels yet.
+    - If the new network has fewer channels, the last channels of the trained network are removed. Added channels are
+      always the last channels.
 
     Parameters
     ----------
     new : keras.Model
-        Network that was not trained yet.
+        New network, which is not trained yet.
     old : keras.Model
-        Trained network with the same layers. Only convolutions, dense layers and batch normalisation are supported.
+        Trained network, whose layers must match the layers of the new network. Only convolutions, dense layers and
+        batch normalisation are supported.
     """
     pairs = zip(new.get_weights(), old.get_weights(), strict=True)
     new.set_weights([_merge_weights(initial, learned) for initial, learned in pairs])
@@ -49,6 +53,6 @@ def _merge_weights(initial: Float32, learned: Float32) -> Float32:
 
 
 def _architecture(network: Network) -> dict[str, Any]:
-    """Settings that must be equal for the weights of two networks to be interchangeable."""
+    """Return the settings that must be equal in two networks if one network takes over the weights of the other."""
     settings: dict[str, Any] = msgspec.to_builtins(network)
     return {name: value for name, value in settings.items() if name not in REGULARIZATION}
