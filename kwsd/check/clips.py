@@ -1,4 +1,4 @@
-"""Checks whether the daemon can save clips if the configuration enables clips."""
+"""If the configuration enables clips, checks whether the daemon can save them."""
 
 import shlex
 from collections.abc import Iterator

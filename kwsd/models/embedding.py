@@ -29,7 +29,7 @@ WINDOW_FRAMES = 76
 WARM_UP_STEPS = 12
 """Number of steps after which the next vector is exact, if the steps start from an arbitrary state.
 
-The length of the window of the network alone requires ten steps. Each of the eleven convolutions over time also rounds
+Ten of these steps fill the window of the network. Each of the eleven convolutions over time also rounds
 its input relative to the largest input value, and the input includes the state. Because of this rounding, each
 convolution adds one step. The last convolution adds two steps, because it receives only one row per step.
 """

@@ -36,7 +36,7 @@ class Keyboard:
         termios.tcsetattr(self._terminal, termios.TCSADRAIN, self._before)
 
     def read_keys(self) -> list[str]:
-        """Return the keys pressed since the last call: characters, ``up`` or ``down``.
+        """Return the keys pressed since the last call. Each is a character, or ``up`` or ``down`` for an arrow key.
 
         A closed terminal counts as ``q``.
         """

@@ -280,7 +280,7 @@ def _make_settings(recipe: Recipe, data: Path, clips: ClipSet, after: Path | Non
 
 
 def _check_parent(after: Path, recipe: Recipe, labels: list[str]) -> None:
-    """Raise a `UsageError` if a network of the recipe cannot start with the weights of the run `after`."""
+    """Raise a `UsageError` if a network of the recipe cannot use the weights of the earlier run `after`."""
     before = read_run_settings(after)
     if before.labels != labels or not can_take_over(before.recipe, recipe):
         raise UsageError(f"{after} has another network or other labels than the recipe {recipe.name}")
