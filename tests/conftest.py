@@ -19,6 +19,8 @@ from kwsd.cli.demo import DEMO_FOLDER
 
 # A job in the background of a shell ignores Ctrl+C, and the programs under test would inherit that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+# Programs such as nohup(1) ignore hangups, which the tests send too.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 # A test must not fail on a slow machine, so examples have no time limit.
 settings.register_profile("kwsd", deadline=None)
