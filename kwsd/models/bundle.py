@@ -5,13 +5,15 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import msgspec
 
 from kwsd import frontend
 from kwsd.errors import ModelError
 from kwsd.files import DESCRIPTION_LIMIT, NETWORK_LIMIT, check_file, read_file
+
+Description = TypeVar("Description", bound=msgspec.Struct)
 
 SCHEMA_VERSION = 1
 MANIFEST = "bundle.json"
@@ -184,17 +186,11 @@ def read_bundle_and_network(folder: Path) -> tuple[Bundle, bytes]:
     ModelError
         The bundle has one of the faults that `read_bundle` reports.
     """
-    manifest = folder / MANIFEST
-    try:
-        bundle = msgspec.json.decode(read_file(manifest, DESCRIPTION_LIMIT), type=Bundle)
-    except OSError as error:
-        raise ModelError(f"cannot read {manifest}: {error.strerror}") from None
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise ModelError(f"{manifest} is not a valid bundle description: {error}") from None
+    bundle = read_description(folder / MANIFEST, Bundle)
     _check_meaning(bundle, folder)
     network = b""
     for path, record in bundle.files.items():
-        content = _read_described_file(folder, path, record)
+        content = read_described_file(folder, path, record, MANIFEST)
         if path == NETWORK:
             network = content
     return bundle, network
@@ -219,10 +215,7 @@ def describe_content(content: bytes) -> FileRecord:
 def _check_meaning(bundle: Bundle, folder: Path) -> None:
     if bundle.schema_version != SCHEMA_VERSION:
         raise ModelError(f"{folder} has bundle schema {bundle.schema_version}, this kwsd reads schema {SCHEMA_VERSION}")
-    ours = msgspec.structs.asdict(FrontEnd())
-    for name, value in msgspec.structs.asdict(bundle.front_end).items():
-        if value != ours[name]:
-            raise ModelError(f"{folder} was made for another front end: {name} is {value}, kwsd's is {ours[name]}")
+    check_front_end(folder, bundle.front_end, FrontEnd())
     if bundle.hop_samples <= 0 or bundle.hop_samples % frontend.FRAME_STEP:
         raise ModelError(f"{folder}: hop_samples is {bundle.hop_samples}, not a multiple of {frontend.FRAME_STEP}")
     if bundle.hop_samples > frontend.WINDOW_SAMPLES:
@@ -243,9 +236,40 @@ def _check_meaning(bundle: Bundle, folder: Path) -> None:
         raise ModelError(f"{folder}: bundle.json does not list {NETWORK}")
 
 
-def _read_described_file(folder: Path, path: str, expected: FileRecord) -> bytes:
+def read_description(path: Path, kind: type[Description]) -> Description:
+    """Read the JSON file that describes a model folder, and check it against its type.
+
+    Raises
+    ------
+    ModelError
+        The description file is missing, too large or malformed.
+    """
+    try:
+        return msgspec.json.decode(read_file(path, DESCRIPTION_LIMIT), type=kind)
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror}") from None
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise ModelError(f"{path} is not a valid {path.stem} description: {error}") from None
+
+
+def check_front_end(folder: Path, described: msgspec.Struct, ours: msgspec.Struct) -> None:
+    """Raise a `ModelError` if the front end that a model folder describes has other parameters than kwsd's."""
+    expected = msgspec.structs.asdict(ours)
+    for name, value in msgspec.structs.asdict(described).items():
+        if value != expected[name]:
+            raise ModelError(f"{folder} was made for another front end: {name} is {value}, kwsd's is {expected[name]}")
+
+
+def read_described_file(folder: Path, path: str, expected: FileRecord, description: str) -> bytes:
+    """Return the content of a file of a model folder, whose size and SHA-256 the file `description` contains.
+
+    Raises
+    ------
+    ModelError
+        The path is outside the folder, or the file is missing or altered.
+    """
     if Path(path).is_absolute() or ".." in Path(path).parts or not path.isprintable():
-        raise ModelError(f"{folder}: bundle.json names {path!r}, which is outside the bundle")
+        raise ModelError(f"{folder}: {description} names {path!r}, which is outside the bundle")
     try:
         # A file of another size is not read, because it could be much larger.
         same = check_file(folder / path, NETWORK_LIMIT) == expected.size
@@ -253,7 +277,7 @@ def _read_described_file(folder: Path, path: str, expected: FileRecord) -> bytes
     except OSError as error:
         raise ModelError(f"cannot read {folder / path}: {error.strerror}") from None
     if describe_content(content) != expected:
-        raise ModelError(f"{folder / path} is not the file that bundle.json describes: its SHA-256 or size differs")
+        raise ModelError(f"{folder / path} is not the file that {description} describes: its SHA-256 or size differs")
     return content
 
 

@@ -8,10 +8,9 @@ import numpy as np
 
 from kwsd import frontend
 from kwsd.errors import ModelError
-from kwsd.files import DESCRIPTION_LIMIT, NETWORK_LIMIT, read_file
 from kwsd.frontend import Float32
 from kwsd.models import logmel
-from kwsd.models.bundle import NETWORK, FileRecord, describe_content
+from kwsd.models.bundle import NETWORK, FileRecord, check_front_end, read_described_file, read_description
 from kwsd.models.litert import allocate_tensors, make_interpreter
 
 SCHEMA_VERSION = 1
@@ -150,14 +149,10 @@ def load_embedding_network(folder: Path) -> EmbeddingNetwork:
         A file in the folder is missing, altered or malformed, or the network was made for another front end.
     """
     description = read_embedding_description(folder)
-    path = folder / NETWORK
-    try:
-        content = read_file(path, NETWORK_LIMIT)
-    except OSError as error:
-        raise ModelError(f"cannot read {path}: {error.strerror}") from None
-    if describe_content(content) != description.files.get(NETWORK):
-        raise ModelError(f"{path} is not the file that {DESCRIPTION} describes: its SHA-256 or size differs")
-    return EmbeddingNetwork(content, str(path))
+    if NETWORK not in description.files:
+        raise ModelError(f"{folder}: {DESCRIPTION} does not list {NETWORK}")
+    content = read_described_file(folder, NETWORK, description.files[NETWORK], DESCRIPTION)
+    return EmbeddingNetwork(content, str(folder / NETWORK))
 
 
 def read_embedding_description(folder: Path) -> EmbeddingDescription:
@@ -169,18 +164,10 @@ def read_embedding_description(folder: Path) -> EmbeddingDescription:
         The description file is missing or malformed, or the network was made for another front end.
     """
     path = folder / DESCRIPTION
-    try:
-        description = msgspec.json.decode(read_file(path, DESCRIPTION_LIMIT), type=EmbeddingDescription)
-    except OSError as error:
-        raise ModelError(f"cannot read {path}: {error.strerror}") from None
-    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
-        raise ModelError(f"{path} is not a valid description of an embedding: {error}") from None
+    description = read_description(path, EmbeddingDescription)
     if description.schema_version != SCHEMA_VERSION:
         raise ModelError(f"{path} has schema {description.schema_version}, this kwsd reads schema {SCHEMA_VERSION}")
-    ours = msgspec.structs.asdict(LogMel())
-    for name, value in msgspec.structs.asdict(description.front_end).items():
-        if value != ours[name]:
-            raise ModelError(f"{folder} was made for another front end: {name} is {value}, kwsd's is {ours[name]}")
+    check_front_end(folder, description.front_end, LogMel())
     return description
 
 

@@ -118,7 +118,7 @@ def test_a_missing_file_is_refused(folder: Path, name: str) -> None:
         (lambda d: d["front_end"].update(bands=40), "another front end: bands is 40, kwsd's is 32"),
         (lambda d: d.update(schema_version=2), "schema 2, this kwsd reads schema 1"),
         (lambda d: d.update(surprise=1), "unknown field `surprise`"),
-        (lambda d: d["files"].clear(), r"model\.tflite is not the file"),
+        (lambda d: d["files"].clear(), r"embedding\.json does not list model\.tflite$"),
     ],
 )
 def test_a_description_that_does_not_match_is_refused(
