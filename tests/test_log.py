@@ -73,10 +73,8 @@ def test_a_terminal_gets_colours(kwsd: Command) -> None:
     assert "waiting for audio from stdin, model " in shown
 
 
-@pytest.fixture
-def full_pipe() -> Iterator[tuple[int, int]]:
-    """Both ends of a pipe that is full and that nobody reads."""
-    reading, writing = os.pipe()
+def fill(reading: int, writing: int) -> Iterator[tuple[int, int]]:
+    """Fill one end, yield both ends, and close them."""
     os.set_blocking(writing, False)
     try:
         while True:
@@ -89,18 +87,15 @@ def full_pipe() -> Iterator[tuple[int, int]]:
 
 
 @pytest.fixture
+def full_pipe() -> Iterator[tuple[int, int]]:
+    """Both ends of a pipe that is full and that nobody reads."""
+    yield from fill(*os.pipe())
+
+
+@pytest.fixture
 def full_terminal() -> Iterator[tuple[int, int]]:
     """Both ends of a terminal that is full and that nobody reads."""
-    reading, terminal = os.openpty()
-    os.set_blocking(terminal, False)
-    try:
-        while True:
-            os.write(terminal, b".")
-    except BlockingIOError:
-        os.set_blocking(terminal, True)
-    yield reading, terminal
-    for descriptor in (reading, terminal):
-        os.close(descriptor)
+    yield from fill(*os.openpty())
 
 
 @pytest.mark.parametrize("stderr", ["full_pipe", "full_terminal"])

@@ -1,4 +1,4 @@
-"""What becomes of the daemon when sound server or microphone go: it says so, comes back, and never stays on deaf."""
+"""A daemon that loses its sound server or its microphone reports the loss and listens again when they are back."""
 
 import re
 import signal

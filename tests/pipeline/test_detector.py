@@ -5,9 +5,8 @@ from collections.abc import Sequence
 import msgspec
 import numpy as np
 import pytest
+from helpers.scores import random_scores, random_settings
 from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from kwsd.frontend import SAMPLE_RATE, Float32
 from kwsd.models.bundle import DetectorSettings
@@ -130,30 +129,19 @@ def test_a_model_without_reserved_labels_needs_no_silence_to_be_armed_again() ->
     assert [detection.keyword for detection in stream.feed(rows, 100 * HOP)] == ["stop", "go"]
 
 
-scores = arrays(np.float32, st.tuples(st.integers(1, 80), st.just(4)), elements=st.floats(0, 1, width=32))
-settings = st.builds(
-    DetectorSettings,
-    thresholds=st.fixed_dictionaries({"go": st.floats(0.05, 1), "stop": st.floats(0.05, 1)}),
-    smoothing_windows=st.integers(1, 8),
-    hits=st.integers(1, 5),
-    refractory_s=st.floats(0, 3),
-    rearm=st.floats(0.1, 1),
-)
-
-
-@given(rows=scores, drawn=settings)
+@given(rows=random_scores, drawn=random_settings)
 def test_two_detections_are_never_within_the_refractory_period(rows: np.ndarray, drawn: DetectorSettings) -> None:
     samples = [detection.sample for detection in detect(rows, drawn)]
     assert all(gap >= round(drawn.refractory_s * SAMPLE_RATE) for gap in np.diff(samples))
 
 
-@given(rows=scores, drawn=settings)
+@given(rows=random_scores, drawn=random_settings)
 def test_silence_and_unknown_words_never_fire(rows: np.ndarray, drawn: DetectorSettings) -> None:
     rows = rows * np.array([1, 1, 0, 0], np.float32)
     assert detect(rows, drawn) == []
 
 
-@given(rows=scores, drawn=settings)
+@given(rows=random_scores, drawn=random_settings)
 def test_every_detection_has_reached_its_threshold(rows: np.ndarray, drawn: DetectorSettings) -> None:
     for detection in detect(rows, drawn):
         assert detection.score >= np.float32(drawn.thresholds[detection.keyword])

@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import pytest
+from helpers.scores import random_scores, random_settings
 from hypothesis import given
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from kwsd.frontend import Float32
 from kwsd.models.bundle import DetectorSettings
@@ -62,21 +62,10 @@ def rule_detections(rows: Rows, settings: DetectorSettings) -> list[Detection]:
     return [detection for detection in found if detection]
 
 
-scores = arrays(np.float32, st.tuples(st.integers(1, 80), st.just(4)), elements=st.floats(0, 1, width=32))
-settings = st.builds(
-    DetectorSettings,
-    thresholds=st.fixed_dictionaries({"go": st.floats(0.05, 1), "stop": st.floats(0.05, 1)}),
-    smoothing_windows=st.integers(1, 8),
-    hits=st.integers(1, 5),
-    refractory_s=st.floats(0, 3),
-    rearm=st.floats(0.1, 1),
-)
-
-
 levels = st.sampled_from([0.0, 0.2, 0.5, 0.7, 0.9, 1.0])
 
 
-@given(runs=st.lists(st.tuples(levels, levels, st.integers(1, 9)), max_size=25), drawn=settings)
+@given(runs=st.lists(st.tuples(levels, levels, st.integers(1, 9)), max_size=25), drawn=random_settings)
 def test_windows_that_are_not_scored_change_no_detection(
     runs: list[tuple[float, float, int]], drawn: DetectorSettings
 ) -> None:
@@ -85,7 +74,7 @@ def test_windows_that_are_not_scored_change_no_detection(
     assert lazy_detections(rows, drawn, attentive=True) == rule_detections(rows, drawn)
 
 
-@given(rows=scores, drawn=settings)
+@given(rows=random_scores, drawn=random_settings)
 def test_nor_do_they_where_scores_change_from_window_to_window(rows: np.ndarray, drawn: DetectorSettings) -> None:
     assert lazy_detections(rows, drawn) == rule_detections(rows, drawn)
     assert lazy_detections(rows, drawn, attentive=True) == rule_detections(rows, drawn)
@@ -105,7 +94,7 @@ def test_far_from_any_word_as_few_windows_are_scored_as_the_settings_allow(
     assert len(shown.asked) == pytest.approx(scored, abs=1)
 
 
-@given(rows=scores, drawn=settings)
+@given(rows=random_scores, drawn=random_settings)
 def test_calm_windows_bring_no_detection(rows: np.ndarray, drawn: DetectorSettings) -> None:
     detector, attentive, calm_until = LazyDetector(LABELS, drawn), LazyDetector(LABELS, drawn), -1
     shown, all_shown = Shown(rows), Shown(rows)
@@ -120,7 +109,7 @@ changes = st.dictionaries(st.integers(0, 80), st.sampled_from(["attentive", "res
 """At which window a detector becomes attentive or stops being it, is reset, or gets these shares of its thresholds."""
 
 
-@given(runs=st.lists(st.tuples(levels, levels, st.integers(1, 9)), max_size=20), drawn=settings, changes=changes)
+@given(runs=st.lists(st.tuples(levels, levels, st.integers(1, 9)), max_size=20), drawn=random_settings, changes=changes)
 def test_nor_do_they_when_a_detector_is_changed_in_mid_stream(
     runs: list[tuple[float, float, int]], drawn: DetectorSettings, changes: dict[int, str | float]
 ) -> None:
